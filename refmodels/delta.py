@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -291,6 +292,52 @@ def build_class(number: int, folded: Table) -> type[Any]:
 def build(number: int) -> type[Any]:
     """The machine class of step ``number`` (0 to 39), made once."""
     return build_class(number, table(number))
+
+
+# --- changed copies of steps ----------------------------------------------------
+
+
+def load_file(path: Path, number: int) -> Step:
+    """The STEP of a changed copy of a step's module. Executes that file.
+
+    Raises:
+        LinkError: the file is not a module with ``STEP = Step(number)``.
+    """
+    name = f"refmodels_copy_s{number:02d}_{abs(hash(path))}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise LinkError(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (OSError, SyntaxError) as error:
+        raise LinkError(f"{path}: {error}") from None
+    step = getattr(module, "STEP", None)
+    if not isinstance(step, Step) or step.number != number:
+        raise LinkError(f"{path}: STEP must be Step({number})")
+    return step
+
+
+def build_variant(copies: Mapping[int, Path]) -> list[type[Any]]:
+    """The machine classes of steps 0..39 with some steps' modules replaced.
+
+    What a changed step does lasts until a later step writes the same function again.
+
+    Raises:
+        LinkError: a copy that does not load or does not fit.
+    """
+    folded: Table = {}
+    machines = []
+    changed = False
+    for number in range(LAST_STEP + 1):
+        if number in copies:
+            changed = True
+        step = load_file(copies[number], number) if number in copies else load(number)
+        folded = apply(folded, step)
+        if changed:
+            link(number, folded)
+        machines.append(build_class(number, folded) if changed else build(number))
+    return machines
 
 
 # --- generated views ------------------------------------------------------------

@@ -1,0 +1,134 @@
+"""A pool of worker processes whose results come in the order of the tasks.
+
+With one job everything runs in this process. Workers leave Ctrl-C to this process,
+and one that dies is an error, never a hang.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import chain, islice
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from replay.errors import WorkerError
+
+T = TypeVar("T")
+R = TypeVar("R")
+Tag = TypeVar("Tag")
+
+AHEAD: Final = 3
+"""Tasks a worker that are handed out before the first one's result is taken."""
+
+
+def default_jobs() -> int:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Pool:
+    """Worker processes, started when a second task comes; leave it to end them.
+
+    Args:
+        jobs: processes; with 1 none is started.
+        doing: what they do, for the message about one that died.
+    """
+
+    def __init__(self, jobs: int, doing: str) -> None:
+        self.jobs = jobs
+        self.doing = doing
+        self._executor: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def map(
+        self,
+        work: Callable[[T], R],
+        tasks: Iterable[tuple[Tag, T]],
+        label: Callable[[T], str] = str,
+    ) -> Iterator[tuple[Tag, R]]:
+        """(tag, work(task)) in the order of the tasks, which are taken as needed.
+
+        ``work``, the tasks and the results must be fit to travel between processes.
+        ``label`` says what a task is, should its worker die.
+
+        Raises:
+            WorkerError: a worker died.
+        """
+        waiting = iter(tasks)
+        head = list(islice(waiting, 2)) if self.jobs > 1 else []
+        every = chain(head, waiting)
+        if len(head) < 2:
+            for tag, task in every:
+                yield tag, work(task)
+            return
+        queue: deque[tuple[Tag, T, Future[R]]] = deque()
+        for tag, task in every:
+            queue.append((tag, task, self._submit(work, task, label)))
+            if len(queue) >= self.jobs * AHEAD:
+                yield self._take(queue, label)
+        while queue:
+            yield self._take(queue, label)
+
+    def _submit(self, work: Callable[[T], R], task: T, label: Callable[[T], str]) -> Future[R]:
+        if self._executor is None:
+            # Forking a process that has threads (a progress bar's) can deadlock.
+            context = multiprocessing.get_context("spawn")
+            self._executor = ProcessPoolExecutor(self.jobs, context, _ignore_interrupts)
+        try:
+            with _uninterrupted():
+                return self._executor.submit(work, task)
+        except BrokenProcessPool:
+            raise self._died(label(task)) from None
+
+    def _take(
+        self, queue: deque[tuple[Tag, T, Future[R]]], label: Callable[[T], str]
+    ) -> tuple[Tag, R]:
+        tag, task, future = queue.popleft()
+        try:
+            return tag, future.result()
+        except BrokenProcessPool:
+            raise self._died(label(task)) from None
+
+    def _died(self, at: str) -> WorkerError:
+        return WorkerError(
+            f"a worker process died while {self.doing}, at {at} or soon after; it was killed, "
+            "perhaps for want of memory: try fewer jobs, or one job to see where"
+        )
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """What is started in here never sees Ctrl-C, not even before it can say so itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
