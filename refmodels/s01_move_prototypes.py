@@ -1,11 +1,17 @@
 """Move prototypes to memory.h.
 
-The declarations of the dirty-tracking functions that exec.c defines move to the header
-that their users include anyway. No function body is touched, so there is nothing to
-model but the place. Claim: same.
+Who wants to allocate RAM, or to know where it ends, had to include the header that is
+meant for the core of memory alone. The prototypes move; no function body is touched, so
+there is nothing to model but the place. Claim: same.
 """
 
 from refmodels.delta import Step
 
 STEP = Step(1)
-STEP.declares("cpu_physical_memory_reset_dirty", home="include/exec/memory.h")
+STEP.declares(
+    "qemu_ram_alloc",
+    "qemu_ram_free",
+    "find_ram_offset",
+    "last_ram_offset",
+    home="include/exec/memory.h",
+)

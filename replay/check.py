@@ -48,7 +48,7 @@ two runs more at each step that has them."""
 API_CALLS: Final = 12
 """Direct calls of a step's inner API for every API_EVERY-th trace."""
 
-API_EVERY: Final = 12
+API_EVERY: Final = 5
 
 
 @dataclass(frozen=True, slots=True)

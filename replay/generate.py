@@ -202,6 +202,8 @@ class _Generator:
     def a_plan(self) -> list[Callable[[], Op | None]]:
         """Arm a page, let something clear it, store to it, and look."""
         page = self.a_page()
+        if self.random() < 0.15:
+            return self.a_reuse(page)
         if self.random() < (0.4 if self.config.hpratio > 1 else 0.1):
             return self.a_logged_write(page)
         client = self.a_client()
@@ -241,6 +243,28 @@ class _Generator:
             Op("page_get_flag", (page * self.page, client)) if self.layout.block_of(page) else None
         )
         return [clear, lambda: self.log_of(page), look]
+
+    def a_reuse(self, page: int) -> list[Callable[[], Op | None]]:
+        """Free a block with clean pages and put another in its place, perhaps a shorter one."""
+        block = self.layout.block_of(page)
+        assert block is not None
+        first, pages = block
+        length = max(pages - self.pick(3), 1)
+
+        def if_there(op: Op) -> Callable[[], Op | None]:
+            return lambda: op if block in self.layout.blocks else None
+
+        def again() -> Op | None:
+            end = self.layout.place(length) + length
+            most = self.layout.bitmap_pages if self.layout.migrating else self.limit
+            return Op("ram_alloc", (length,)) if end <= most else None
+
+        whole = (first * self.page, pages * self.page)
+        return [
+            if_there(Op("region_reset_dirty", (*whole, self.a_client()))),
+            if_there(Op("ram_free", (first * self.page,))),
+            again,
+        ]
 
     def log_of(self, page: int) -> Op | None:
         """The log of a block in which the kernel saw a write to one page."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from refmodels.machine import Aborted
+from refmodels.machine import Aborted, OutOfDomain
 from replay.model import Record, Run, pages
-from replay.run import end_of_ram, start
+from replay.run import crash, end_of_ram, start
 from replay.trace import Event, Observation, State, Trace
 
 if TYPE_CHECKING:
@@ -229,6 +229,11 @@ def run_large(model: PythonModel, trace: Trace) -> LargeRun:
             ret = methods[name](*args)
         except Aborted:
             records.append((None, "abort", tuple(vm.events), *[None] * 6))
+            break
+        except OutOfDomain:
+            raise
+        except Exception as error:
+            records.append((crash(error), "crash", tuple(vm.events), *[None] * 6))
             break
         records.append(watcher.record(ret, tuple(vm.events)))
         vm.events.clear()

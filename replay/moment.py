@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from refmodels.machine import Aborted
-from replay.run import ALL_PAGES
+from refmodels.machine import Aborted, OutOfDomain
+from replay.run import ALL_PAGES, crash
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +162,10 @@ def execute(vm: Any, name: str, args: tuple[Any, ...]) -> tuple[Any, str, tuple[
         ret, status = getattr(vm, name)(*args), "ok"
     except Aborted:
         ret, status = None, "abort"
+    except OutOfDomain:
+        raise
+    except Exception as error:
+        ret, status = crash(error), "crash"
     events = tuple(vm.events)
     vm.events.clear()
     return ret, status, events

@@ -370,3 +370,27 @@ def _scrambling(machine: type[Any], unused: int, seed: str) -> type[Any]:
         return content
 
     return type("Scrambling", (machine,), {"__slots__": (), "store_content": store_content})
+
+
+# --- what a function promises before anyone calls it ---------------------------------
+
+
+@of_stores("zero-extend-contract")
+def zero_extend_contract(machine: type[Any], trace: Trace) -> Violation | None:
+    """Old bits stay, those between the old end and the new are clear."""
+    rng = random.Random(f"extend/{trace.name}")
+    vm = start(machine, trace)
+    word = trace.config.word_bits
+    for _ in range(4):
+        old_nbits = rng.randrange(0, 3 * word)
+        new_nbits = old_nbits + rng.randrange(1, 2 * word)
+        bitmap = vm.new_words(-(-old_nbits // word))
+        for index in range(len(bitmap)):
+            bitmap[index] = rng.getrandbits(word)
+        old = vm.bits_of(bitmap, 0, len(bitmap) * word) & span(0, old_nbits)
+        made = vm.bitmap_zero_extend(bitmap, old_nbits, new_nbits)
+        if len(made) != -(-new_nbits // word):
+            return Violation(0, f"{new_nbits} bits are kept in {len(made)} words of {word}")
+        if vm.bits_of(made, 0, len(made) * word) & span(0, new_nbits) != old:
+            return Violation(0, f"from {old_nbits} bits to {new_nbits}: bits lost or left over")
+    return None

@@ -88,6 +88,11 @@ def run_small(machine: type[Any], trace: Trace, memo: Memo | None = None) -> lis
         except Aborted:
             note((None, "abort", tuple(events), None, None, None, None, None, None))
             break
+        except OutOfDomain:
+            raise
+        except Exception as error:
+            note((crash(error), "crash", tuple(events), None, None, None, None, None, None))
+            break
         if vm.ram_list_version != version:
             version, content = vm.ram_list_version, None
             mask = block_mask(vm)
@@ -125,6 +130,11 @@ def run_small(machine: type[Any], trace: Trace, memo: Memo | None = None) -> lis
                  vm.migration_dirty_pages, vm.in_migration)
             )  # fmt: skip
     return records
+
+
+def crash(error: Exception) -> str:
+    """What to show of a model that failed with an error of its own: a finding, no accident."""
+    return f"{type(error).__name__}: {error}"
 
 
 def block_mask(vm: Any) -> int:
