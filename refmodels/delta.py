@@ -125,9 +125,7 @@ class Step:
             self.deltas.append(Delta(action, name, "constant", value, self.home))
 
     def _function(self, action: Literal["adds", "changes"], function: Callable[..., Any]) -> None:
-        self.deltas.append(
-            Delta(action, function.__name__, "function", function, self.home)
-        )
+        self.deltas.append(Delta(action, function.__name__, "function", function, self.home))
 
 
 def _calling_module() -> str:
@@ -166,6 +164,7 @@ def apply(table: Table, step: Step) -> Table:
 
     Raises:
         LinkError: the step adds a name that is there, or touches one that is not.
+
     """
     new = dict(table)
     for delta in step.deltas:
@@ -189,9 +188,7 @@ def apply(table: Table, step: Step) -> Table:
         elif old.kind != delta.kind:
             raise LinkError(f"{where}: a {old.kind} cannot become a {delta.kind}")
         else:
-            new[delta.name] = replace(
-                old, value=delta.value, changed=(*old.changed, step.number)
-            )
+            new[delta.name] = replace(old, value=delta.value, changed=(*old.changed, step.number))
     return new
 
 
@@ -251,6 +248,7 @@ def link(number: int, folded: Table) -> None:
 
     Raises:
         LinkError: a call of a removed function, or with a wrong number of arguments.
+
     """
     from refmodels.machine import Machine
 
@@ -302,6 +300,7 @@ def load_file(path: Path, number: int) -> Step:
 
     Raises:
         LinkError: the file is not a module with ``STEP = Step(number)``.
+
     """
     name = f"refmodels_copy_s{number:02d}_{abs(hash(path))}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -325,6 +324,7 @@ def build_variant(copies: Mapping[int, Path]) -> list[type[Any]]:
 
     Raises:
         LinkError: a copy that does not load or does not fit.
+
     """
     folded: Table = {}
     machines = []

@@ -66,8 +66,7 @@ class WatchedBytes(bytearray):
             low, high, _ = index.indices(len(self))
             span.add(low, high)
             return
-        if index < span.low:
-            span.low = index
+        span.low = min(span.low, index)
         if index >= span.high:
             span.high = index + 1
 
@@ -80,8 +79,7 @@ class WatchedWords(array):  # type: ignore[type-arg]
     def __setitem__(self, index: Any, value: Any) -> None:
         super().__setitem__(index, value)
         span = self.span
-        if index < span.low:
-            span.low = index
+        span.low = min(span.low, index)
         if index >= span.high:
             span.high = index + 1
 
@@ -115,15 +113,16 @@ class WatchedSet(set[int]):
         super().__init__()
         self.touched: set[int] = set()
 
-    def add(self, page: int) -> None:
+    def add(self, page: int, /) -> None:
         """As set.add, noted."""
         super().add(page)
         self.touched.add(page)
 
-    def discard(self, page: int) -> None:
+    def discard(self, page: object, /) -> None:
         """As set.discard, noted."""
-        super().discard(page)
-        self.touched.add(page)
+        if isinstance(page, int):
+            super().discard(page)
+            self.touched.add(page)
 
     def difference_update(self, *others: Any) -> None:
         """As set.difference_update, noted."""
@@ -149,6 +148,7 @@ class Machine:
         tcg: whether translated code runs; if not, a reset leaves the TLB alone.
         word_bits: bits of an ``unsigned long``: 64 on the real host, smaller to search.
         watched: allocate stores that remember what was written (for large machines).
+
     """
 
     __slots__ = (
@@ -175,9 +175,7 @@ class Machine:
         "watched",
     )
 
-    FLAG_DIGITS = tuple(
-        bytes(b"01"[byte >> bit & 1] for byte in range(256)) for bit in range(8)
-    )
+    FLAG_DIGITS = tuple(bytes(b"01"[byte >> bit & 1] for byte in range(256)) for bit in range(8))
     """For each bit of a byte: a table that turns bytes into the digits of a binary number."""
 
     STEP_NUMBER: ClassVar[int]
@@ -259,7 +257,7 @@ class Machine:
             store.span.add(min(count, have), max(count, have))
 
     def abort(self, condition: bool = False) -> None:
-        """assert(condition), and abort() where none is given."""
+        """As assert of a condition; and as abort where none is given."""
         if not condition:
             raise Aborted
 

@@ -26,6 +26,4 @@ STEP.file("(operations)")
 
 @STEP.changes
 def page_get_flag(vm: VM, addr: int, client: int) -> bool:
-    return vm.cpu_physical_memory_get_dirty_flag(
-        addr, 1 << vm.clients[client]
-    )
+    return vm.cpu_physical_memory_get_dirty_flag(addr, 1 << vm.clients[client])

@@ -23,9 +23,7 @@ def cpu_physical_memory_clear_dirty_flag(vm: VM, addr: int, dirty_flag: int) -> 
 
 
 @STEP.changes
-def cpu_physical_memory_mask_dirty_range(
-    vm: VM, start: int, length: int, dirty_flag: int
-) -> None:
+def cpu_physical_memory_mask_dirty_range(vm: VM, start: int, length: int, dirty_flag: int) -> None:
     end = (start + length + vm.TARGET_PAGE_SIZE - 1) & vm.TARGET_PAGE_MASK
     start &= vm.TARGET_PAGE_MASK
     for addr in range(start, end, vm.TARGET_PAGE_SIZE):

@@ -82,6 +82,11 @@ def store_bytes(vm: VM) -> int:
 
 
 @STEP.changes
+def store_pages(vm: VM) -> int:
+    return len(vm.dirty_memory[vm.DIRTY_MEMORY_VGA]) << vm.LONG_SHIFT
+
+
+@STEP.changes
 def dirty_pages(vm: VM, low: int, high: int) -> tuple[int, int, int]:
     vga, code, migration = (vm.bits_of(vm.dirty_memory[c], low, high) for c in vm.clients)
     return (vga, code, migration)

@@ -10,9 +10,7 @@ STEP.removes("cpu_physical_memory_mask_dirty_range")
 
 
 @STEP.adds
-def cpu_physical_memory_clear_dirty_range(
-    vm: VM, start: int, length: int, client: int
-) -> None:
+def cpu_physical_memory_clear_dirty_range(vm: VM, start: int, length: int, client: int) -> None:
     vm.abort(client < vm.DIRTY_MEMORY_NUM)
     end = (start + length + vm.TARGET_PAGE_SIZE - 1) & vm.TARGET_PAGE_MASK
     start &= vm.TARGET_PAGE_MASK

@@ -9,9 +9,7 @@ STEP = Step(28, home="include/exec/memory-internal.h")
 
 
 @STEP.changes
-def cpu_physical_memory_clear_dirty_range(
-    vm: VM, start: int, length: int, client: int
-) -> None:
+def cpu_physical_memory_clear_dirty_range(vm: VM, start: int, length: int, client: int) -> None:
     vm.abort(client < vm.DIRTY_MEMORY_NUM)
     end = (start + length + vm.TARGET_PAGE_SIZE - 1) >> vm.TARGET_PAGE_BITS
     page = start >> vm.TARGET_PAGE_BITS

@@ -43,6 +43,4 @@ def cpu_physical_memory_set_dirty_lebitmap(
             c &= ~(1 << j)
             page_number = (i * vm.BITS_PER_LONG + j) * hpratio
             addr = page_number * vm.TARGET_PAGE_SIZE
-            vm.cpu_physical_memory_set_dirty_range(
-                start + addr, vm.TARGET_PAGE_SIZE * hpratio
-            )
+            vm.cpu_physical_memory_set_dirty_range(start + addr, vm.TARGET_PAGE_SIZE * hpratio)

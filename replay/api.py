@@ -160,9 +160,7 @@ class _Function:
         return "client" in self.old and "client" in self.new
 
 
-def common_functions(
-    series: Series, step: int, old: type[Any], new: type[Any]
-) -> list[_Function]:
+def common_functions(series: Series, step: int, old: type[Any], new: type[Any]) -> list[_Function]:
     """The functions of the declared API that both steps have, by name."""
     names = {name_of(p) for p in series.api(step - 1)} & {name_of(p) for p in series.api(step)}
     found = []
@@ -174,7 +172,7 @@ def common_functions(
     return found
 
 
-def compare_calls(  # noqa: PLR0913  a step is its two machines and its declarations
+def compare_calls(
     series: Series,
     step: int,
     old: type[Any],
@@ -289,9 +287,7 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, bool) else value
 
 
-def _arguments(
-    call: Call, vm: Any, mine: tuple[str, ...], theirs: tuple[str, ...]
-) -> list[Any]:
+def _arguments(call: Call, vm: Any, mine: tuple[str, ...], theirs: tuple[str, ...]) -> list[Any]:
     """As the call says; flags that the other step no longer takes are all flags."""
     values = call.arguments(vm, mine)
     flags = {"dirty_flag", "dirty_flags", "client"}

@@ -9,8 +9,6 @@ laws the two machines are then run in lockstep under these (see ``replay.diff``)
 
 from __future__ import annotations
 
-import concurrent.futures
-import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,9 +20,10 @@ from refmodels import delta
 from replay import shrink
 from replay.api import ApiResult, compare_calls
 from replay.diff import first_difference, follow_laws
-from replay.errors import SeriesError, WorkerError
+from replay.errors import SeriesError
 from replay.generate import Profile, generate
 from replay.model import Record, Run
+from replay.pool import Pool
 from replay.properties import INNER_PROPERTIES, RUN_PROPERTIES, Violation
 from replay.run import Memo, PythonModel
 from replay.series import Series, load
@@ -62,6 +61,7 @@ class Plan:
         steps: the steps to judge, each against the one before.
         copies: changed copies of step modules to use instead, (step, path).
         series: another series.toml than the built-in one.
+
     """
 
     seed: int = 1
@@ -87,6 +87,7 @@ def machines(copies: tuple[tuple[int, str], ...]) -> list[type[Any]]:
 
     Raises:
         SeriesError: a copy that does not load or does not fit, with what is wrong.
+
     """
     try:
         return delta.build_variant({step: Path(path) for step, path in copies})
@@ -149,52 +150,95 @@ class Share:
 
 def do_share(plan: Plan, first: int, count: int) -> Share:
     """Check ``count`` traces from index ``first`` on."""
-    series = plan.load_series()
-    classes = machines(plan.copies)
-    share = Share()
+    work = _Work(plan)
     for number in range(first, first + count):
-        trace = generate(plan.seed, number, plan.profile)
-        _one_trace(plan, series, classes, trace, number, share)
-        share.traces += 1
-    return share
+        work.one_trace(generate(plan.seed, number, plan.profile), number)
+        work.share.traces += 1
+    return work.share
 
 
-def _one_trace(  # noqa: PLR0913  the parts of a plan, unpacked once for all traces
-    plan: Plan,
-    series: Series,
-    classes: list[type[Any]],
-    trace: Trace,
-    number: int,
-    share: Share,
-) -> None:
-    runs = run_all(classes, trace, plan.needed)
-    broken = broken_at(runs)
-    zero = runs[0]
-    for name, violation in broken[0].items():
-        share.broken.setdefault((0, name), Seen()).add(violation.index, number, violation.text)
-    for step in plan.steps:
-        old, new = runs[step - 1], runs[step]
-        if new is not zero and new.records != zero.records:
-            share.from_start[step] = share.from_start.get(step, 0) + 1
-        _compare(series, classes, trace, number, share, step, old, new)
-        for name, violation in broken[step].items():
-            if name not in broken[step - 1]:
-                seen = share.broken.setdefault((step, name), Seen())
-                seen.add(violation.index, number, violation.text)
-    if number % INNER_EVERY == 0:
-        _inner(plan, series, classes, trace, number, share)
-    if number % API_EVERY == 0:
-        for step in plan.steps:
+class _Work:
+    """A share in the making."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.series = plan.load_series()
+        self.classes = machines(plan.copies)
+        self.share = Share()
+
+    def one_trace(self, trace: Trace, number: int) -> None:
+        share = self.share
+        runs = run_all(self.classes, trace, self.plan.needed)
+        broken = broken_at(runs)
+        zero = runs[0]
+        for name, violation in broken[0].items():
+            share.broken.setdefault((0, name), Seen()).add(violation.index, number, violation.text)
+        for step in self.plan.steps:
+            new = runs[step]
+            if new.records is not zero.records and new.records != zero.records:
+                share.from_start[step] = share.from_start.get(step, 0) + 1
+            self.compare(runs[step - 1], new, number)
+            for name, violation in broken[step].items():
+                if name not in broken[step - 1]:
+                    seen = share.broken.setdefault((step, name), Seen())
+                    seen.add(violation.index, number, violation.text)
+        if number % INNER_EVERY == 0:
+            self.inner(trace, number)
+        if number % API_EVERY == 0:
+            self.api(number)
+
+    def compare(self, old: Run, new: Run, number: int) -> None:
+        """Compare a step with the one before, under its laws if it has any."""
+        share, step = self.share, new.step
+        same = old.records is new.records
+        if not same:
+            share.differing[step] = share.differing.get(step, 0) + 1
+        deviations = [d for d in self.series.step(step).deviations if d.scope == "trace"]
+        if not deviations:
+            difference = None if same else first_difference(old, new)
+            if difference:
+                seen = share.wrong.setdefault(step, Seen())
+                seen.add(difference.index, number, "", difference.fields)
+            return
+        result = follow_laws(self.classes[step - 1], self.classes[step], new.trace, deviations)
+        for name, index in result.shown.items():
+            share.shown.setdefault((step, name), Seen()).add(index, number)
+        if result.wrong:
+            index, fields = result.wrong
+            share.wrong.setdefault(step, Seen()).add(index, number, "", fields)
+
+    def inner(self, trace: Trace, number: int) -> None:
+        """The properties of the inner store: where the step before holds, and this one not."""
+        for prop in self.series.properties:
+            check = INNER_PROPERTIES.get(prop.name)
+            if check is None:
+                continue
+            judged = [s for s in {*self.plan.steps, 0} if prop.first <= s <= prop.last]
+            held: dict[int, Violation | None] = {}
+            for step in sorted({*judged, *(s - 1 for s in judged if s > prop.first)}):
+                held[step] = check(self.classes[step], trace)
+            for step in judged:
+                violation = held[step]
+                if violation and held.get(step - 1) is None:
+                    seen = self.share.broken.setdefault((step, prop.name), Seen())
+                    seen.add(violation.index, number, violation.text)
+
+    def api(self, number: int) -> None:
+        """Direct calls of the inner API at every step."""
+        for step in self.plan.steps:
             result = compare_calls(
-                series, step, classes[step - 1], classes[step],
-                series.step(step).deviations, f"{plan.seed}/{number}/{step}", API_CALLS,
-            )  # fmt: skip
-            share.api.setdefault(step, ApiResult()).merge(result)
+                self.series,
+                step,
+                self.classes[step - 1],
+                self.classes[step],
+                self.series.step(step).deviations,
+                f"{self.plan.seed}/{number}/{step}",
+                API_CALLS,
+            )
+            self.share.api.setdefault(step, ApiResult()).merge(result)
 
 
-def run_all(
-    classes: list[type[Any]], trace: Trace, steps: Sequence[int]
-) -> dict[int, Run]:
+def run_all(classes: list[type[Any]], trace: Trace, steps: Sequence[int]) -> dict[int, Run]:
     """A trace on several steps. Runs with equal records share one list of them."""
     memo: Memo = {}
     runs: dict[int, Run] = {}
@@ -221,60 +265,6 @@ def broken_at(runs: dict[int, Run]) -> dict[int, dict[str, Violation]]:
     return found
 
 
-def _compare(  # noqa: PLR0913
-    series: Series,
-    classes: list[type[Any]],
-    trace: Trace,
-    number: int,
-    share: Share,
-    step: int,
-    old: Run,
-    new: Run,
-) -> None:
-    """Compare a step with the one before, under its laws if it has any."""
-    same = old.records is new.records
-    if not same:
-        share.differing[step] = share.differing.get(step, 0) + 1
-    deviations = [d for d in series.step(step).deviations if d.scope == "trace"]
-    if not deviations:
-        difference = None if same else first_difference(old, new)
-        if difference:
-            share.wrong.setdefault(step, Seen()).add(
-                difference.index, number, "", difference.fields
-            )
-        return
-    result = follow_laws(classes[step - 1], classes[step], trace, deviations)
-    for name, index in result.shown.items():
-        share.shown.setdefault((step, name), Seen()).add(index, number)
-    if result.wrong:
-        index, fields = result.wrong
-        share.wrong.setdefault(step, Seen()).add(index, number, "", fields)
-
-
-def _inner(  # noqa: PLR0913
-    plan: Plan,
-    series: Series,
-    classes: list[type[Any]],
-    trace: Trace,
-    number: int,
-    share: Share,
-) -> None:
-    """The properties of the inner store, where the step before holds and this one does not."""
-    for prop in series.properties:
-        check = INNER_PROPERTIES.get(prop.name)
-        if check is None:
-            continue
-        judged = [s for s in {*plan.steps, 0} if prop.first <= s <= prop.last]
-        held: dict[int, Violation | None] = {}
-        for step in sorted({*judged, *(s - 1 for s in judged if s > prop.first)}):
-            held[step] = check(classes[step], trace)
-        for step in judged:
-            violation = held[step]
-            if violation and held.get(step - 1) is None:
-                seen = share.broken.setdefault((step, prop.name), Seen())
-                seen.add(violation.index, number, violation.text)
-
-
 # --- over several processes ---------------------------------------------------------
 
 
@@ -286,6 +276,7 @@ def gather(plan: Plan, jobs: int = 1, progress: Progress | None = None) -> Share
 
     Raises:
         WorkerError: a worker process died.
+
     """
     machines(plan.copies)  # an error in a copy shows here, not in a worker
     whole = Share()
@@ -298,37 +289,16 @@ def gather(plan: Plan, jobs: int = 1, progress: Progress | None = None) -> Share
 
 def _shares(plan: Plan, jobs: int) -> Iterator[Share]:
     cuts = [
-        (first, min(SHARE, plan.traces - first)) for first in range(0, plan.traces, SHARE)
+        (first, (plan, first, min(SHARE, plan.traces - first)))
+        for first in range(0, plan.traces, SHARE)
     ]
-    if jobs <= 1 or len(cuts) == 1:
-        for first, count in cuts:
-            yield do_share(plan, first, count)
-        return
-    with pool(jobs) as workers:
-        futures = [workers.submit(do_share, plan, first, count) for first, count in cuts]
-        try:
-            for future in futures:
-                yield future.result()
-        except concurrent.futures.process.BrokenProcessPool:
-            raise WorkerError(
-                "a worker process was killed, perhaps for want of memory; try --jobs 1"
-            ) from None
-        except BaseException:
-            workers.shutdown(wait=False, cancel_futures=True)
-            raise
+    with Pool(jobs, "checking traces") as pool:
+        for _, share in pool.map(_share, cuts, lambda task: f"trace {task[1]}"):
+            yield share
 
 
-def pool(jobs: int) -> concurrent.futures.ProcessPoolExecutor:
-    """Worker processes that leave Ctrl-C to the parent."""
-    return concurrent.futures.ProcessPoolExecutor(
-        jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_ignore_interrupt
-    )
-
-
-def _ignore_interrupt() -> None:
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _share(task: tuple[Plan, int, int]) -> Share:
+    return do_share(*task)
 
 
 # --- the shortest trace of each finding ---------------------------------------------
@@ -347,9 +317,7 @@ class Finding:
     name: str = ""
     fields: tuple[str, ...] = ()
 
-    def shows(
-        self, classes: list[type[Any]], series: Series, trace: Trace
-    ) -> Violation | None:
+    def shows(self, classes: list[type[Any]], series: Series, trace: Trace) -> Violation | None:
         """The operation at which a trace shows it, with words; None where it does not."""
         old, new = classes[max(self.step - 1, 0)], classes[self.step]
         if self.what == "inner":
@@ -421,6 +389,7 @@ def check(
         progress: called with the number of traces just done.
         shrinking: called with 1 for each example that was shrunk.
         budget: evaluations of the predicate in each shrink; 0 leaves examples as found.
+
     """
     began = time.monotonic()
     share = gather(plan, jobs, progress)
@@ -444,22 +413,16 @@ def _examples(
     progress: Progress | None,
 ) -> Iterator[tuple[Example, str]]:
     """An example of each finding, shrunk, in order."""
-    if jobs <= 1 or len(tasks) < 2:
-        for finding, number in tasks:
-            yield shortest(plan, finding, number, budget)
+    with Pool(jobs, "shortening examples") as pool:
+        every = [(finding, (plan, finding, number, budget)) for finding, number in tasks]
+        for _, example in pool.map(_shortest, every, lambda task: str(task[1])):
+            yield example
             if progress:
                 progress(1)
-        return
-    with pool(jobs) as workers:
-        futures = [workers.submit(shortest, plan, f, n, budget) for f, n in tasks]
-        try:
-            for future in futures:
-                yield future.result()
-                if progress:
-                    progress(1)
-        except BaseException:
-            workers.shutdown(wait=False, cancel_futures=True)
-            raise
+
+
+def _shortest(task: tuple[Plan, Finding, int, int]) -> tuple[Example, str]:
+    return shortest(*task)
 
 
 Wanted = list[tuple[Finding, Seen, DeviationFound | PropertyFound | Failure]]
@@ -528,9 +491,7 @@ def _judge_step(
     return result
 
 
-def _judge_properties(
-    series: Series, share: Share, result: StepResult, wanted: Wanted
-) -> None:
+def _judge_properties(series: Series, share: Share, result: StepResult, wanted: Wanted) -> None:
     declared = series.step(result.step).breaks
     for prop in series.properties:
         seen = share.broken.get((result.step, prop.name))

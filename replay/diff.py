@@ -65,6 +65,7 @@ class Lawful:
         wrong: where the step did not do what the laws say: (index, fields), or None.
         expected: what the laws asked for there.
         got: what the step did there.
+
     """
 
     shown: dict[str, int] = field(default_factory=dict)

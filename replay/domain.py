@@ -83,7 +83,7 @@ def check_config(config: Config) -> str | None:
     return None
 
 
-def check_op(op: Op, layout: Layout, config: Config) -> str | None:  # noqa: PLR0911
+def check_op(op: Op, layout: Layout, config: Config) -> str | None:
     """What puts an operation outside the domain at this point, None if nothing."""
     a: dict[str, Any] = op.named()
     bits = config.page_bits
@@ -219,6 +219,7 @@ def validate(trace: Trace) -> None:
 
     Raises:
         TraceError: the first operation that does not, with what would.
+
     """
     problem = check_config(trace.config)
     if problem:

@@ -21,6 +21,7 @@ class TraceError(ReplayError):
         path: the file, if the trace came from one.
         line: the line in it, counted from 1.
         operation: the index of the operation, counted from 0.
+
     """
 
     def __init__(

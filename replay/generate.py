@@ -56,6 +56,7 @@ class Profile:
         leaving: the chance that a reset range may leave its block (and often abort).
         plans: the chance, at an operation, to begin a plan: a few operations that only
             together show something, with others in between.
+
     """
 
     ops: int = 50

@@ -60,7 +60,8 @@ class _Shadow:
             self.bitmap = None
         elif bitmap:
             self.bitmap = (self.bitmap or 0) ^ bitmap[1] << bitmap[0]
-        state = State(*self.sets, self.bitmap, count, logging)
+        vga, exe, migration, direct, notdirty, held = self.sets
+        state = State(vga, exe, migration, direct, notdirty, held, self.bitmap, count, logging)
         return Observation(ret, status, shown, state)
 
 
@@ -238,5 +239,3 @@ def run_large(model: PythonModel, trace: Trace) -> LargeRun:
         records.append(watcher.record(ret, tuple(vm.events)))
         vm.events.clear()
     return LargeRun(trace, model.step, records)
-
-

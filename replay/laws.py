@@ -84,9 +84,7 @@ def empty_reset(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
 
 @law("region_reset_dirty", "region_test_and_clear_dirty")
 def last_page_not_rearmed(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
-    """Step 30: from the page of start, ceil(length / page) pages are re-armed, not all
-    pages that the range touches.
-    """
+    """Step 30: ceil(length / page) pages are re-armed, not all that the range touches."""
     if not config.tcg or made.status != "ok" or not _cleared(op, made) or op.args[1] == 0:
         return made
     a: Mapping[str, Any] = op.named()
@@ -103,14 +101,14 @@ def last_page_not_rearmed(config: Config, before: Moment, op: Op, made: Moment) 
 
 @law("kvm_log_sync")
 def log_bit_is_one_page(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
-    """Step 37: on the word path bit i of the log is the i-th target page, not the i-th
-    host page. Bits past the last word of the store are lost.
+    """Step 37: on the word path bit i of the log is a target page, not a host page.
+
+    Bits past the last word of the store are lost.
     """
     if not on_word(op, config):
         return made
     addr: Any = op.args[0]
-    room = -(-before.end // config.word_bits) * config.word_bits
-    marked = log_bits(op, config) << (addr // config.page_size) & span(0, room)
+    marked = log_bits(op, config) << (addr // config.page_size) & span(0, before.room)
     vga, code, migration = before.dirty
     return replace(made, dirty=(vga | marked, code | marked, migration | marked))
 

@@ -68,7 +68,9 @@ def observation(record: Record) -> Observation:
         status,
         shown,
         State(
-            *store,
+            vga=store[0],
+            code=store[1],
+            migration=store[2],
             tlb_direct=pages(page for page, direct in tlb.items() if direct),
             tlb_notdirty=pages(page for page, direct in tlb.items() if not direct),
             has_code=pages(code),

@@ -29,6 +29,7 @@ class Moment:
         count: migration_dirty_pages.
         logging: whether dirty logging is on.
         blocks: (first page, pages) in list order.
+
     """
 
     ret: Any
@@ -41,6 +42,7 @@ class Moment:
     count: int
     logging: bool
     blocks: tuple[tuple[int, int], ...]
+    room: int
 
     @property
     def pages(self) -> int:
@@ -49,11 +51,6 @@ class Moment:
         for first, count in self.blocks:
             mask |= span(first, count)
         return mask
-
-    @property
-    def end(self) -> int:
-        """The first page after the last block."""
-        return max((first + count for first, count in self.blocks), default=0)
 
     def shown(self) -> dict[str, Any]:
         """The fields of an observation by name, and ``hidden``: bits of no page, a client."""
@@ -87,9 +84,7 @@ class Moment:
         yield from _named(self, other, ("ret", "events"))
         mask = self.pages
         hidden = self.blocks != other.blocks
-        for name, a, b in zip(
-            ("vga", "code", "migration"), self.dirty, other.dirty, strict=True
-        ):
+        for name, a, b in zip(("vga", "code", "migration"), self.dirty, other.dirty, strict=True):
             if (a ^ b) & mask:
                 yield name
             hidden |= bool((a ^ b) & ~mask)
@@ -153,6 +148,7 @@ def look(vm: Any, ret: Any = None, status: str = "ok", events: Any = ()) -> Mome
         vm.migration_dirty_pages,
         vm.in_migration,
         tuple((block.offset >> bits, block.length >> bits) for block in vm.blocks),
+        vm.store_pages(),
     )
 
 

@@ -10,7 +10,6 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -42,6 +41,7 @@ class Pool:
     Args:
         jobs: processes; with 1 none is started.
         doing: what they do, for the message about one that died.
+
     """
 
     def __init__(self, jobs: int, doing: str) -> None:
@@ -74,6 +74,7 @@ class Pool:
 
         Raises:
             WorkerError: a worker died.
+
         """
         waiting = iter(tasks)
         head = list(islice(waiting, 2)) if self.jobs > 1 else []
@@ -96,7 +97,7 @@ class Pool:
             context = multiprocessing.get_context("spawn")
             self._executor = ProcessPoolExecutor(self.jobs, context, _ignore_interrupts)
         try:
-            with _uninterrupted():
+            with _interrupts_held():
                 return self._executor.submit(work, task)
         except BrokenProcessPool:
             raise self._died(label(task)) from None
@@ -122,13 +123,16 @@ def _ignore_interrupts() -> None:
 
 
 @contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """What is started in here never sees Ctrl-C, not even before it can say so itself."""
-    if threading.current_thread() is not threading.main_thread():
+def _interrupts_held() -> Iterator[None]:
+    """What is started in here never sees Ctrl-C, not even before it can say so itself.
+
+    A new process inherits the mask. This one gets a Ctrl-C of that moment afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -208,9 +208,7 @@ _LOOKS: Final[dict[str, Callable[[_Books, Op, Record, int], str | None]]] = {
 }
 
 
-def _lost_store(
-    trace: Trace, records: Sequence[Record], kinds: frozenset[str]
-) -> Violation | None:
+def _lost_store(trace: Trace, records: Sequence[Record], kinds: frozenset[str]) -> Violation | None:
     books = _Books(trace, kinds)
     for index, op, record, mask in live(trace, records):
         # CODE is not a reader of stores: see no-stale-code.
@@ -325,8 +323,9 @@ def fresh_block_marked(trace: Trace, records: Sequence[Record]) -> Violation | N
 
 def unused_bits(machine: type[Any]) -> int:
     """The bits of a page's byte that stand for no client at this step."""
-    used = 1 << machine.DIRTY_MEMORY_VGA | 1 << machine.DIRTY_MEMORY_CODE
-    return ~(used | 1 << machine.DIRTY_MEMORY_MIGRATION) & 0xFF
+    used: int = 1 << machine.DIRTY_MEMORY_VGA | 1 << machine.DIRTY_MEMORY_CODE
+    used |= 1 << machine.DIRTY_MEMORY_MIGRATION
+    return ~used & 0xFF
 
 
 @of_stores("unused-bits-set")

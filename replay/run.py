@@ -41,6 +41,7 @@ class PythonModel:
 
         Raises:
             DomainError: the step does not support an operation (from 19 on: 8 TiB).
+
         """
         try:
             if trace.most_pages > LARGE:

@@ -112,6 +112,7 @@ class Series(_Table, frozen=True):
 
         Raises:
             SeriesError: there is no such step.
+
         """
         if not 1 <= number <= len(self.steps):
             raise SeriesError(f"there is no step {number}: steps run from 1 to {len(self.steps)}")
@@ -146,6 +147,7 @@ def load(path: Path | None = None) -> Series:
 
     Raises:
         SeriesError: unreadable or wrong, with the file, the place and the cure.
+
     """
     file = path or data_path() / "series.toml"
     try:
@@ -167,6 +169,7 @@ def check(series: Series, file: Path) -> None:
 
     Raises:
         SeriesError: the first thing that is wrong.
+
     """
     if series.format != FORMAT:
         raise SeriesError(f"{file}: format is {series.format!r}, this version reads {FORMAT!r}")

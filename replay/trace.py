@@ -92,6 +92,7 @@ class Config:
         hpratio: host page size / target page size; one log bit covers so many pages.
         tcg: whether a reset re-arms the TLB.
         word_bits: bits of a machine word; smaller ones bring word edges close together.
+
     """
 
     page_bits: int = 12
@@ -134,9 +135,7 @@ class Op(NamedTuple):
         return out
 
     def __str__(self) -> str:
-        shown = ", ".join(
-            f"{name}={_show(name, value)}" for name, value in self.named().items()
-        )
+        shown = ", ".join(f"{name}={_show(name, value)}" for name, value in self.named().items())
         return f"{self.name}({shown})"
 
 
@@ -162,11 +161,11 @@ class Trace:
     @cached_property
     def program(self) -> Program:
         """The operations with clients by their place in CLIENTS, as a model takes them."""
-        numbers = {client: number for number, client in enumerate(CLIENTS)}
+        numbers: dict[Any, int] = {client: number for number, client in enumerate(CLIENTS)}
         return [
             (
                 op.name,
-                (*op.args[:-1], numbers[op.args[-1]])  # type: ignore[index]
+                (*op.args[:-1], numbers[op.args[-1]])
                 if op.args and op.args[-1].__class__ is str
                 else op.args,
             )
@@ -176,7 +175,11 @@ class Trace:
     @cached_property
     def most_pages(self) -> int:
         """An upper bound of the pages that the machine ever spans."""
-        return sum(op.args[0] for op in self.ops if op.name == "ram_alloc")  # type: ignore[misc]
+        total = 0
+        for op in self.ops:
+            if op.name == "ram_alloc" and isinstance(op.args[0], int):
+                total += op.args[0]
+        return total
 
     def with_ops(self, ops: Iterable[Op]) -> Trace:
         """The same machine and name, other operations."""
@@ -188,8 +191,9 @@ class Trace:
 
 
 class Event(NamedTuple):
-    """A call that an outsider sees: ``tb_invalidate`` (start, end), ``xen_modified``
-    (start, length).
+    """A call that an outsider sees.
+
+    ``tb_invalidate`` comes with start and end, ``xen_modified`` with start and length.
     """
 
     kind: str
@@ -246,9 +250,7 @@ class Observation:
         Where one machine died and the other did not, that is the difference.
         """
         if self.status != other.status:
-            return tuple(
-                n for n in ("ret", "status", "events") if self.get(n) != other.get(n)
-            )
+            return tuple(n for n in ("ret", "status", "events") if self.get(n) != other.get(n))
         return tuple(name for name in FIELDS if not _same(self.get(name), other.get(name)))
 
     def to_json(self) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class Example:
         trace: the trace.
         index: the operation at which it shows.
         shrunk: whether the shrinker finished within its budget.
+
     """
 
     trace: Trace
@@ -71,6 +72,7 @@ class Failure:
         text: in words, with what was expected.
         count: traces that show a failure of this step (of any fields).
         example: the shortest trace found; None for a direct call.
+
     """
 
     what: str
@@ -95,6 +97,7 @@ class StepResult:
         deviations: the declared ones, shown or not.
         properties: those that break at this step, declared or not.
         failures: what nothing declares.
+
     """
 
     step: int
@@ -115,7 +118,7 @@ class StepResult:
             return Verdict.UNDECLARED
         if not self.traces:
             return Verdict.UNDECIDED
-        found = [*self.deviations, *self.properties]
+        found: list[DeviationFound | PropertyFound] = [*self.deviations, *self.properties]
         if any(item.count == 0 for item in found):
             return Verdict.UNSHOWN
         return Verdict.DEVIATES if found else Verdict.SAME

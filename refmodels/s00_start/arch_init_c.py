@@ -17,9 +17,7 @@ def migration_bitmap_set_dirty(vm: VM, mr_addr: int, offset: int) -> bool:
 
 
 @STEP.adds
-def migration_bitmap_find_and_reset_dirty(
-    vm: VM, mr_addr: int, mr_size: int, start: int
-) -> int:
+def migration_bitmap_find_and_reset_dirty(vm: VM, mr_addr: int, mr_size: int, start: int) -> int:
     """Take the next page to send of a block, from ``start`` on; ``mr_size`` when none."""
     base = mr_addr >> vm.TARGET_PAGE_BITS
     nr = base + (start >> vm.TARGET_PAGE_BITS)

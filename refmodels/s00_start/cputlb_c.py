@@ -46,9 +46,7 @@ def tlb_flush_page(vm: VM, addr: int) -> None:
 @STEP.adds
 def tlb_protect_code(vm: VM, ram_addr: int) -> None:
     """Stores to the page have to be seen, since it holds translated code now."""
-    vm.cpu_physical_memory_reset_dirty(
-        ram_addr, ram_addr + vm.TARGET_PAGE_SIZE, vm.CODE_DIRTY_FLAG
-    )
+    vm.cpu_physical_memory_reset_dirty(ram_addr, ram_addr + vm.TARGET_PAGE_SIZE, vm.CODE_DIRTY_FLAG)
 
 
 @STEP.adds

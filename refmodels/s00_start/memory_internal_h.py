@@ -65,9 +65,7 @@ def cpu_physical_memory_clear_dirty_flags(vm: VM, addr: int, dirty_flags: int) -
 
 
 @STEP.adds
-def cpu_physical_memory_set_dirty_range(
-    vm: VM, start: int, length: int, dirty_flags: int
-) -> None:
+def cpu_physical_memory_set_dirty_range(vm: VM, start: int, length: int, dirty_flags: int) -> None:
     end = (start + length + vm.TARGET_PAGE_SIZE - 1) & vm.TARGET_PAGE_MASK
     addr = start & vm.TARGET_PAGE_MASK
     while addr < end:
@@ -78,9 +76,7 @@ def cpu_physical_memory_set_dirty_range(
 
 
 @STEP.adds
-def cpu_physical_memory_mask_dirty_range(
-    vm: VM, start: int, length: int, dirty_flags: int
-) -> None:
+def cpu_physical_memory_mask_dirty_range(vm: VM, start: int, length: int, dirty_flags: int) -> None:
     end = (start + length + vm.TARGET_PAGE_SIZE - 1) & vm.TARGET_PAGE_MASK
     start &= vm.TARGET_PAGE_MASK
     for addr in range(start, end, vm.TARGET_PAGE_SIZE):

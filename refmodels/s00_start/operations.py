@@ -115,9 +115,7 @@ def migration_sync(vm: VM) -> int:
 @STEP.adds
 def migration_next(vm: VM, addr: int, start: int) -> int:
     block = vm.qemu_get_ram_block(addr)
-    return vm.migration_bitmap_find_and_reset_dirty(
-        block.offset, block.length, start
-    )
+    return vm.migration_bitmap_find_and_reset_dirty(block.offset, block.length, start)
 
 
 @STEP.adds
@@ -143,6 +141,12 @@ def store_span(vm: VM) -> tuple[int, int]:
 @STEP.adds
 def store_bytes(vm: VM) -> int:
     """The size of the dirty store in bytes."""
+    return len(vm.phys_dirty)
+
+
+@STEP.adds
+def store_pages(vm: VM) -> int:
+    """How many pages the store has room for, now and as freed blocks left it."""
     return len(vm.phys_dirty)
 
 

@@ -32,9 +32,7 @@ def tb_invalidate_page(vm: VM, start: int, is_cpu_write_access: bool) -> None:
 
 
 @STEP.adds
-def tb_invalidate_phys_page_range(
-    vm: VM, start: int, end: int, is_cpu_write_access: bool
-) -> None:
+def tb_invalidate_phys_page_range(vm: VM, start: int, end: int, is_cpu_write_access: bool) -> None:
     """Drop the code of [start, end), a range of one page."""
     vm.tell("tb_invalidate", start, end)
     vm.tb_invalidate_page(start, is_cpu_write_access)

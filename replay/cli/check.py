@@ -1,0 +1,165 @@
+"""``replay check``: every step against its claim."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from replay.check import Plan, check
+from replay.cli.common import (
+    STEPS,
+    ExitCode,
+    examples,
+    jobs_option,
+    json_option,
+    print_json,
+    print_lines,
+    wants_color,
+)
+from replay.cli.progress import progress_bar
+from replay.files import write_trace
+from replay.generate import Profile
+from replay.pool import default_jobs
+from replay.report.checking import result_json, result_lines
+from replay.report.style import Style
+from replay.shrink import BUDGET
+from replay.verdict import CheckResult, Example
+
+
+def _copies(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> tuple[tuple[int, str], ...]:
+    copies: dict[int, str] = {}
+    for value in values:
+        number, equals, path = value.partition("=")
+        if not equals or not number.isdecimal() or not 0 <= int(number) <= 39:
+            raise click.BadParameter(f"{value!r}; write STEP=FILE, as in 27=mine.py")
+        if not Path(path).is_file():
+            raise click.BadParameter(f"{path}: no such file")
+        copies[int(number)] = str(Path(path).resolve())
+    return tuple(sorted(copies.items()))
+
+
+@click.command(
+    "check",
+    epilog=examples(
+        "replay check                             all steps, the default traces",
+        "replay check --steps 27-30 --traces 5000 --seed 7",
+        "replay check --model 27=mine.py          with a changed copy of step 27",
+        "replay check --json > check.json",
+    ),
+)
+@click.option(
+    "--steps", type=STEPS, default="1-39", show_default=True, metavar="STEPS",
+    help="The steps to judge, each against the one before.",
+)  # fmt: skip
+@click.option(
+    "--traces", type=click.IntRange(1, 10_000_000), default=1200, show_default=True,
+    metavar="N", help="How many random traces.",
+)  # fmt: skip
+@click.option(
+    "--ops", type=click.IntRange(1, 100_000), default=50, show_default=True,
+    metavar="N", help="Operations a trace.",
+)  # fmt: skip
+@click.option(
+    "--seed", type=click.IntRange(0), default=1, show_default=True, metavar="N",
+    help="The same seed gives the same traces and the same report.",
+)  # fmt: skip
+@jobs_option(default_jobs)
+@click.option(
+    "--budget", type=click.IntRange(0), default=BUDGET, show_default=True, metavar="N",
+    help="Candidates tried to shorten each example; 0 leaves them as found.",
+)  # fmt: skip
+@click.option(
+    "--save", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+    help="Save all examples there; by default those of failures, in counterexamples.",
+)  # fmt: skip
+@click.option(
+    "--model", "copies", multiple=True, callback=_copies, metavar="STEP=FILE",
+    help="Use a changed copy of a step's module. FILE is executed.",
+)  # fmt: skip
+@click.option("--brief", is_flag=True, help="Only the rows, and what is not as claimed.")
+@json_option
+def command(
+    steps: tuple[int, ...],
+    traces: int,
+    ops: int,
+    seed: int,
+    jobs: int,
+    budget: int,
+    save: Path | None,
+    copies: tuple[tuple[int, str], ...],
+    brief: bool,
+    as_json: bool,
+) -> int:
+    """Check every step against the one before, against step 0, and by itself.
+
+    Random traces run on the models of all steps. A step is "same" when no observation
+    differs from the step before, "deviates as declared" when every difference is
+    exactly the one that series.toml declares and every declared one was shown. All
+    else fails: an undeclared difference, a property broken without saying so, a
+    declared deviation that nothing showed. Examples are shortened and shown.
+    """
+    if not [step for step in steps if step]:
+        raise click.UsageError("step 0 has no step before it; --steps takes steps from 1 to 39")
+    plan = Plan(
+        seed=seed,
+        traces=traces,
+        profile=replace(Profile(), ops=ops),
+        steps=tuple(step for step in steps if step),
+        copies=copies,
+    )
+    result = run(plan, jobs, budget)
+    saved = save_examples(result, save)
+    if as_json:
+        print_json(result_json(result))
+    else:
+        print_lines(result_lines(result, saved, Style(wants_color(sys.stdout)), brief))
+    return ExitCode.OK if result.passed else ExitCode.DIFFERENCE
+
+
+def run(plan: Plan, jobs: int, budget: int) -> CheckResult:
+    """Check a plan under a progress bar."""
+    done = {"traces": 0, "examples": 0}
+    with progress_bar("checking") as bar:
+
+        def traces(count: int) -> None:
+            done["traces"] += count
+            bar.show(done["traces"], plan.traces, f"{done['traces']} traces")
+
+        def shrunk(count: int) -> None:
+            done["examples"] += count
+            bar.show(0, 0, f"{done['examples']} examples shortened")
+
+        return check(plan, jobs, traces, shrunk, budget)
+
+
+def examples_of(result: CheckResult, failing_only: bool) -> Iterator[tuple[int, Example]]:
+    """(step, example) of what was found."""
+    found: list[tuple[int, Any]] = [
+        (0, p) for p in result.start if not failing_only or not p.declared
+    ]
+    for step in result.steps:
+        found += [(step.step, failure) for failure in step.failures]
+        if not failing_only:
+            found += [(step.step, item) for item in (*step.deviations, *step.properties)]
+    for number, item in found:
+        if item.example is not None:
+            yield number, item.example
+
+
+def save_examples(result: CheckResult, folder: Path | None) -> dict[int, Path]:
+    """Save the examples of failures, or of everything where a folder was asked for."""
+    saved = {}
+    for _, example in examples_of(result, failing_only=folder is None):
+        target = folder or Path("counterexamples")
+        target.mkdir(parents=True, exist_ok=True)
+        path = target / f"{example.trace.name}.jsonl"
+        write_trace(example.trace, path)
+        saved[id(example)] = path
+    return saved

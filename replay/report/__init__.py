@@ -1,0 +1,1 @@
+"""Results → text for people and JSON for programs. Nothing here prints."""

@@ -1,0 +1,242 @@
+"""What a check found: a row a step, what deviates and how, and what to run to see it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from replay.report.style import PLAIN, Style
+from replay.series import Deviation
+from replay.verdict import (
+    CheckResult,
+    DeviationFound,
+    Example,
+    Failure,
+    PropertyFound,
+    StepResult,
+    Verdict,
+    example_json,
+)
+
+WIDTH = 79
+INDENT = " " * 6
+
+Saved = Mapping[int, Path]
+"""Where examples were saved, by the identity of the Example."""
+
+
+def result_lines(
+    result: CheckResult, saved: Saved | None = None, style: Style = PLAIN, brief: bool = False
+) -> list[str]:
+    """The whole report; ``brief`` leaves out what is as declared.
+
+    The last line sums up: how many steps are as claimed.
+    """
+    saved = saved or {}
+    lines = [
+        "differ: traces on which the step differs from the one before; from 0: from step 0",
+        style.strong(f"{'step':>4}  {'verdict':<22} {'differ':>6} {'from 0':>6}  title"),
+    ]
+    for step in result.steps:
+        lines.append(_row(step, style))
+        if not brief or not step.verdict.passes:
+            lines += _details(step, saved, style)
+    if result.start and not brief:
+        lines += ["", style.strong("Broken at step 0 already, before the series:")]
+        for prop in result.start:
+            lines += _property(prop, 0, saved, style)
+    return [*lines, "", *summary(result, style)]
+
+
+def _row(step: StepResult, style: Style) -> str:
+    paint = style.good if step.verdict is Verdict.SAME else style.new
+    if not step.verdict.passes:
+        paint = style.bad
+    verdict = paint(f"{step.verdict.value:<22}")
+    room = WIDTH - 45
+    title = step.title if len(step.title) <= room else step.title[: room - 1] + "…"
+    return f"{step.step:>4}  {verdict} {step.differing:>6} {step.from_start:>6}  {title}"
+
+
+def _details(step: StepResult, saved: Saved, style: Style) -> list[str]:
+    lines: list[str] = []
+    for failure in step.failures:
+        lines += _failure(failure, step.step, saved, style)
+    for found in step.deviations:
+        lines += _deviation(found, step.step, saved, style)
+    for prop in step.properties:
+        lines += _property(prop, step.step, saved, style)
+    return lines
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _wrap(text: str, indent: str = INDENT) -> list[str]:
+    return textwrap.wrap(
+        " ".join(text.split()), WIDTH, initial_indent=indent, subsequent_indent=indent,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _deviation(found: DeviationFound, step: int, saved: Saved, style: Style) -> list[str]:
+    deviation = found.deviation
+    head = f"{deviation.kind}: {deviation.id}"
+    if not found.count:
+        lines = [INDENT + style.bad(f"{head}: declared, but nothing showed it")]
+        return lines + _wrap(deviation.text, INDENT + "  ")
+    by = "direct call" if found.call else "trace"
+    lines = [f"{INDENT}{style.new(head)}, shown by {_count(found.count, by)}"]
+    lines += _wrap(_text(deviation), INDENT + "  ")
+    if found.call:
+        lines += _wrap(f"for instance {found.call}", INDENT + "  ")
+    return lines + _example(found.example, step, saved, style)
+
+
+def _text(deviation: Deviation) -> str:
+    fixed = f" Fixed upstream by {deviation.fixed_by}." if deviation.fixed_by else ""
+    return deviation.text + fixed
+
+
+def _property(prop: PropertyFound, step: int, saved: Saved, style: Style) -> list[str]:
+    head = f"breaks {prop.name}"
+    if not prop.count:
+        return [INDENT + style.bad(f"{head}: declared, but no trace showed it")]
+    paint = style.new if prop.declared else style.bad
+    said = "" if prop.declared else ", which nothing declares"
+    lines = [f"{INDENT}{paint(head)}{said}, shown by {_count(prop.count, 'trace')}"]
+    lines += _wrap(prop.text, INDENT + "  ")
+    return lines + _example(prop.example, step, saved, style)
+
+
+def _failure(failure: Failure, step: int, saved: Saved, style: Style) -> list[str]:
+    if failure.what == "api":
+        lines = [INDENT + style.bad("undeclared difference of a direct call")]
+        return lines + _wrap(failure.text, INDENT + "  ")
+    if failure.what == "difference":
+        head = "undeclared difference in " + ", ".join(failure.fields)
+    else:
+        head = f"breaks {failure.what}, which nothing declares"
+    lines = [*_wrap(head), f"{INDENT}  shown by {_count(failure.count, 'trace')}"]
+    lines[0] = style.bad(lines[0])
+    lines += _wrap(failure.text, INDENT + "  ")
+    return lines + _example(failure.example, step, saved, style)
+
+
+def _example(example: Example | None, step: int, saved: Saved, style: Style) -> list[str]:
+    """The shortest trace, an operation a line, and the command that replays it."""
+    if example is None:
+        return []
+    trace = example.trace
+    config = trace.config
+    machine = [
+        f"{name} {value}"
+        for name, value, usual in (
+            ("hpratio", config.hpratio, 1),
+            ("tcg", str(config.tcg).lower(), "true"),
+            ("word_bits", config.word_bits, 64),
+            ("page_bits", config.page_bits, 12),
+        )
+        if value != usual
+    ]
+    limit = "" if example.shrunk else ", not shrunk to the end"
+    on = f" on {', '.join(machine)}" if machine else ""
+    lines = [
+        style.dim(f"{INDENT}  shortest trace ({_count(len(trace.ops), 'operation')}{limit}){on}:")
+    ]
+    for index, op in enumerate(trace.ops):
+        mark = ">" if index == example.index else " "
+        lines += (
+            _wrap(f"{mark} {op}", INDENT + "  ") if mark == ">" else _wrap(str(op), INDENT + "    ")
+        )
+    path = saved.get(id(example))
+    if path is not None:
+        command = f"compare {path} {step - 1} {step}" if step else f"run {path} --step 0"
+        lines.append(f"{INDENT}  replay {command}")
+    return lines
+
+
+def summary(result: CheckResult, style: Style = PLAIN) -> list[str]:
+    """Two lines: what was done, and how many steps are as claimed."""
+    counts: dict[Verdict, int] = {}
+    for step in result.steps:
+        counts[step.verdict] = counts.get(step.verdict, 0) + 1
+    shown = ", ".join(f"{counts[v]} {v.value}" for v in Verdict if v in counts)
+    failed = [str(s.step) for s in result.steps if not s.verdict.passes]
+    lines = [
+        f"{result.traces} traces of {result.ops} operations, seed {result.seed}, "
+        f"and {sum(step.calls for step in result.steps)} direct calls, in {result.seconds:.1f} s"
+    ]
+    if failed:
+        lines.append(style.bad(f"{shown}: not as claimed at step {', '.join(failed)}"))
+    elif not result.passed:
+        names = ", ".join(p.name for p in result.start if not (p.declared and p.count))
+        lines.append(style.bad(f"{shown}; step 0 is not as declared: {names}"))
+    else:
+        lines.append(style.good(f"{shown}: all {len(result.steps)} steps as claimed"))
+    return lines
+
+
+def result_json(result: CheckResult) -> dict[str, Any]:
+    """The report as plain values, the same on every machine but for ``seconds``."""
+    return {
+        "format": "replay-check/1",
+        "seed": result.seed,
+        "traces": result.traces,
+        "ops": result.ops,
+        "seconds": round(result.seconds, 3),
+        "passed": result.passed,
+        "start": [_property_json(prop) for prop in result.start],
+        "steps": [_step_json(step) for step in result.steps],
+    }
+
+
+def _step_json(step: StepResult) -> dict[str, Any]:
+    return {
+        "step": step.step,
+        "title": step.title,
+        "verdict": step.verdict.value,
+        "passes": step.verdict.passes,
+        "traces": step.traces,
+        "calls": step.calls,
+        "differing": step.differing,
+        "from_start": step.from_start,
+        "through": list(step.through),
+        "deviations": [
+            {
+                "id": found.deviation.id,
+                "kind": found.deviation.kind,
+                "scope": found.deviation.scope,
+                "text": " ".join(found.deviation.text.split()),
+                "fixed_by": found.deviation.fixed_by or None,
+                "count": found.count,
+                "call": found.call or None,
+                "example": example_json(found.example),
+            }
+            for found in step.deviations
+        ],
+        "breaks": [_property_json(prop) for prop in step.properties],
+        "failures": [
+            {
+                "what": failure.what,
+                "fields": list(failure.fields),
+                "text": failure.text,
+                "count": failure.count,
+                "example": example_json(failure.example),
+            }
+            for failure in step.failures
+        ],
+    }
+
+
+def _property_json(prop: PropertyFound) -> dict[str, Any]:
+    return {
+        "property": prop.name,
+        "declared": prop.declared,
+        "count": prop.count,
+        "text": prop.text,
+        "example": example_json(prop.example),
+    }

@@ -1,0 +1,41 @@
+"""Colour, or none: every mark is a character first, and colour only repeats it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+_RESET: Final = "\x1b[0m"
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How texts are painted; without ``color`` every method gives its text back."""
+
+    color: bool = False
+
+    def _paint(self, code: str, text: str) -> str:
+        return f"\x1b[{code}m{text}{_RESET}" if self.color and text else text
+
+    def strong(self, text: str) -> str:
+        """A heading."""
+        return self._paint("1", text)
+
+    def dim(self, text: str) -> str:
+        """What only helps to find one's way: rulers, labels."""
+        return self._paint("2", text)
+
+    def bad(self, text: str) -> str:
+        """A difference or an error."""
+        return self._paint("1;31", text)
+
+    def good(self, text: str) -> str:
+        """What is as it should be."""
+        return self._paint("32", text)
+
+    def new(self, text: str) -> str:
+        """What was not so before."""
+        return self._paint("1;33", text)
+
+
+PLAIN: Final = Style()

@@ -1,0 +1,156 @@
+"""What must hold at a step by itself: broken where series.toml says so, on known traces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from refmodels import delta
+from replay.generate import traces
+from replay.properties import INNER_PROPERTIES, RUN_PROPERTIES
+from replay.run import python_model
+from replay.series import load
+from replay.trace import Config, Op, Trace
+
+SERIES = load()
+DECLARED = {p.name: p for p in SERIES.properties}
+
+
+def violated(name: str, step: int, trace: Trace) -> bool:
+    return RUN_PROPERTIES[name](trace, python_model(step).run(trace).records) is not None
+
+
+LOST = Trace(
+    (
+        Op("ram_alloc", (1,)),
+        Op("tlb_fill", (0,)),
+        Op("migration_start"),
+        Op("migration_next", (0, 0)),
+        Op("store", (0, 1)),
+        Op("migration_sync"),
+    )
+)
+
+
+def test_every_property_is_described_and_every_description_has_a_property() -> None:
+    assert set(DECLARED) == set(RUN_PROPERTIES) | set(INNER_PROPERTIES)
+
+
+def test_step_39_loses_a_store_that_every_earlier_step_keeps() -> None:
+    assert [k for k in range(40) if violated("no-lost-store", k, LOST)] == [39]
+
+
+def test_a_store_of_the_device_is_never_lost() -> None:
+    ops = (*LOST.ops[:4], Op("dma_write", (0, 1)), LOST.ops[5])
+    assert not any(violated("no-lost-store", k, LOST.with_ops(ops)) for k in range(40))
+
+
+def test_step_37_loses_what_a_log_of_large_pages_names() -> None:
+    trace = Trace(
+        (
+            Op("ram_alloc", (2,)),
+            Op("region_reset_dirty", (4096, 4096, "vga")),
+            Op("kvm_log_sync", (0, 1, (1,))),
+            Op("page_get_flag", (4096, "vga")),
+        ),
+        Config(hpratio=2),
+    )
+    assert [k for k in range(40) if violated("no-lost-store", k, trace)] == [37, 38, 39]
+
+
+def test_step_30_loses_a_store_after_an_unaligned_reset() -> None:
+    trace = Trace(
+        (
+            Op("ram_alloc", (2,)),
+            Op("tlb_fill", (4096,)),
+            Op("region_reset_dirty", (4095, 2, "vga")),
+            Op("store", (4096, 1)),
+            Op("page_get_flag", (4096, "vga")),
+        )
+    )
+    assert [k for k in range(40) if violated("no-lost-store", k, trace)] == list(range(30, 40))
+
+
+def test_step_0_already_breaks_what_is_said_to_be_broken_there() -> None:
+    quiet = Trace(
+        (
+            Op("ram_alloc", (1,)),
+            Op("region_reset_dirty", (0, 4096, "vga")),
+            Op("store_notdirty", (0,)),
+            Op("page_get_flag", (0, "vga")),
+        )
+    )
+    assert violated("no-lost-quiet-store", 0, quiet)
+    assert not violated("no-lost-store", 0, quiet)
+    stale = Trace(
+        (
+            Op("ram_alloc", (1,)),
+            Op("translate", (0,)),
+            Op("region_set_dirty", (0, 4096)),
+            Op("store", (0, 1)),
+        )
+    )
+    assert violated("no-stale-code", 0, stale)
+    no_tcg = Trace(
+        (
+            Op("ram_alloc", (1,)),
+            Op("tlb_fill", (0,)),
+            Op("region_reset_dirty", (0, 4096, "vga")),
+            Op("store", (0, 1)),
+            Op("page_get_flag", (0, "vga")),
+        ),
+        Config(tcg=False),
+    )
+    assert violated("no-lost-store-without-tcg", 0, no_tcg)
+    assert not violated("no-lost-store", 0, no_tcg)
+
+
+@pytest.mark.parametrize("name", sorted(RUN_PROPERTIES))
+def test_a_property_breaks_at_no_step_but_those_declared(name: str) -> None:
+    if DECLARED[name].broken_at_start:
+        return
+    declared = {s.number for s in SERIES.steps if name in s.breaks}
+    for trace in traces(31, 120):
+        held = True
+        for step in range(40):
+            holds = not violated(name, step, trace)
+            assert holds or not held or step in declared, (trace.name, step)
+            held = holds
+
+
+def test_ghost_pages_are_counted_from_step_39_on() -> None:
+    trace = Trace(
+        (
+            Op("ram_alloc", (2,)),
+            Op("ram_free", (0,)),
+            Op("ram_alloc", (1,)),
+            Op("migration_start"),
+        )
+    )
+    assert [k for k in range(40) if violated("count-is-popcount", k, trace)] == [39]
+
+
+@pytest.mark.parametrize("name", sorted(INNER_PROPERTIES))
+def test_inner_properties_hold_where_steps_rest_on_them(name: str) -> None:
+    prop = DECLARED[name]
+    given_up = [s.number for s in SERIES.steps if name in s.breaks]
+    last = min(given_up, default=prop.last + 1)
+    for trace in traces(32, 12):
+        for step in range(prop.first, prop.last + 1):
+            broken = INNER_PROPERTIES[name](delta.build(step), trace) is not None
+            assert broken == (step >= last), (step, trace.name)
+
+
+def test_before_step_7_the_unused_bits_are_read() -> None:
+    check = INNER_PROPERTIES["unused-bits-unread"]
+    assert any(check(delta.build(6), trace) for trace in traces(33, 5))
+
+
+def test_the_contract_of_bitmap_zero_extend_can_fail(tmp_path: Path) -> None:
+    from faults.catalogue import FAULTS
+
+    fault = next(f for f in FAULTS if f.step == 18)
+    machine = delta.build_variant({18: fault.write(tmp_path)})[18]
+    trace = next(traces(34, 1))
+    assert INNER_PROPERTIES["zero-extend-contract"](machine, trace) is not None
