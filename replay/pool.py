@@ -41,7 +41,6 @@ class Pool:
     Args:
         jobs: processes; with 1 none is started.
         doing: what they do, for the message about one that died.
-
     """
 
     def __init__(self, jobs: int, doing: str) -> None:
@@ -74,7 +73,6 @@ class Pool:
 
         Raises:
             WorkerError: a worker died.
-
         """
         waiting = iter(tasks)
         head = list(islice(waiting, 2)) if self.jobs > 1 else []

@@ -1,0 +1,225 @@
+"""What all commands share: exit codes, errors, colour, JSON, and how steps are named.
+
+The exit codes are a promise to scripts; nothing else in the package exits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from enum import IntEnum
+from typing import IO, Any, Final
+
+import click
+
+from replay.errors import ReplayError, WorkerError
+
+LAST_STEP: Final = 39
+
+
+class ExitCode(IntEnum):
+    """What the process tells its caller."""
+
+    OK = 0
+    """As claimed, or equal."""
+    DIFFERENCE = 1
+    """A difference was found, or nothing could be compared."""
+    USAGE = 2
+    """Bad input or usage: the message says what to mend."""
+    FAILURE = 3
+    """The program itself failed, or a worker of it."""
+    INTERRUPTED = 130
+    """Ctrl-C."""
+    NO_READER = 141
+    """Whoever read the output has left; as if the signal SIGPIPE had ended the process."""
+
+
+EXIT_HELP: Final = (
+    "Exit codes: 0 as claimed or equal, 1 a difference, 2 bad input or usage, "
+    "3 an internal failure, 130 interrupted."
+)
+
+
+class Stop(Exception):
+    """Leave with a code and no message. Not an error of click, so click lets it pass."""
+
+    def __init__(self, code: ExitCode) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def error_text(message: str) -> str:
+    """The one form of every error."""
+    return f"replay: error: {message}"
+
+
+def guarded(call: Callable[[], Any]) -> int:
+    """Run a command line; all that can go wrong becomes one message and an exit code."""
+    code: int = ExitCode.OK
+    message = ""
+    try:
+        given = call()
+        sys.stdout.flush()
+        code = given if isinstance(given, int) else ExitCode.OK
+    except Stop as stop:
+        code = stop.code
+    except ReplayError as error:
+        code = ExitCode.FAILURE if isinstance(error, WorkerError) else ExitCode.USAGE
+        message = str(error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        code = ExitCode.USAGE
+    except click.ClickException as error:
+        code, message = ExitCode.USAGE, _usage(error)
+    except (KeyboardInterrupt, click.Abort):
+        code = ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        code = ExitCode.NO_READER
+    except OSError as error:
+        code, message = ExitCode.FAILURE, f"the system refused: {error}"
+    except Exception as error:
+        # A fault of the program: whoever mends it needs to know where it was.
+        click.echo("".join(traceback.format_exception(error)).rstrip(), err=True)
+        code, message = ExitCode.FAILURE, f"internal: {type(error).__name__}: {error}"
+    if message:
+        click.echo(error_text(message), err=True)
+    if code not in (ExitCode.OK, ExitCode.DIFFERENCE):
+        _drop_output()
+    return code
+
+
+def _usage(error: click.ClickException) -> str:
+    message = error.format_message().rstrip(".")
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        return f"{message}; see '{error.ctx.command_path} --help'"
+    return message
+
+
+def _drop_output() -> None:
+    """Write out what is buffered if that is possible; if not, let it go nowhere.
+
+    Else the interpreter would fail at it once more when it ends.
+    """
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, sys.stdout.fileno())
+            os.close(null)
+
+
+# --- output -------------------------------------------------------------------------
+
+
+def on_terminal(stream: IO[str]) -> bool:
+    """Whether a person watches: progress bars go nowhere else."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def wants_color(stream: IO[str]) -> bool:
+    """Colour only on a terminal, and never where NO_COLOR is set to something."""
+    return on_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines to standard output."""
+    click.echo("\n".join(lines), color=True)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document: indented, keys in the order of the report."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+# --- steps and operations on the command line ---------------------------------------
+
+
+class StepType(click.ParamType[int]):
+    """The number of a step."""
+
+    name = "step"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """0 to 39, or a usage error that says so."""
+        step = _number(str(value))
+        if step is None or step > LAST_STEP:
+            self.fail(f"{value!r} is no step; steps are 0 to {LAST_STEP}", param, ctx)
+        return step
+
+
+class StepsType(click.ParamType[tuple[int, ...]]):
+    """Steps as on the command line: ``0-39``, ``27,30``, ``0-5,39``."""
+
+    name = "steps"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """The steps in order, each once, or a usage error that shows the form."""
+        if isinstance(value, tuple):
+            return value
+        steps: set[int] = set()
+        for part in str(value).split(","):
+            first, last = _span(part, LAST_STEP)
+            if first is None or last is None or last < first or last > LAST_STEP:
+                self.fail(
+                    f"{part!r} names no steps; write 0-{LAST_STEP}, or 27,30, or 0-5,39", param, ctx
+                )
+            steps.update(range(first, last + 1))
+        return tuple(sorted(steps))
+
+
+class OpsType(click.ParamType[range]):
+    """A range of operations: ``3``, ``3-7``, ``3-``; both ends are included."""
+
+    name = "operations"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> range:
+        """The range, or a usage error that shows the form."""
+        if isinstance(value, range):
+            return value
+        first, last = _span(str(value), sys.maxsize - 1)
+        if first is None or last is None or last < first:
+            self.fail(f"{value!r} is no range of operations; write 3, or 3-7, or 3-", param, ctx)
+        return range(first, last + 1)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text.strip(), re.ASCII) else None
+
+
+def _span(text: str, end: int) -> tuple[int | None, int | None]:
+    """``A``, ``A-B`` or ``A-``, which goes to ``end``."""
+    first, dash, last = text.partition("-")
+    if not dash:
+        return _number(first), _number(first)
+    return _number(first), _number(last) if last.strip() else end
+
+
+STEP: Final = StepType()
+STEPS: Final = StepsType()
+OPS: Final = OpsType()
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's help: command lines to copy, then the exit codes."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines) + "\n\n" + EXIT_HELP
+
+
+def jobs_option(default: Callable[[], int]) -> Callable[..., Any]:
+    """``--jobs``, by default the processors this process may use."""
+    return click.option(
+        "--jobs", type=click.IntRange(1, 512), default=default, metavar="N",
+        help="Worker processes; by default one a processor. Results do not depend on it.",
+    )  # fmt: skip

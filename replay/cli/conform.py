@@ -1,0 +1,71 @@
+"""``replay conform``: recorded vectors against the models."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from replay.cli.common import (
+    STEPS,
+    ExitCode,
+    examples,
+    jobs_option,
+    json_option,
+    print_json,
+    print_lines,
+    wants_color,
+)
+from replay.cli.progress import progress_bar
+from replay.conform import Progress, conform
+from replay.pool import default_jobs
+from replay.report.conforming import result_json, result_lines
+from replay.report.style import Style
+
+
+@click.command(
+    "conform",
+    epilog=examples(
+        "replay conform vectors.jsonl.gz",
+        "replay conform named.jsonl --steps 27,30 --max-mismatches 1",
+    ),
+)
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option(
+    "--steps", type=STEPS, default="0-39", show_default=True, metavar="STEPS",
+    help="The steps to run: 0-39, or 27,30, or 0-5,39.",
+)  # fmt: skip
+@jobs_option(default_jobs)
+@click.option(
+    "--max-mismatches", type=click.IntRange(0), default=10, show_default=True, metavar="N",
+    help="How many mismatches to show; all are counted.",
+)  # fmt: skip
+@json_option
+def command(
+    files: tuple[Path, ...], steps: tuple[int, ...], jobs: int, max_mismatches: int, as_json: bool
+) -> int:
+    """Run recorded vectors on the models and compare.
+
+    FILE is a .jsonl or .jsonl.gz file of vectors: traces with what the real code was
+    observed to do at each step. Every field of every observation is compared; an
+    observation is one operation at one step. The last line is
+    "N observations, M mismatches"; the exit code is 0 only if M is 0 and N is not.
+    """
+    with progress_bar("0 observations") as bar:
+
+        def show(progress: Progress) -> None:
+            found = progress.result
+            text = f"{found.observations} observations"
+            if found.mismatches:
+                text += f", {found.mismatches} mismatches"
+            bar.show(progress.done, progress.total, text)
+
+        result = conform(files, steps, jobs=jobs, keep=max_mismatches, progress=show)
+    if as_json:
+        print_json(result_json(result))
+    else:
+        print_lines(result_lines(result, Style(wants_color(sys.stdout))))
+    return ExitCode.OK if result.conforms else ExitCode.DIFFERENCE
