@@ -1,13 +1,12 @@
 """memory: make cpu_physical_memory_get_dirty() the main function.
 
-It tests the bits itself, with one assertion before the loop; who asked for the flag of
-a page asks for a range of one byte instead. Claim: same.
+It tests the bits itself, with one assertion before the loop; asking for the flag of a
+page becomes asking for a range of one byte. Claim: same.
 """
 
 from refmodels.delta import VM, Step
 
 STEP = Step(23, home="include/exec/memory-internal.h")
-STEP.removes("cpu_physical_memory_get_dirty_flag")
 
 
 @STEP.changes
@@ -22,29 +21,5 @@ def cpu_physical_memory_get_dirty(vm: VM, start: int, length: int, client: int) 
 
 
 @STEP.changes
-def cpu_physical_memory_is_dirty(vm: VM, addr: int) -> bool:
-    vga = vm.cpu_physical_memory_get_dirty(addr, 1, vm.DIRTY_MEMORY_VGA)
-    code = vm.cpu_physical_memory_get_dirty(addr, 1, vm.DIRTY_MEMORY_CODE)
-    migration = vm.cpu_physical_memory_get_dirty(addr, 1, vm.DIRTY_MEMORY_MIGRATION)
-    return bool(vga and code and migration)
-
-
-STEP.file("exec.c")
-
-
-@STEP.changes
-def notdirty_mem_write(vm: VM, ram_addr: int, size: int) -> None:
-    if not vm.cpu_physical_memory_get_dirty(ram_addr, 1, vm.DIRTY_MEMORY_CODE):
-        vm.tb_invalidate_phys_page_fast(ram_addr, size)
-    vm.cpu_physical_memory_set_dirty_flag(ram_addr, vm.DIRTY_MEMORY_MIGRATION)
-    vm.cpu_physical_memory_set_dirty_flag(ram_addr, vm.DIRTY_MEMORY_VGA)
-    if vm.cpu_physical_memory_is_dirty(ram_addr):
-        vm.tlb_set_dirty(ram_addr)
-
-
-STEP.file("(operations)")
-
-
-@STEP.changes
-def page_get_flag(vm: VM, addr: int, client: int) -> bool:
-    return bool(vm.cpu_physical_memory_get_dirty(addr, 1, vm.clients[client]))
+def cpu_physical_memory_get_dirty_flag(vm: VM, addr: int, client: int) -> bool:
+    return bool(vm.cpu_physical_memory_get_dirty(addr, 1, client))

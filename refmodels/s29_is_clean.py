@@ -12,9 +12,9 @@ STEP.removes("cpu_physical_memory_is_dirty")
 
 @STEP.adds
 def cpu_physical_memory_is_clean(vm: VM, addr: int) -> bool:
-    vga = vm.cpu_physical_memory_get_dirty(addr, 1, vm.DIRTY_MEMORY_VGA)
-    code = vm.cpu_physical_memory_get_dirty(addr, 1, vm.DIRTY_MEMORY_CODE)
-    migration = vm.cpu_physical_memory_get_dirty(addr, 1, vm.DIRTY_MEMORY_MIGRATION)
+    vga = vm.cpu_physical_memory_get_dirty_flag(addr, vm.DIRTY_MEMORY_VGA)
+    code = vm.cpu_physical_memory_get_dirty_flag(addr, vm.DIRTY_MEMORY_CODE)
+    migration = vm.cpu_physical_memory_get_dirty_flag(addr, vm.DIRTY_MEMORY_MIGRATION)
     return not (vga and code and migration)
 
 
@@ -31,7 +31,7 @@ STEP.file("exec.c")
 
 @STEP.changes
 def notdirty_mem_write(vm: VM, ram_addr: int, size: int) -> None:
-    if not vm.cpu_physical_memory_get_dirty(ram_addr, 1, vm.DIRTY_MEMORY_CODE):
+    if not vm.cpu_physical_memory_get_dirty_flag(ram_addr, vm.DIRTY_MEMORY_CODE):
         vm.tb_invalidate_phys_page_fast(ram_addr, size)
     vm.cpu_physical_memory_set_dirty_flag(ram_addr, vm.DIRTY_MEMORY_MIGRATION)
     vm.cpu_physical_memory_set_dirty_flag(ram_addr, vm.DIRTY_MEMORY_VGA)

@@ -9,6 +9,7 @@ from refmodels.delta import Step
 STEP = Step(32)
 STEP.moves(
     "cpu_physical_memory_get_dirty",
+    "cpu_physical_memory_get_dirty_flag",
     "cpu_physical_memory_is_clean",
     "cpu_physical_memory_set_dirty_flag",
     "cpu_physical_memory_set_dirty_range",

@@ -25,13 +25,12 @@ def cpu_physical_memory_set_dirty_lebitmap(
     if word << vm.LONG_SHIFT << vm.TARGET_PAGE_BITS == start:
         for k in range(length):
             temp = bitmap[k]
-            if temp:
-                try:
-                    vm.dirty_memory[vm.DIRTY_MEMORY_MIGRATION][word + k] |= temp
-                    vm.dirty_memory[vm.DIRTY_MEMORY_VGA][word + k] |= temp
-                    vm.dirty_memory[vm.DIRTY_MEMORY_CODE][word + k] |= temp
-                except IndexError:
-                    vm.stray += 1
+            try:
+                vm.dirty_memory[vm.DIRTY_MEMORY_MIGRATION][word + k] |= temp
+                vm.dirty_memory[vm.DIRTY_MEMORY_VGA][word + k] |= temp
+                vm.dirty_memory[vm.DIRTY_MEMORY_CODE][word + k] |= temp
+            except IndexError:
+                vm.stray += 1
         vm.xen_modified_memory(start, pages)
         return
 

@@ -118,6 +118,17 @@ class Series(_Table, frozen=True):
             raise SeriesError(f"there is no step {number}: steps run from 1 to {len(self.steps)}")
         return self.steps[number - 1]
 
+    def _implied(self) -> set[str]:
+        """Prototypes that a step changes or removes though nothing before named them."""
+        named = {name_of(prototype) for prototype in self.start.api}
+        implied = set()
+        for step in self.steps:
+            for prototype in (*step.removes, *(old for old, _ in step.changes)):
+                if name_of(prototype) not in named:
+                    implied.add(prototype)
+            named |= {name_of(p) for p in (*step.adds, *(new for _, new in step.changes))}
+        return implied
+
     def title(self, number: int) -> str:
         """A step's title, step 0 included."""
         return self.start.title if number == 0 else self.step(number).title
@@ -125,10 +136,10 @@ class Series(_Table, frozen=True):
     def api(self, number: int) -> frozenset[str]:
         """The declared API at a step, as C prototypes: the start with all deltas folded in.
 
-        Prototypes that a step changes without their having been added (callers, like
-        ``migration_bitmap_set_dirty``) are part of it from that step on.
+        A function that a step changes though no step added it (a caller, like
+        ``migration_bitmap_set_dirty``) was there from the start.
         """
-        api = set(self.start.api)
+        api = set(self.start.api) | self._implied()
         for step in self.steps[:number]:
             api -= set(step.removes) | {old for old, _ in step.changes}
             api |= set(step.adds) | {new for _, new in step.changes}

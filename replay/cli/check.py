@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from replay.build import Outcome
 from replay.check import Plan, check
 from replay.cli.common import (
     STEPS,
@@ -24,11 +25,15 @@ from replay.cli.common import (
 from replay.cli.progress import progress_bar
 from replay.files import write_trace
 from replay.generate import Profile
+from replay.native.check import check_both, check_native
+from replay.native.model import built_series, libraries_of
 from replay.pool import default_jobs
 from replay.report.checking import result_json, result_lines
 from replay.report.style import Style
 from replay.shrink import BUDGET
 from replay.verdict import CheckResult, Example
+
+LANES = ("python", "native", "both")
 
 
 def _copies(
@@ -50,6 +55,7 @@ def _copies(
     epilog=examples(
         "replay check                             all steps, the default traces",
         "replay check --steps 27-30 --traces 5000 --seed 7",
+        "replay check --lane both                 the C of each step against its model",
         "replay check --model 27=mine.py          with a changed copy of step 27",
         "replay check --json > check.json",
     ),
@@ -83,6 +89,12 @@ def _copies(
     "--model", "copies", multiple=True, callback=_copies, metavar="STEP=FILE",
     help="Use a changed copy of a step's module. FILE is executed.",
 )  # fmt: skip
+@click.option(
+    "--lane", type=click.Choice(LANES), default="python", show_default=True,
+    help="What runs: the models, the C of the steps, or C against the models.",
+)  # fmt: skip
+@click.option("--sanitize", is_flag=True, help="Build the C with ASan and UBSan.")
+@click.option("--compiler", metavar="CC", help="The C compiler; cc by default.")
 @click.option("--brief", is_flag=True, help="Only the rows, and what is not as claimed.")
 @json_option
 def command(
@@ -94,6 +106,9 @@ def command(
     budget: int,
     save: Path | None,
     copies: tuple[tuple[int, str], ...],
+    lane: str,
+    sanitize: bool,
+    compiler: str | None,
     brief: bool,
     as_json: bool,
 ) -> int:
@@ -114,7 +129,10 @@ def command(
         steps=tuple(step for step in steps if step),
         copies=copies,
     )
-    result = run(plan, jobs, budget)
+    if lane == "python" and (sanitize or compiler):
+        raise click.UsageError("--sanitize and --compiler are for --lane native or both")
+    outcomes = build(jobs, sanitize, compiler) if lane != "python" else None
+    result = run(plan, jobs, budget, lane, outcomes)
     saved = save_examples(result, save)
     if as_json:
         print_json(result_json(result))
@@ -123,7 +141,19 @@ def command(
     return ExitCode.OK if result.passed else ExitCode.DIFFERENCE
 
 
-def run(plan: Plan, jobs: int, budget: int) -> CheckResult:
+def build(jobs: int, sanitize: bool, compiler: str | None) -> dict[int, Outcome]:
+    """Build the C of all steps under a progress bar."""
+    with progress_bar("building") as bar:
+
+        def built(outcome: Outcome) -> None:
+            bar.show(outcome.step, 39, f"built step {outcome.step}")
+
+        return built_series(sanitize=sanitize, compiler=compiler, jobs=jobs, progress=built)
+
+
+def run(
+    plan: Plan, jobs: int, budget: int, lane: str, outcomes: dict[int, Outcome] | None
+) -> CheckResult:
     """Check a plan under a progress bar."""
     done = {"traces": 0, "examples": 0}
     with progress_bar("checking") as bar:
@@ -136,7 +166,10 @@ def run(plan: Plan, jobs: int, budget: int) -> CheckResult:
             done["examples"] += count
             bar.show(0, 0, f"{done['examples']} examples shortened")
 
-        return check(plan, jobs, traces, shrunk, budget)
+        if outcomes is None:
+            return check(plan, jobs, traces, shrunk, budget)
+        native = check_native if lane == "native" else check_both
+        return native(plan, libraries_of(outcomes), jobs, traces, shrunk, budget)
 
 
 def examples_of(result: CheckResult, failing_only: bool) -> Iterator[tuple[int, Example]]:

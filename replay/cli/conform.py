@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -19,9 +20,11 @@ from replay.cli.common import (
 )
 from replay.cli.progress import progress_bar
 from replay.conform import Progress, conform
+from replay.model import Model
 from replay.pool import default_jobs
 from replay.report.conforming import result_json, result_lines
 from replay.report.style import Style
+from replay.run import python_model
 
 
 @click.command(
@@ -40,12 +43,25 @@ from replay.report.style import Style
 )  # fmt: skip
 @jobs_option(default_jobs)
 @click.option(
+    "--lane", type=click.Choice(("python", "native")), default="python", show_default=True,
+    help="What runs: the models, or the C of the steps.",
+)  # fmt: skip
+@click.option("--sanitize", is_flag=True, help="Build the C with ASan and UBSan.")
+@click.option("--compiler", metavar="CC", help="The C compiler; cc by default.")
+@click.option(
     "--max-mismatches", type=click.IntRange(0), default=10, show_default=True, metavar="N",
     help="How many mismatches to show; all are counted.",
 )  # fmt: skip
 @json_option
 def command(
-    files: tuple[Path, ...], steps: tuple[int, ...], jobs: int, max_mismatches: int, as_json: bool
+    files: tuple[Path, ...],
+    steps: tuple[int, ...],
+    jobs: int,
+    lane: str,
+    sanitize: bool,
+    compiler: str | None,
+    max_mismatches: int,
+    as_json: bool,
 ) -> int:
     """Run recorded vectors on the models and compare.
 
@@ -54,6 +70,11 @@ def command(
     observation is one operation at one step. The last line is
     "N observations, M mismatches"; the exit code is 0 only if M is 0 and N is not.
     """
+    if lane == "python" and (sanitize or compiler):
+        raise click.UsageError("--sanitize and --compiler are for --lane native")
+    make: Callable[[int], Model] = python_model
+    if lane == "native":
+        make = native_maker(jobs, sanitize, compiler)
     with progress_bar("0 observations") as bar:
 
         def show(progress: Progress) -> None:
@@ -63,9 +84,17 @@ def command(
                 text += f", {found.mismatches} mismatches"
             bar.show(progress.done, progress.total, text)
 
-        result = conform(files, steps, jobs=jobs, keep=max_mismatches, progress=show)
+        result = conform(files, steps, make=make, jobs=jobs, keep=max_mismatches, progress=show)
     if as_json:
         print_json(result_json(result))
     else:
         print_lines(result_lines(result, Style(wants_color(sys.stdout))))
     return ExitCode.OK if result.conforms else ExitCode.DIFFERENCE
+
+
+def native_maker(jobs: int, sanitize: bool, compiler: str | None) -> Callable[[int], Model]:
+    """Build the C of all steps; what gives a step's model."""
+    from replay.cli.check import build
+    from replay.native.model import libraries_of, maker
+
+    return maker(libraries_of(build(jobs, sanitize, compiler)))

@@ -93,7 +93,7 @@ def _deviation(found: DeviationFound, step: int, saved: Saved, style: Style) -> 
     lines += _wrap(_text(deviation), INDENT + "  ")
     if found.call:
         lines += _wrap(f"for instance {found.call}", INDENT + "  ")
-    return lines + _example(found.example, step, saved, style)
+    return lines + example_lines(found.example, step, saved, style)
 
 
 def _text(deviation: Deviation) -> str:
@@ -109,7 +109,7 @@ def _property(prop: PropertyFound, step: int, saved: Saved, style: Style) -> lis
     said = "" if prop.declared else ", which nothing declares"
     lines = [f"{INDENT}{paint(head)}{said}, shown by {_count(prop.count, 'trace')}"]
     lines += _wrap(prop.text, INDENT + "  ")
-    return lines + _example(prop.example, step, saved, style)
+    return lines + example_lines(prop.example, step, saved, style)
 
 
 def _failure(failure: Failure, step: int, saved: Saved, style: Style) -> list[str]:
@@ -123,10 +123,10 @@ def _failure(failure: Failure, step: int, saved: Saved, style: Style) -> list[st
     lines = [*_wrap(head), f"{INDENT}  shown by {_count(failure.count, 'trace')}"]
     lines[0] = style.bad(lines[0])
     lines += _wrap(failure.text, INDENT + "  ")
-    return lines + _example(failure.example, step, saved, style)
+    return lines + example_lines(failure.example, step, saved, style)
 
 
-def _example(example: Example | None, step: int, saved: Saved, style: Style) -> list[str]:
+def example_lines(example: Example | None, step: int, saved: Saved, style: Style) -> list[str]:
     """The shortest trace, an operation a line, and the command that replays it."""
     if example is None:
         return []
@@ -190,11 +190,12 @@ def result_json(result: CheckResult) -> dict[str, Any]:
         "seconds": round(result.seconds, 3),
         "passed": result.passed,
         "start": [_property_json(prop) for prop in result.start],
-        "steps": [_step_json(step) for step in result.steps],
+        "steps": [step_json(step) for step in result.steps],
     }
 
 
-def _step_json(step: StepResult) -> dict[str, Any]:
+def step_json(step: StepResult) -> dict[str, Any]:
+    """The findings on one step as plain values."""
     return {
         "step": step.step,
         "title": step.title,

@@ -1,0 +1,101 @@
+"""``replay series verify``: each patch of the C series, from applying to behaving."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from replay.check import Plan
+from replay.cli.common import (
+    STEPS,
+    ExitCode,
+    examples,
+    jobs_option,
+    json_option,
+    print_json,
+    print_lines,
+    wants_color,
+)
+from replay.cli.progress import progress_bar
+from replay.generate import Profile
+from replay.pool import default_jobs
+from replay.report.style import Style
+from replay.report.verifying import result_json, result_lines
+from replay.shrink import BUDGET
+from replay.verify import verify
+
+
+@click.command(
+    "verify",
+    epilog=examples(
+        "replay series verify                         the built-in series",
+        "replay series verify --series my-copy --steps 30-32",
+        "replay series verify --compiler clang --json",
+    ),
+)
+@click.option(
+    "--series", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR", help="A changed copy of the series: tree/, patches/ and series.toml.",
+)  # fmt: skip
+@click.option(
+    "--steps", type=STEPS, default="1-39", show_default=True, metavar="STEPS",
+    help="The steps to judge.",
+)  # fmt: skip
+@click.option(
+    "--traces", type=click.IntRange(1, 10_000_000), default=200, show_default=True,
+    metavar="N", help="Random traces for the behaviour.",
+)  # fmt: skip
+@click.option(
+    "--ops", type=click.IntRange(1, 100_000), default=50, show_default=True,
+    metavar="N", help="Operations a trace.",
+)  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, metavar="N")
+@click.option("--compiler", metavar="CC", help="The C compiler; cc by default.")
+@click.option(
+    "--budget", type=click.IntRange(0), default=BUDGET, show_default=True, metavar="N",
+    help="Candidates tried to shorten each example.",
+)  # fmt: skip
+@jobs_option(default_jobs)
+@json_option
+def command(
+    folder: Path | None,
+    steps: tuple[int, ...],
+    traces: int,
+    ops: int,
+    seed: int,
+    compiler: str | None,
+    budget: int,
+    jobs: int,
+    as_json: bool,
+) -> int:
+    """Apply, build, inspect and check every step of the C series.
+
+    For each step: does the patch apply exactly, does the tree compile without a
+    warning, do the prototypes in the binary equal the declared API, does the code of a
+    pure move or rename stay identical, and does the C behave as the model of the step
+    and as the step before, but for what is declared. Names the first step that fails,
+    and why. Builds are kept in a cache. A series given with --series is compiled and
+    its code is run.
+    """
+    plan = Plan(
+        seed=seed,
+        traces=traces,
+        profile=Profile(ops=ops),
+        steps=tuple(step for step in steps if step),
+        series=str(folder / "series.toml") if folder else None,
+    )
+    if not plan.steps:
+        raise click.UsageError("step 0 is no patch; --steps takes steps from 1 to 39")
+    with progress_bar("verifying") as bar:
+
+        def told(what: str, done: int, total: int) -> None:
+            bar.show(done, total, f"{done} {what}")
+
+        result = verify(folder, plan, jobs, compiler, told, budget)
+    if as_json:
+        print_json(result_json(result))
+    else:
+        print_lines(result_lines(result, Style(wants_color(sys.stdout))))
+    return ExitCode.OK if result.passed else ExitCode.DIFFERENCE
