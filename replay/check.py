@@ -2,8 +2,8 @@
 
 The work is cut into shares, each a function of (seed, first trace, count) alone, so that
 the result does not depend on how many processes took part or in which order they ended.
-Every trace runs on every model once; equal runs are found by comparing records, and a
-property is asked once of each run that differs from the one before it. At a step with
+Every trace runs on every model (see ``replay.lockstep``); equal runs share their records,
+and a property is asked once of each run that differs from the one before it. At a step with
 laws the two machines are then run in lockstep under these (see ``replay.diff``).
 """
 
@@ -22,10 +22,11 @@ from replay.api import ApiResult, compare_calls
 from replay.diff import first_difference, follow_laws
 from replay.errors import SeriesError
 from replay.generate import Profile, generate
-from replay.model import Record, Run
+from replay.lockstep import run_steps
+from replay.model import Run
 from replay.pool import Pool
 from replay.properties import INNER_PROPERTIES, RUN_PROPERTIES, Violation
-from replay.run import Memo, PythonModel
+from replay.run import PythonModel
 from replay.series import Series, load
 from replay.trace import Trace
 from replay.verdict import (
@@ -168,7 +169,7 @@ class _Work:
 
     def one_trace(self, trace: Trace, number: int) -> None:
         share = self.share
-        runs = run_all(self.classes, trace, self.plan.needed)
+        runs = run_steps(self.classes, trace, self.plan.needed)
         broken = broken_at(runs)
         zero = runs[0]
         for name, violation in broken[0].items():
@@ -236,20 +237,6 @@ class _Work:
                 API_CALLS,
             )
             self.share.api.setdefault(step, ApiResult()).merge(result)
-
-
-def run_all(classes: list[type[Any]], trace: Trace, steps: Sequence[int]) -> dict[int, Run]:
-    """A trace on several steps. Runs with equal records share one list of them."""
-    memo: Memo = {}
-    runs: dict[int, Run] = {}
-    records: Sequence[Record] = ()
-    for step in steps:
-        run = PythonModel(step, classes[step]).run(trace, memo)
-        if run.records == records:
-            run = Run(trace, step, records)
-        records = run.records
-        runs[step] = run
-    return runs
 
 
 def broken_at(runs: dict[int, Run]) -> dict[int, dict[str, Violation]]:

@@ -22,23 +22,34 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from marshal import dumps
 from operator import attrgetter
 from typing import Any, TypeAlias
 
 from refmodels.machine import WORD_TYPES, Aborted, OutOfDomain, RAMBlock
 from replay.errors import DomainError
 from replay.model import Record, Run
-from replay.run import ALL_PAGES, LARGE, Memo, PythonModel, block_mask, end_of_ram, start
+from replay.run import (
+    ALL_PAGES,
+    Memo,
+    PythonModel,
+    block_mask,
+    crash,
+    end_of_ram,
+    is_large,
+    start,
+)
 from replay.samecode import differing, same_start
 from replay.trace import Trace
 
 State: TypeAlias = tuple[Any, ...]
-"""(store, blocks, version, mask, page_descs, bitmap, nominal, stray, seen).
+"""(store, blocks, version, mask, page_descs, bitmap, nominal, stray, entries, seen).
 
 store: what the step's fields hold, as bytes; blocks: (offset, length) in list order; mask
 and nominal: the page sets that observations are cut to; bitmap: the migration bitmap's
-bytes or None; seen: what a record holds after its events. Parts of a state are never
-changed; a part that an operation left as it was is the same object in both states.
+bytes or None; entries: the TLB as bytes, its order and the types in it included; seen:
+what a record holds after its events. Parts of a state are never changed; a part that an
+operation left as it was is the same object in both states.
 """
 
 
@@ -50,7 +61,7 @@ class NotShared(Exception):
 class Track:
     """A run with the state after each operation (but an abort): what a neighbour shares."""
 
-    machine: type[Any]
+    machine: Any
     records: Sequence[Record]
     states: Sequence[State]
 
@@ -58,19 +69,24 @@ class Track:
 class Live:
     """A machine, and the last state that it is known to be in."""
 
-    __slots__ = ("field", "memo", "packed", "pages_of", "state", "vm")
+    __slots__ = (
+        "blocks", "field", "memo", "name", "packed", "pages_of", "program", "state", "vm",
+    )  # fmt: skip
 
     def __init__(self, machine: type[Any], trace: Trace, memo: Memo) -> None:
         self.vm = vm = start(machine, trace)
         self.memo = memo
+        self.program = trace.program
         if len(machine.FIELDS) != 1:
             raise NotShared
-        (name,) = machine.FIELDS
-        self.field = attrgetter(name)
+        (self.name,) = machine.FIELDS
+        self.field = attrgetter(self.name)
         self.packed = type(self.field(vm)) is bytearray
         self.pages_of = machine.dirty_pages
-        seen = ((0, 0, 0), {}, set(), None, 0, False)
-        self.state: State = (self.store(), (), 0, 0, set(), None, 0, 0, seen)
+        self.blocks: list[RAMBlock] = []
+        seen: State = ((0, 0, 0), {}, set(), None, 0, False)
+        entries = dumps({}, 2)
+        self.state: State = (self.store(), (), 0, 0, set(), None, 0, 0, entries, seen)
 
     def store(self) -> Any:
         """The content of the dirty store.
@@ -91,70 +107,59 @@ class Live:
             raise NotShared from None
 
     def is_in(self, state: State) -> bool:
-        """Whether the machine is in a state, its last state having been the one before."""
+        """Whether the machine is in a state now; it was in the one before it too."""
         vm = self.vm
-        store, blocks, version, _, descs, bitmap, _, stray, seen = state
-        _, tlb, code, _, count, logging = seen
+        store, blocks, version, _, descs, bitmap, _, stray, entries, seen = state
         words = vm.migration_bitmap
         if (
-            vm.migration_dirty_pages == count
-            and vm.tlb == tlb
-            and vm.has_code == code
-            and self.store() == store
-            and vm.in_migration is logging
-            and vm.ram_list_version == version
+            self.store() == store
+            and dumps(vm.tlb, 2) == entries
+            and vm.has_code == seen[2]
             and vm.page_descs == descs
-            and vm.stray == stray
+            and vm.migration_dirty_pages == seen[4]
+            and vm.in_migration is seen[5]
             and (bitmap is None if words is None else words.tobytes() == bitmap)
-            and (len(tlb) < 2 or list(vm.tlb) == list(tlb))
-            and (blocks is self.state[1] or _spans(vm) == blocks)
+            and vm.ram_list_version == version
+            and vm.stray == stray
+            and ((blocks is self.state[1] and vm.blocks == self.blocks) or _spans(vm) == blocks)
         ):
-            self.state = state
+            self.state, self.blocks = state, vm.blocks[:]
             return True
         return False
 
     def look(self) -> State:
         """The state that the machine is in now, with the parts kept that did not change."""
-        vm, last = self.vm, self.state
-        store, blocks, version, mask, descs, bitmap, nominal, stray, seen = last
-        shown, tlb, code, visible, count, logging = seen
+        vm = self.vm
+        store, blocks, version, mask, descs, bitmap, nominal, _, entries, seen = self.state
+        shown, tlb, pages, visible, _, _ = seen
         now = self.store()
-        changed = now != store
-        if changed:
-            store = now
-        if vm.ram_list_version != version:
-            version, changed = vm.ram_list_version, True
-            mask, blocks = block_mask(vm), _spans(vm)
-        if changed:
-            shown = self.page_sets(store, mask)
-        if vm.tlb != tlb or list(vm.tlb) != list(tlb):
-            tlb, changed = vm.tlb.copy(), True
-        if vm.has_code != code:
-            code, changed = vm.has_code.copy(), True
+        if vm.blocks != self.blocks:
+            blocks, self.blocks = _spans(vm), vm.blocks[:]
+        if now != store or vm.ram_list_version != version:
+            if vm.ram_list_version != version:
+                version, mask = vm.ram_list_version, block_mask(vm)
+            store, shown = now, self.page_sets(now, mask)
+        packed = dumps(vm.tlb, 2)
+        if packed != entries:
+            entries, tlb = packed, vm.tlb.copy()
+        if vm.has_code != pages:
+            pages = vm.has_code.copy()
         if vm.page_descs != descs:
-            descs, changed = vm.page_descs.copy(), True
+            descs = vm.page_descs.copy()
         words = vm.migration_bitmap
         if words is None:
-            raw = visible = None
+            bitmap = visible = None
         else:
             raw = words.tobytes()
             if bitmap is None:
                 nominal = end_of_ram(vm)
-            visible = (
-                visible if raw == bitmap else vm.bits_of(words, 0, ALL_PAGES) & nominal
-            )
-        if raw != bitmap:
-            bitmap, changed = raw, True
-        if (
-            changed
-            or vm.migration_dirty_pages != count
-            or vm.in_migration is not logging
-            or vm.stray != stray
-        ):
-            seen = (shown, tlb, code, visible, vm.migration_dirty_pages, vm.in_migration)
-            last = (store, blocks, version, mask, descs, bitmap, nominal, vm.stray, seen)
-            self.state = last
-        return last
+            if raw != bitmap:
+                bitmap, visible = raw, vm.bits_of(words, 0, ALL_PAGES) & nominal
+        seen = (shown, tlb, pages, visible, vm.migration_dirty_pages, vm.in_migration)
+        self.state = (
+            store, blocks, version, mask, descs, bitmap, nominal, vm.stray, entries, seen
+        )  # fmt: skip
+        return self.state
 
     def page_sets(self, store: Any, mask: int) -> tuple[int, int, int]:
         """The dirty pages of each client, of those that belong to a block."""
@@ -172,30 +177,24 @@ class Live:
         if state is last:
             return
         vm = self.vm
-        store, blocks, version, _, descs, bitmap, _, stray, seen = state
-        _, tlb, code, _, count, logging = seen
-        _, old_tlb, old_code, *_ = last[8]
+        store, blocks, version, _, descs, bitmap, _, stray, entries, seen = state
         if store is not last[0]:
-            self.fill(store)
+            made = bytearray(store) if self.packed else [self.words(part) for part in store]
+            setattr(vm, self.name, made)
         if blocks is not last[1]:
-            vm.blocks = [RAMBlock(offset, length) for offset, length in blocks]
+            vm.blocks[:] = [RAMBlock(offset, length) for offset, length in blocks]
+            self.blocks = vm.blocks[:]
         if descs is not last[4]:
             vm.page_descs = descs.copy()
         if bitmap is not last[5]:
             vm.migration_bitmap = None if bitmap is None else self.words(bitmap)
-        if tlb is not old_tlb:
-            vm.tlb = tlb.copy()
-        if code is not old_code:
-            vm.has_code = code.copy()
+        if entries is not last[8]:
+            vm.tlb = seen[1].copy()
+        if seen[2] is not last[9][2]:
+            vm.has_code = seen[2].copy()
         vm.ram_list_version, vm.stray = version, stray
-        vm.migration_dirty_pages, vm.in_migration = count, logging
+        vm.migration_dirty_pages, vm.in_migration = seen[4], seen[5]
         self.state = state
-
-    def fill(self, store: Any) -> None:
-        """Give the dirty store a content."""
-        (name,) = self.vm.FIELDS
-        made = bytearray(store) if self.packed else [self.words(part) for part in store]
-        setattr(self.vm, name, made)
 
     def words(self, content: bytes) -> array[int]:
         """A bitmap with a content."""
@@ -204,3 +203,144 @@ class Live:
 
 def _spans(vm: Any) -> tuple[tuple[int, int], ...]:
     return tuple([(block.offset, block.length) for block in vm.blocks])
+
+
+Places: TypeAlias = dict[str, list[int]]
+"""The operations of a trace, by name: their indices, ascending."""
+
+
+def places(trace: Trace) -> Places:
+    """Where a trace has which operation."""
+    found: Places = {}
+    for index, (name, _) in enumerate(trace.program):
+        found.setdefault(name, []).append(index)
+    return found
+
+
+def follow(machine: Any, trace: Trace, where: Places, memo: Memo, before: Track) -> Track:
+    """Run a trace at a step, taking from the step before what must be the same.
+
+    Raises:
+        NotShared: the machine's state has a form that is not followed.
+
+    """
+    records: list[Record] = []
+    states: list[State] = []
+    if before.machine is None or not same_start(before.machine, machine):
+        alone = Track(None, before.records, ())
+        _execute(Live(machine, trace, memo), alone, 0, False, records, states)
+        return Track(machine, records, states)
+    names = differing(before.machine, machine)
+    ended = len(before.records)
+    own = sorted([i for name in names if name in where for i in where[name] if i < ended])
+    if before.records and before.records[-1][1] == "crash" and ended - 1 not in own:
+        own.append(ended - 1)  # the text of a crash may name the machine's class
+    if not own:
+        return Track(machine, before.records, before.states)
+    live = Live(machine, trace, memo)
+    at = 0
+    for point in (*own, ended):
+        if point < at:
+            continue
+        records += before.records[at:point]
+        states += before.states[at:point]
+        if point == ended:
+            break
+        if point:
+            live.move(states[-1])
+        at = _execute(live, before, point, True, records, states)
+        if at < 0:
+            break
+    return Track(machine, records, states)
+
+
+def _execute(
+    live: Live,
+    before: Track,
+    at: int,
+    synced: bool,
+    records: list[Record],
+    states: list[State],
+) -> int:
+    """Execute operations from ``at`` on until the state is the neighbour's again.
+
+    ``synced``: whether the machine is in the neighbour's state to begin with. Gives the
+    index after the last one executed, -1 when the trace has ended.
+    """
+    vm, events, program = live.vm, live.vm.events, live.program
+    theirs, known, ended = before.records, before.states, len(before.states)
+    while at < len(program):
+        name, args = program[at]
+        try:
+            ret = getattr(vm, name)(*args)
+        except Aborted:
+            records.append((None, "abort", tuple(events), *[None] * 6))
+            return -1
+        except OutOfDomain:
+            raise
+        except Exception as error:
+            records.append((crash(error), "crash", tuple(events), *[None] * 6))
+            return -1
+        told = tuple(events) if events else ()
+        events.clear()
+        if not (synced and at < ended and live.is_in(known[at])):
+            state = live.look()
+            synced = at < ended and state == known[at] and state[9][5] is known[at][9][5]
+            if synced:
+                live.state = known[at]
+        state = live.state
+        record: Record = (ret, "ok", told, *state[9])
+        if at < len(theirs) and record == theirs[at] and type(ret) is type(theirs[at][0]):
+            record = theirs[at]
+        records.append(record)
+        states.append(state)
+        at += 1
+        if synced:
+            return at
+    return -1
+
+
+def run_steps(
+    classes: Sequence[type[Any]], trace: Trace, steps: Sequence[int], share: bool = True
+) -> dict[int, Run]:
+    """A trace on several steps. Runs with equal records share one list of them.
+
+    Args:
+        classes: the machine class of each step, by number.
+        trace: a valid trace.
+        steps: which steps to run, in order; each shares with the one before it here.
+        share: whether to share at all; the records are the same either way.
+
+    Raises:
+        DomainError: a step does not support an operation (from 19 on: 8 TiB).
+    """
+    memo: Memo = {}
+    runs: dict[int, Run] = {}
+    records: Sequence[Record] = ()
+    track: Track | None = None
+    share = share and not is_large(trace)
+    where = places(trace) if share else {}
+    for step in steps:
+        model = PythonModel(step, classes[step])
+        track = _track(model, trace, where, memo, track) if share else None
+        run = model.run(trace, memo) if track is None else Run(trace, step, track.records)
+        if run.records == records:
+            run = Run(trace, step, records)
+        records = run.records
+        runs[step] = run
+    return runs
+
+
+NOBODY = Track(None, (), ())
+
+
+def _track(
+    model: PythonModel, trace: Trace, where: Places, memo: Memo, before: Track | None
+) -> Track | None:
+    """Run a step after another; None where it has to be run alone."""
+    try:
+        return follow(model.machine, trace, where, memo, before or NOBODY)
+    except NotShared:
+        return None
+    except OutOfDomain as error:
+        raise DomainError(f"step {model.step}: {error}") from None

@@ -8,11 +8,12 @@ machine's store is *watched* instead, see ``replay.large``.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from refmodels import delta
 from refmodels.machine import Aborted, OutOfDomain
+from replay.domain import Layout, follow
 from replay.errors import DomainError
 from replay.model import Record, Run
 from replay.trace import Trace
@@ -44,13 +45,31 @@ class PythonModel:
 
         """
         try:
-            if trace.most_pages > LARGE:
+            if is_large(trace):
                 from replay.large import run_large
 
                 return run_large(self, trace)
             return Run(trace, self.step, run_small(self.machine, trace, memo))
         except OutOfDomain as error:
             raise DomainError(f"step {self.step}: {error}") from None
+
+
+def is_large(trace: Trace) -> bool:
+    """Whether a valid trace ever has more than LARGE pages of RAM."""
+    return trace.most_pages > LARGE and _end(trace) > LARGE
+
+
+@lru_cache(maxsize=8)
+def _end(trace: Trace) -> int:
+    """The first page after the last one that a trace ever has.
+
+    ``most_pages`` is more where blocks are freed and their place is used again.
+    """
+    layout, end = Layout(), 0
+    for op in trace.ops:
+        follow(op, layout, trace.config)
+        end = max(end, layout.end)
+    return end
 
 
 @cache
@@ -65,7 +84,9 @@ def start(machine: type[Any], trace: Trace, watched: bool = False) -> Any:
     return machine(config.page_bits, config.hpratio, config.tcg, config.word_bits, watched)
 
 
-def run_small(machine: type[Any], trace: Trace, memo: Memo | None = None) -> list[Record]:
+def run_small(  # noqa: PLR0912, PLR0915  one loop on local names: all runs spend their time here
+    machine: type[Any], trace: Trace, memo: Memo | None = None
+) -> list[Record]:
     """Execute a trace, recording everything there is to see after each operation."""
     memo = {} if memo is None else memo
     vm = start(machine, trace)

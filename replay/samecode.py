@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import builtins
 import dis
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType
@@ -36,14 +35,11 @@ WRITABLE: Final = (
 TLB, code) are changed in place, so that no two of them can come to be one object.
 """
 
-PURE: Final = frozenset(
-    getattr(builtins, name)
-    for name in (
-        "abs all any bool bytearray bytes dict divmod enumerate frozenset int isinstance len "
-        "list map max min pow range reversed set sorted str sum tuple zip AssertionError "
-        "IndexError KeyError OverflowError ValueError"
-    ).split()
-)
+PURE: Final[frozenset[Any]] = frozenset(
+    (abs, all, any, bool, bytearray, bytes, dict, divmod, enumerate, frozenset, int,
+     isinstance, len, list, map, max, min, pow, range, reversed, set, sorted, str, sum, tuple,
+     zip, AssertionError, IndexError, KeyError, OverflowError, ValueError)
+)  # fmt: skip
 """Builtins whose result depends on their arguments alone."""
 
 PLAIN: Final = (int, str, bytes, bool, type(None))
@@ -88,7 +84,7 @@ def _body(code: CodeType) -> _Body:
     globals_: list[str] = []
     written = set()
     machine = code.co_varnames[:1]
-    before = None
+    before: dis.Instruction | None = None
     for made in dis.get_instructions(code):
         name = made.opname
         if name in IMPURE_OPCODES:
@@ -101,22 +97,21 @@ def _body(code: CodeType) -> _Body:
             attributes.append(attribute)
             if name in ("STORE_ATTR", "DELETE_ATTR"):
                 written.add(attribute)
-            plain = before is not None and before.opname.startswith("LOAD_FAST")
-            of_machine = plain and (before.argval,) == machine
+            of_machine = (
+                before is not None
+                and before.opname.startswith("LOAD_FAST")
+                and (before.argval,) == machine
+            )
             shape.append((name, "" if of_machine else attribute))
         elif made.opcode in dis.hasconst:
             shape.append((name, _constant(made.argval, attributes, globals_, written)))
         else:
             shape.append((name, made.arg))
         before = made
-    return _Body(
-        _number(tuple(shape)), tuple(attributes), frozenset(written), tuple(globals_)
-    )
+    return _Body(_number(tuple(shape)), tuple(attributes), frozenset(written), tuple(globals_))
 
 
-def _constant(
-    value: Any, attributes: list[str], globals_: list[str], written: set[str]
-) -> Any:
+def _constant(value: Any, attributes: list[str], globals_: list[str], written: set[str]) -> Any:
     """A constant by type and value; nested code (a comprehension) by its body."""
     if isinstance(value, CodeType):
         inner = _body(value)
@@ -201,25 +196,25 @@ def _value(value: Any) -> Any:
     raise _Unknown
 
 
-def signatures(machine: type[Any]) -> Iterator[tuple[str, int | None]]:
-    """Each operation's signature on a machine class; None where it has none."""
+@lru_cache(maxsize=512)
+def signatures(machine: Any) -> dict[str, int | None]:
+    """Each operation's signature on a machine class; None where it has none.
+
+    Worked out once. Do not change what you get.
+    """
     signer = _Signer(machine)
+    found: dict[str, int | None] = {}
     for name in OPS:
         try:
-            yield name, signer.function(getattr(machine, name))
+            found[name] = signer.function(getattr(machine, name))
         except _Unknown:
+            found[name] = None
             signer.open.clear()
-            yield name, None
-
-
-@lru_cache(maxsize=512)
-def signed(machine: type[Any]) -> dict[str, int | None]:
-    """The signatures of a machine class, worked out once. Do not change what you get."""
-    return dict(signatures(machine))
+    return found
 
 
 @lru_cache(maxsize=2048)
-def same_start(old: type[Any], new: type[Any]) -> bool:
+def same_start(old: Any, new: Any) -> bool:
     """Whether fresh machines of two classes are equal: the same fields, the same clients."""
     if list(old.FIELDS) != list(new.FIELDS):
         return False
@@ -236,7 +231,7 @@ def same_start(old: type[Any], new: type[Any]) -> bool:
 
 
 @lru_cache(maxsize=2048)
-def differing(old: type[Any], new: type[Any]) -> frozenset[str]:
+def differing(old: Any, new: Any) -> frozenset[str]:
     """The operations that two machine classes may execute by different code."""
-    one, other = signed(old), signed(new)
+    one, other = signatures(old), signatures(new)
     return frozenset(name for name in OPS if one[name] is None or one[name] != other[name])

@@ -1,0 +1,66 @@
+"""``replay bench``: what the tool costs."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from replay.bench.figures import Effort
+from replay.bench.render import report_lines
+from replay.bench.sections import SECTIONS, run
+from replay.cli.common import (
+    ExitCode,
+    examples,
+    json_option,
+    print_json,
+    print_lines,
+    wants_color,
+)
+from replay.cli.progress import progress_bar
+from replay.report.style import Style
+
+
+def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
+    if value is None:
+        return tuple(SECTIONS)
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    unknown = [name for name in names if name not in SECTIONS]
+    if unknown or not names:
+        raise click.BadParameter(f"{value!r}; sections are {', '.join(SECTIONS)}")
+    return names
+
+
+@click.command(
+    "bench",
+    epilog=examples(
+        "replay bench                           all sections, about two minutes",
+        "replay bench --quick                   the same with few rounds, seconds",
+        "replay bench --only lockstep,memory",
+        "replay bench --json > bench.json       all raw figures",
+    ),
+)
+@click.option(
+    "--only", "names", callback=_names, metavar="NAMES",
+    help=f"Only these sections: {', '.join(SECTIONS)}.",
+)  # fmt: skip
+@click.option("--quick", is_flag=True, help="Few rounds and no large memory: a first look.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=1, show_default=True, metavar="N",
+    help="Of all that is drawn.",
+)  # fmt: skip
+@json_option
+def command(names: tuple[str, ...], quick: bool, seed: int, as_json: bool) -> int:
+    """Measure what the tool costs, as ratios side by side in one run.
+
+    The lockstep of all steps against Hypothesis driving two of them; how the cost of an
+    operation grows with memory and with the length of a trace; how much memory a model's
+    store takes. A goal that is not met is told, and is no failure.
+    """
+    with progress_bar("measuring") as bar:
+        report = run(names, Effort(quick, seed), bar.show)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        print_lines(report_lines(report, Style(wants_color(sys.stdout))))
+    return ExitCode.OK
