@@ -128,6 +128,20 @@ def binary_search(
     return result
 
 
+def every_change(
+    predicate: Predicate, steps: Sequence[int], watch: Watch | None = None
+) -> Bisection:
+    """Ask every step of a predicate that is bad where something changes: all that are."""
+    ask = _Asked(predicate, watch)
+    answers = {step: ask(step) for step in steps}
+    return Bisection(
+        "full scan",
+        guilty=tuple(step for step, answer in answers.items() if answer is Answer.BAD),
+        suspects=tuple(step for step, answer in answers.items() if answer is Answer.SKIP),
+        probes=ask.in_order(),
+    )
+
+
 def full_scan(predicate: Predicate, steps: Sequence[int], watch: Watch | None = None) -> Bisection:
     """Ask every step: all that go bad, and all that go good again."""
     ask = _Asked(predicate, watch)

@@ -31,6 +31,13 @@ COMMANDS: Final[dict[str, Entry]] = {
     ),
     "run": Entry("replay.cli.run:command", "Run a trace at one step and show every operation."),
     "compare": Entry("replay.cli.compare:command", "Show one trace at two steps, side by side."),
+    "series": Entry(
+        "replay.cli.series:command", "List, materialize, import and verify the C series."
+    ),
+    "elf": Entry("replay.cli.elf:command", "Inspect, compare and identify binaries."),
+    "bench": Entry("replay.cli.bench:command", "Measure speed, as ratios in one run."),
+    "bisect": Entry("replay.cli.bisect:command", "From a symptom to the guilty step."),
+    "probe": Entry("replay.cli.bisect:probe", "Judge one checked-out tree, for git bisect run."),
     "show": Entry("replay.cli.show:command", "Show what a step of the series changes."),
 }
 

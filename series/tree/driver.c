@@ -15,9 +15,6 @@
 #include "sysemu/arch_init.h"
 #include "sysemu/kvm.h"
 
-/* The state enters the digest after each so many operations. */
-#define STATE_PERIOD 16
-
 /* More pages than this do not fit the bit numbers of the series. */
 #define MAX_PAGES INT_MAX
 
@@ -42,11 +39,16 @@ static struct {
     ram_addr_t ram_end;
     uint64_t *in_block;         /* the pages that belong to a block */
     RAMBlock *last_block;       /* where the last address was found */
-    uint64_t ops;               /* how many ran since the reset */
     uint64_t digest;
+    uint64_t until_state;       /* operations until the state enters it */
     uint64_t *state;            /* scratch of the digest */
     size_t state_size;
+    uint64_t *shown;            /* what dirty_record() told of last */
+    size_t shown_size;
 } machine;
+
+/* The state enters the digest after each so many operations. */
+static uint64_t digest_every = 16;
 
 /* The operation under way, and the last one when none is. */
 static struct {
@@ -419,7 +421,8 @@ static inline void digest_op(int64_t ret)
 
     machine.digest = mix(machine.digest, mix(ret, current.event_digest)
                                          + mix(0, scalars));
-    if (machine.ops % STATE_PERIOD == 0) {
+    if (--machine.until_state == 0) {
+        machine.until_state = digest_every;
         machine.digest = mix(machine.digest, dirty_digest_state());
     }
 }
@@ -445,7 +448,6 @@ static int64_t run_ops(const int64_t (*ops)[4], size_t n,
         if (ret == REFUSED) {
             break;
         }
-        machine.ops++;
         if (digests) {
             digest_op(ret);
             digests[i] = machine.digest;
@@ -507,11 +509,112 @@ int dirty_reset(int64_t hpratio, int tcg)
     machine.hpratio = hpratio;
     machine.tcg = tcg;
     machine.dead = false;
-    machine.ops = 0;
+    machine.until_state = digest_every;
     machine.digest = mix(hpratio, machine.tcg);
+    machine.shown_size = 0;
     begin_op(0);
     blocks_changed();
     return 0;
+}
+
+int dirty_digest_every(int64_t ops)
+{
+    if (ops < 1) {
+        return -1;
+    }
+    digest_every = ops;
+    return 0;
+}
+
+int64_t dirty_run_traces(const struct dirty_trace *traces, size_t n,
+                         const int64_t (*ops)[4], const uint64_t *words,
+                         uint64_t *digests)
+{
+    static uint64_t *each;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct dirty_trace *trace = &traces[i];
+        uint64_t digest = 0;
+        int64_t ran;
+
+        if (trace->count < 0 || dirty_reset(trace->hpratio, trace->tcg) < 0) {
+            return -1 - (int64_t)i;
+        }
+        if (digests) {
+            each = g_renew(uint64_t, each, trace->count);
+        }
+        ran = dirty_run(ops + trace->first, trace->count, words,
+                        digests ? each : NULL, NULL);
+        if (ran < 0) {
+            return -1 - (int64_t)i;
+        }
+        if (digests) {
+            digest = ran ? each[ran - 1] : 0;
+            digests[i] = digest ? digest : 1;
+        }
+    }
+    return n;
+}
+
+/* Write the words of the state that have changed; returns how many numbers. */
+static size_t record_changes(uint64_t *out)
+{
+    const size_t size = state_size();
+    size_t used = 0;
+
+    if (size > machine.state_size) {
+        machine.state = g_renew(uint64_t, machine.state, size);
+        machine.state_size = size;
+    }
+    fill_state(machine.state);
+    if (size != machine.shown_size || machine.shown[0] != machine.state[0] ||
+        machine.shown[1] != machine.state[1]) {
+        machine.shown = g_renew(uint64_t, machine.shown, size);
+        machine.shown_size = size;
+        memset(machine.shown, 0, size * sizeof(*machine.shown));
+    }
+    for (size_t i = 4; i < size; i++) {
+        if (machine.shown[i] != machine.state[i]) {
+            out[used++] = i - 4;
+            out[used++] = machine.state[i];
+        }
+    }
+    memcpy(machine.shown, machine.state, size * sizeof(*machine.shown));
+    return used;
+}
+
+int64_t dirty_record(const int64_t (*ops)[4], size_t n, const uint64_t *words,
+                     uint64_t *out, size_t max)
+{
+    size_t i;
+
+    for (i = 0; i < n && !machine.dead; i++) {
+        struct dirty_result result;
+        size_t used = DIRTY_RECORD_HEAD;
+
+        if (dirty_run(ops + i, 1, words, NULL, &result) != 1) {
+            return -1 - (int64_t)i;
+        }
+        used += 3 * (size_t)result.events;
+        if (max <= used + (machine.dead ? 0 : 2 * state_size())) {
+            break;
+        }
+        memset(out, 0, DIRTY_RECORD_HEAD * sizeof(*out));
+        out[1] = result.ret;
+        out[2] = result.status;
+        out[3] = dirty_events((struct dirty_event *)(out + DIRTY_RECORD_HEAD),
+                              result.events);
+        if (!machine.dead) {
+            used += record_changes(out + used);
+            memcpy(out + 4, machine.state, 4 * sizeof(*out));
+        }
+        /* Last: whoever looks after a crash sees whole records only. */
+        out[used] = 0;
+        *(volatile uint64_t *)out = used;
+        out += used;
+        max -= used;
+    }
+    return i;
 }
 
 int dirty_version(void)

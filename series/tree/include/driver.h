@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DIRTY_VERSION 1
+#define DIRTY_VERSION 2
 
 /*
  * An operation is a row { opcode, a, b, c }; what is not named is ignored.
@@ -98,11 +98,61 @@ int dirty_reset(int64_t hpratio, int tcg);
  * that ran.  A digest depends on nothing but the configuration of the machine
  * and what was observed since it was reset, in batches with @digests: ret,
  * status, events, migration_dirty_pages and logging of each operation, and the
- * whole state after each 16th since the reset.  The last entry of a batch
- * includes the whole state, too, which does not enter into later ones.
+ * whole state after each so many of them, see dirty_digest_every().
+ * The last entry of a batch includes the whole state, too, which does not enter
+ * into later ones.
  */
 int64_t dirty_run(const int64_t (*ops)[4], size_t n, const uint64_t *words,
                   uint64_t *digests, struct dirty_result *results);
+
+/*
+ * From the next reset on have the whole state enter the digest after each @ops
+ * operations run for one: 1 misses nothing, 16, which it is to begin with,
+ * costs less.  Returns 0, or -1 for less than 1.
+ */
+int dirty_digest_every(int64_t ops);
+
+/* A trace: @count operations from row @first on, and its machine. */
+struct dirty_trace {
+    int64_t first;
+    int64_t count;
+    int64_t hpratio;
+    int64_t tcg;
+};
+
+/*
+ * Run @n traces, each after a reset.  @digests, which may be NULL, gets for
+ * each the digest of its last operation, never 0, at once when the trace is
+ * done.  Returns @n, or -1 - the index of the first trace with a bad machine or
+ * an operation outside the domain.
+ */
+int64_t dirty_run_traces(const struct dirty_trace *traces, size_t n,
+                         const int64_t (*ops)[4], const uint64_t *words,
+                         uint64_t *digests);
+
+/* Numbers at the head of a record. */
+#define DIRTY_RECORD_HEAD 8
+
+/*
+ * Run as dirty_run() does, and write down all that is observed of each
+ * operation, in records of 64-bit numbers:
+ *
+ *   [0]  numbers in this record
+ *   [1]  ret, status and the number of events
+ *   [4]  the first four numbers of dirty_observe(); zeroes for a dead machine
+ *   [8]  the events, three numbers each
+ *
+ * and then, in pairs of its index and its value, each word of the page sets and
+ * of the migration bitmap, in the order of dirty_observe(), that is not what it
+ * was in the record before.  All were zero before the first record since the
+ * reset, and are where [4] or [5] changes.  After the last record stands a 0.
+ *
+ * Returns how many records were written: less than @n only when the machine
+ * died, which counts, or when the @max numbers of @out may not hold another; or
+ * -1 - the index of an operation outside the domain.
+ */
+int64_t dirty_record(const int64_t (*ops)[4], size_t n, const uint64_t *words,
+                     uint64_t *out, size_t max);
 
 /*
  * A digest of the whole state as it is now, however it came about; 0 if the

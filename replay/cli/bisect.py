@@ -1,0 +1,230 @@
+"""``replay bisect``: from a symptom to the guilty step."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from replay.bisect import (
+    Answer,
+    Bisection,
+    Probe,
+    binary_search,
+    every_change,
+    full_scan,
+    log_lines,
+    read_log,
+)
+from replay.cli.common import (
+    STEP,
+    ExitCode,
+    examples,
+    json_option,
+    print_json,
+    print_lines,
+    wants_color,
+)
+from replay.errors import UsageError
+from replay.report.bisecting import guilty_lines, probe_line, result_json, result_lines
+from replay.report.style import Style
+from replay.series import load
+from replay.symptoms import LANES, Kind, Question, ask_of
+
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command(
+    "bisect",
+    epilog=examples(
+        "replay bisect --property no-lost-store          the first step that loses a store",
+        "replay bisect --trace t.jsonl                   all steps where its observations change",
+        "replay bisect --trace t.jsonl --property no-lost-store --lane native",
+        "replay bisect --trace t.jsonl --against model --series my-copy --lane native",
+        "replay bisect --api cpu_physical_memory_reset_dirty",
+        "replay bisect --trace t.jsonl --against model --script test.sh",
+    ),
+)
+@click.option(
+    "--trace", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+    help="Where do the observations of this trace change?",
+)  # fmt: skip
+@click.option(
+    "--against", default="before", show_default=True, metavar="WHAT",
+    help="With --trace: compare with the step before, with the built-in 'model' of the "
+    "step, or with the model of step K.",
+)  # fmt: skip
+@click.option("--property", "name", metavar="NAME", help="Which step is the first to break it?")
+@click.option("--api", metavar="FUNCTION", help="Where does it appear, change, disappear?")
+@click.option("--elf", metavar="NAME", help="Where does the code of a function change?")
+@click.option(
+    "--lane", type=click.Choice(LANES), default="python", show_default=True,
+    help="Ask the models, or the C of the steps.",
+)  # fmt: skip
+@click.option(
+    "--series", "folder", type=FOLDER, metavar="DIR", help="A changed copy of the C series."
+)
+@click.option(
+    "--model", "copies", multiple=True, metavar="STEP=FILE",
+    help="Use a changed copy of a step's module. FILE is executed.",
+)  # fmt: skip
+@click.option("--good", type=STEP, default=0, show_default=True, help="A step known to be good.")
+@click.option("--bad", type=STEP, default=39, show_default=True, help="A step known to be bad.")
+@click.option("--scan", is_flag=True, help="Ask every step, also where a binary search would do.")
+@click.option(
+    "--traces", type=click.IntRange(1), default=300, show_default=True, metavar="N",
+    help="Random traces for a property without --trace.",
+)  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, metavar="N")
+@click.option(
+    "--log", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Write the search down there.",
+)  # fmt: skip
+@click.option(
+    "--replay", "again", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE", help="Repeat the search of a log, and compare every answer with it.",
+)  # fmt: skip
+@click.option(
+    "--script", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Write a test for 'git bisect run' instead of searching.",
+)  # fmt: skip
+@json_option
+def command(
+    trace: Path | None,
+    against: str,
+    name: str | None,
+    api: str | None,
+    elf: str | None,
+    lane: str,
+    folder: Path | None,
+    copies: tuple[str, ...],
+    good: int,
+    bad: int,
+    scan: bool,
+    traces: int,
+    seed: int,
+    log: Path | None,
+    again: Path | None,
+    script: Path | None,
+    as_json: bool,
+) -> int:
+    """Find the step behind a symptom: a trace, a property, a function, a binary.
+
+    Where going bad is for good a binary search asks a handful of steps; where it is not,
+    all are asked, and the answer says so. Each probe is shown on standard error. The
+    answer shows the guilty patch, its diff and what it declares. The exit code is 0 if a
+    guilty step was found, 1 if there is none or skipped steps hide it.
+    """
+    question = Question(
+        trace=str(trace) if trace else "",
+        against=_against(against),
+        property=name or "",
+        api=api or "",
+        elf=elf or "",
+        lane="native" if elf else lane,
+        series=str(folder) if folder else "",
+        copies=copies,
+        traces=traces,
+        seed=seed,
+    )
+    if folder and question.lane == "python":
+        raise UsageError("--series is a series in C: add --lane native")
+    if good >= bad:
+        raise UsageError(f"--good {good} must be an earlier step than --bad {bad}")
+    logged: list[Probe] | None = None
+    if again:
+        plain, logged = read_log(again)
+        question = Question.of(plain)
+    if script:
+        return _write_script(question, script)
+    result = search(question, good, bad, scan, quiet=as_json)
+    if log:
+        _write(log, "\n".join(log_lines(question.plain(), result)) + "\n")
+    style = Style(wants_color(sys.stdout))
+    if as_json:
+        print_json(result_json(question, result))
+    else:
+        print_lines(result_lines(question, result, style))
+        for step in result.guilty[:1] if question.property else result.guilty:
+            print_lines(guilty_lines(question, step, style))
+    if logged is not None and logged != result.probes:
+        raise UsageError(f"{again}: the search went another way this time; see the probes above")
+    return ExitCode.OK if result.guilty else ExitCode.DIFFERENCE
+
+
+def _against(value: str) -> str:
+    if value in ("before", "model") or (value.isdecimal() and int(value) <= 39):
+        return value
+    raise click.BadParameter(f"--against is {value!r}; it is 'before', 'model' or a step, 0 to 39")
+
+
+def search(question: Question, good: int, bad: int, scan: bool, quiet: bool = False) -> Bisection:
+    """Search for the guilty step, telling every probe on standard error."""
+    ask, kind = ask_of(question, load())
+
+    def watch(probe: Probe) -> None:
+        if not quiet:
+            click.echo(probe_line(probe), err=True)
+
+    if kind is Kind.CHANGE:
+        return every_change(ask, range(good, bad + 1), watch)
+    if kind is Kind.MONOTONE and not scan:
+        return binary_search(ask, good, bad, watch)
+    return full_scan(ask, range(good, bad + 1), watch)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as out:
+            out.write(text)
+        made = Path(out.name)
+        made.chmod(0o755 if text.startswith("#!") else 0o644)
+        made.replace(path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _write_script(question: Question, path: Path) -> int:
+    if question.api or question.elf or not question.trace:
+        raise UsageError("--script needs --trace FILE (and perhaps --property or --against)")
+    options: list[Any] = ["--trace", str(Path(question.trace).resolve())]
+    if question.property:
+        options += ["--property", question.property]
+    else:
+        against = "model" if question.against == "before" else question.against
+        options += ["--against", against]
+    words = [sys.executable, "-m", "replay", "probe", *options, "."]
+    text = (
+        "#!/bin/sh\n"
+        "# A test for 'git bisect run' in a repository made by 'replay series materialize':\n"
+        "# 0 good, 1 bad, 125 cannot be built or judged.\n"
+        f"exec {shlex.join(words)}\n"
+    )
+    _write(path, text)
+    click.echo(
+        f"{path} written; in the repository: git bisect run {shlex.quote(str(path.resolve()))}"
+    )
+    return ExitCode.OK
+
+
+@click.command("probe", epilog=examples("replay probe --trace t.jsonl --against model ."))
+@click.argument("tree", type=FOLDER)
+@click.option("--trace", "path", required=True, type=click.Path(path_type=Path), metavar="FILE")
+@click.option("--property", "name", default="", metavar="NAME")
+@click.option("--against", default="model", show_default=True, metavar="WHAT")
+@click.option("--step", type=STEP, help="The step that TREE is; by default asked of its git tags.")
+def probe(tree: Path, path: Path, name: str, against: str, step: int | None) -> int:
+    """Judge one checked-out tree of the C series, for scripts of 'git bisect run'.
+
+    The exit code is 0 for good, 1 for bad, 125 if TREE cannot be built or judged.
+    """
+    from replay.symptoms import judge_tree
+
+    answer, note = judge_tree(tree, path, name, _against(against), step)
+    click.echo(f"{answer.value}: {note}")
+    return {Answer.GOOD: 0, Answer.BAD: 1, Answer.SKIP: 125}[answer]

@@ -1,0 +1,194 @@
+"""``replay series``: the patches, as a list, one by one, and as a git history."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from replay import series
+from replay.cli import verifying
+from replay.cli.common import (
+    STEP,
+    ExitCode,
+    examples,
+    json_option,
+    print_lines,
+    wants_color,
+)
+from replay.errors import SeriesError, UsageError
+from replay.patches import read_patches, series_folder
+from replay.report.patching import patch_json, patch_lines, plain, row_of, table_lines
+from replay.report.style import Style
+
+WIDTH: Final = 80
+
+series_option = click.option(
+    "--series", "folder", metavar="DIR", type=click.Path(path_type=Path),
+    help="A changed copy of the series: tree/, patches/, series.toml.",
+)  # fmt: skip
+
+
+@click.group(
+    "series",
+    epilog=examples(
+        "replay series list                     the 39 patches",
+        "replay series show 27                  one of them, with what it claims",
+        "replay series materialize /tmp/replay  the series as a git repository",
+        "replay series import /tmp/replay --into changed",
+    ),
+)
+def command() -> None:
+    """Show the patch series in C, and turn it into a git history and back."""
+
+
+# --- list and show --------------------------------------------------------------------
+
+
+def _declared(folder: Path | None) -> series.Series:
+    # The built-in file is read once a process; a copy by its own name.
+    if folder is None:
+        return series.load()
+    return series.load(series_folder(folder) / "series.toml")
+
+
+def _step_of(declared: series.Series, number: int) -> series.StepData | None:
+    return declared.step(number) if number <= len(declared.steps) else None
+
+
+def _print_json(value: Any) -> None:
+    # Text of a patch: with plain ASCII no terminal takes any of it for a command.
+    click.echo(json.dumps(value, indent=2).replace("\x7f", "\\u007f"))
+
+
+@command.command(
+    "list", epilog=examples("replay series list", "replay series list --series changed --json")
+)
+@series_option
+@json_option
+def list_command(folder: Path | None, as_json: bool) -> int:
+    """List the patches: number, theme, kind, files touched, lines, title."""
+    patches, declared = read_patches(folder), _declared(folder)
+    rows = [row_of(patch, _step_of(declared, patch.number)) for patch in patches]
+    if as_json:
+        _print_json({"steps": rows})
+    else:
+        print_lines(table_lines(rows, Style(wants_color(sys.stdout))))
+    return ExitCode.OK
+
+
+@command.command("show", epilog=examples("replay series show 27", "replay series show 27 --json"))
+@click.argument("number", metavar="K", type=STEP)
+@series_option
+@json_option
+def show_command(number: int, folder: Path | None, as_json: bool) -> int:
+    """Show patch K: its message, what it claims and declares, its API delta, its diff."""
+    patches, declared = read_patches(folder), _declared(folder)
+    if not 1 <= number <= len(patches):
+        hint = "; replay show 0 tells of the start" if number == 0 else ""
+        raise UsageError(f"there is no patch {number}; patches are 1 to {len(patches)}{hint}")
+    patch, step = patches[number - 1], _step_of(declared, number)
+    if as_json:
+        _print_json(patch_json(patch, step))
+    else:
+        print_lines(patch_lines(patch, step, Style(wants_color(sys.stdout))))
+    return ExitCode.OK
+
+
+# --- the git history ------------------------------------------------------------------
+
+
+@command.command(
+    "materialize",
+    epilog=examples(
+        "replay series materialize /tmp/replay",
+        "replay series materialize /tmp/replay --series changed --json",
+    ),
+)
+@click.argument("dest", metavar="DIR", type=click.Path(path_type=Path))
+@series_option
+@json_option
+def materialize_command(dest: Path, folder: Path | None, as_json: bool) -> int:
+    """Make a git repository of the series in DIR.
+
+    DIR must be new or empty. The branch is main; the tags step-00 to step-39 name the
+    commits. The same series gives the same commit ids everywhere, whatever the settings
+    of git are.
+    """
+    from replay.gitreplay import materialize
+
+    made = materialize(dest, folder)
+    if as_json:
+        steps = zip(made.commits, made.trees, strict=True)
+        rows = [
+            {"step": step, "commit": commit, "tree": tree}
+            for step, (commit, tree) in enumerate(steps)
+        ]
+        _print_json({"path": str(made.path), "branch": "main", "steps": rows})
+    else:
+        last = len(made.commits) - 1
+        print_lines(
+            [
+                f"{plain(str(made.path))}: step 0 and {last} patches, branch main, "
+                f"tags step-00 to step-{last:02}",
+                f"step 0   {made.commits[0]}",
+                f"step {last:<3} {made.commits[-1]}",
+            ]
+        )
+    return ExitCode.OK
+
+
+@command.command(
+    "import",
+    epilog=examples(
+        "replay series import /tmp/replay --into changed",
+        "replay series import /tmp/replay --range step-00..topic --into changed",
+        "replay series import patches.mbox --into changed",
+    ),
+)
+@click.argument("source", metavar="SOURCE", type=click.Path(path_type=Path))
+@click.option(
+    "--range", "commits", metavar="A..B",
+    help="The commits of a repository; by default step-00..HEAD.",
+)  # fmt: skip
+@click.option(
+    "--into", metavar="DIR", type=click.Path(path_type=Path),
+    help="The series to write to, new or not; by default the one of this checkout.",
+)  # fmt: skip
+@json_option
+def import_command(source: Path, commits: str | None, into: Path | None, as_json: bool) -> int:
+    """Write the patches of SOURCE into a series, in place of the ones there.
+
+    SOURCE is a git repository that was materialized and edited, a mailbox, or a folder of
+    patches. A DIR that is new becomes a copy of the series with these patches. On any
+    error the old patches stay.
+    """
+    from replay.gitreplay import import_range
+
+    done = import_range(source, _own_series() if into is None else into, commits)
+    for warning in done.warnings:
+        click.echo(f"replay: warning: {plain(warning)}", err=True)
+    if as_json:
+        _print_json(
+            {
+                "patches": str(done.patches),
+                "names": list(done.names),
+                "warnings": list(done.warnings),
+            }
+        )
+    else:
+        print_lines([f"{plain(str(done.patches))}: {len(done.names)} patches written"])
+    return ExitCode.OK
+
+
+def _own_series() -> Path:
+    folder = series.data_path()
+    if folder.name != "series":
+        raise SeriesError("an installed replay does not change its own series; give --into DIR")
+    return folder
+
+
+command.add_command(verifying.command)
