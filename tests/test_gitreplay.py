@@ -22,7 +22,7 @@ from replay.patches import PatchError, read_patches
 
 # Whoever changes series/tree or a patch changes these: `replay series materialize` prints them.
 BASE_COMMIT = "99d0d759391bb22083cde0d81edba6f7f0a1e27c"
-LAST_COMMIT = "c9075550fdad4d463a003f5fac12b4b37a9f5980"
+LAST_COMMIT = "b41f664368df3c2d80219bd82b6b775b3d52a958"
 
 # These change only if the form of the history does, which would be a promise broken.
 SMALL_COMMITS = (
