@@ -1,0 +1,59 @@
+"""What an ELF file says of the code it was built from.
+
+``show`` and ``layout`` tell what is in a file, ``compare`` what changed between two
+builds, ``identify`` which step of the series a file was built from. All read a file, and
+give values; :func:`~replay.elf.render.to_text` and :func:`~replay.elf.render.to_json`
+make them fit to be shown. A file that cannot be read is an :class:`ElfError`, whatever
+it holds.
+"""
+
+from replay.elf.code import Code
+from replay.elf.comparison import Change, Comparison, FunctionChange, Side, Whole, compare
+from replay.elf.contents import (
+    DIRTY_TRACKING,
+    FunctionInfo,
+    Selection,
+    Shown,
+    functions,
+    select,
+    show,
+)
+from replay.elf.errors import ElfError
+from replay.elf.identification import Candidate, Identification, Identity, identify, ranges
+from replay.elf.image import Section, Symbol
+from replay.elf.layouts import Layout, Member, layout
+from replay.elf.prototype import Prototype, normalise_prototype, parse_prototype
+from replay.elf.render import to_json, to_text
+
+__all__ = [
+    "DIRTY_TRACKING",
+    "Candidate",
+    "Change",
+    "Code",
+    "Comparison",
+    "ElfError",
+    "FunctionChange",
+    "FunctionInfo",
+    "Identification",
+    "Identity",
+    "Layout",
+    "Member",
+    "Prototype",
+    "Section",
+    "Selection",
+    "Shown",
+    "Side",
+    "Symbol",
+    "Whole",
+    "compare",
+    "functions",
+    "identify",
+    "layout",
+    "normalise_prototype",
+    "parse_prototype",
+    "ranges",
+    "select",
+    "show",
+    "to_json",
+    "to_text",
+]

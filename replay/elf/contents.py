@@ -1,0 +1,226 @@
+"""What an ELF file holds: prototypes of its functions, symbols, sections.
+
+A function is shown when DWARF defines it, whether it has code of its own or was inlined
+into its callers. A ``static inline`` function that nobody calls leaves no trace in the
+file, nor does one that the optimiser folded away: absence proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final
+
+from replay.elf.debug import DebugInfo, Die
+from replay.elf.dwarftypes import TypeReader
+from replay.elf.errors import ElfError
+from replay.elf.image import Image, Section, Symbol
+
+_SYMBOL_TABLES: Final = {"SHT_SYMTAB": "complete", "SHT_DYNSYM": "dynamic", None: "none"}
+
+_INLINED: Final = frozenset((1, 3))
+_DECLARED_INLINE: Final = frozenset((2, 3))
+"""The values of DW_AT_inline. Clang says 1 also where the source says ``inline``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which functions and symbols are wanted, by names and patterns such as ``bitmap_*``."""
+
+    patterns: tuple[str, ...]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether a name is wanted; what a compiler appends to it, ``.part.0``, is no matter."""
+        if not isinstance(name, str):
+            return False
+        plain = name.split(".", 1)[0] or name
+        return any(fnmatchcase(plain, pattern) for pattern in self.patterns)
+
+
+def select(names: Iterable[str]) -> Selection:
+    """A selection of names and patterns."""
+    return Selection(tuple(sorted(set(names))))
+
+
+DIRTY_TRACKING: Final = select(
+    (
+        "cpu_physical_memory_*",
+        "bitmap_*",
+        "migration_bitmap_*",
+        "memory_region_*",
+        "notdirty_mem_write",
+        "invalidate_and_set_dirty",
+        "stl_phys_notdirty",
+        "tlb_*",
+        "kvm_get_dirty_pages_log_range",
+    )
+)
+"""The dirty-tracking API and its callers."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionInfo:
+    """A function that the file defines.
+
+    Attributes:
+        prototype: its one spelling, see ``normalise_prototype``.
+        types: the same without parameter names.
+        external: visible to other files; otherwise ``static``.
+        inline: known to be declared so. False says nothing for a function that was not
+            inlined, nor for any that clang compiled.
+        inlined: the compiler inlined or cloned it somewhere.
+        has_code: it has code of its own.
+        file, line: where it is defined; relative to where the compiler ran. Line 0 is
+            unknown.
+    """
+
+    name: str
+    prototype: str
+    types: str
+    external: bool
+    inline: bool
+    inlined: bool
+    has_code: bool
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a file holds.
+
+    Attributes:
+        machine: EM_X86_64...
+        bits: 32 or 64.
+        kind: object, executable, shared library...
+        symbol_table: complete, dynamic (the file is stripped) or none.
+        dwarf: the DWARF versions in it.
+        functions: by name, or None when there is no debug information.
+        problem: why there are no functions, and the cure.
+    """
+
+    path: str
+    machine: str
+    bits: int
+    little_endian: bool
+    kind: str
+    symbol_table: str
+    dwarf: tuple[int, ...]
+    functions: tuple[FunctionInfo, ...] | None
+    problem: str
+    symbols: tuple[Symbol, ...]
+    sections: tuple[Section, ...]
+
+
+def show(path: Path | str, only: Selection | None = None) -> Shown:
+    """Everything about a file; a stripped one has no functions, but symbols and sections.
+
+    Args:
+        path: an object, shared library or executable.
+        only: the functions and symbols that are wanted; all by default.
+
+    Raises:
+        ElfError: the file cannot be read. Damaged debug information is an error too;
+            absent debug information is not.
+    """
+    with Image(path) as image:
+        versions: tuple[int, ...] = ()
+        functions: tuple[FunctionInfo, ...] | None = None
+        problem = ""
+        try:
+            debug = DebugInfo(image)
+        except ElfError as error:
+            if image.find(".debug_info"):
+                raise
+            problem = f"{error.problem}; {error.cure}"
+        else:
+            versions, functions = debug.versions, read_functions(debug, only)
+        return Shown(
+            str(path),
+            image.machine,
+            image.bits,
+            image.little_endian,
+            image.kind,
+            _SYMBOL_TABLES[image.symbol_table],
+            versions,
+            functions,
+            problem,
+            tuple(
+                s
+                for s in image.symbols
+                if s.name and s.type not in ("FILE", "SECTION") and (not only or s.name in only)
+            ),
+            image.sections,
+        )
+
+
+def functions(path: Path | str, only: Selection | None = None) -> tuple[FunctionInfo, ...]:
+    """The functions that a file defines, by name.
+
+    Raises:
+        ElfError: the file cannot be read, or has no debug information.
+    """
+    with Image(path) as image:
+        return read_functions(DebugInfo(image), only)
+
+
+def read_functions(debug: DebugInfo, only: Selection | None = None) -> tuple[FunctionInfo, ...]:
+    """As :func:`functions`, of debug information that is open already."""
+    types = TypeReader(debug)
+    found: dict[int, FunctionInfo] = {}
+    with_code: set[int] = set()
+    for unit in debug.units():
+        if unit.assembler:
+            continue
+        for die in unit.dies.values():
+            if die.tag != "subprogram" or die.values.get("declaration"):
+                continue
+            origin = die.number("abstract_origin")
+            if origin is not None:
+                if _has_code(die):
+                    with_code.add(origin)
+            elif info := _function(debug, types, die, only):
+                found[die.offset] = info
+    merged: dict[FunctionInfo, FunctionInfo] = {}
+    for offset, info in found.items():
+        # A function of a header is in every unit that includes it: told once, with
+        # whatever happened to it in any of them.
+        known = replace(info, inline=False, inlined=False, has_code=False)
+        before = merged.get(known, known)
+        merged[known] = replace(
+            info,
+            inline=info.inline or before.inline,
+            inlined=info.inlined or before.inlined,
+            has_code=info.has_code or before.has_code or offset in with_code,
+        )
+    return tuple(sorted(merged.values(), key=lambda f: (f.name, f.file, f.line, f.prototype)))
+
+
+def _function(
+    debug: DebugInfo, types: TypeReader, die: Die, only: Selection | None
+) -> FunctionInfo | None:
+    reference = die.number("specification")
+    declared = debug.die(reference) if reference is not None else die
+    name = die.name or declared.name
+    if not name or (only is not None and name not in only):
+        return None
+    prototype = types.prototype(die)
+    inline = die.number("inline")
+    located = die if "decl_file" in die.values else declared
+    return FunctionInfo(
+        name,
+        prototype.text,
+        prototype.types,
+        bool(die.values.get("external") or declared.values.get("external")),
+        inline in _DECLARED_INLINE,
+        inline in _INLINED,
+        _has_code(die),
+        debug.file(located),
+        die.number("decl_line") or declared.number("decl_line") or 0,
+    )
+
+
+def _has_code(die: Die) -> bool:
+    return "low_pc" in die.values or "ranges" in die.values

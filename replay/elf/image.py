@@ -1,0 +1,416 @@
+"""An ELF file as plain values: what it is, its sections, symbols, relocations and bytes.
+
+Everything that pyelftools tells of the file itself passes through here and is checked
+against the file's size first; what is given out needs no further suspicion. Only the
+sections that are asked for are read into memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from elftools.elf.elffile import ELFFile
+from elftools.elf.relocation import RelocationSection
+from elftools.elf.sections import Section as ReaderSection
+from elftools.elf.sections import SymbolTableIndexSection, SymbolTableSection
+
+from replay.elf.bounded import BoundedFile, Budget
+from replay.elf.errors import REBUILD, ElfError, reading
+
+LARGEST_UNPACKED: Final = 1 << 30
+"""Bytes that a compressed section may have when unpacked; a zip bomb claims more."""
+
+WRITE, ALLOC, EXECUTE, MERGE, STRINGS, TLS = 0x1, 0x2, 0x4, 0x10, 0x20, 0x400
+"""Section flags, as in the ELF specification."""
+
+_KINDS: Final = {"ET_REL": "object", "ET_EXEC": "executable", "ET_DYN": "shared library"}
+
+_NOT_ELF: Final = (
+    (b"!<arch>\n", "an archive", "take an object out of it with `ar x`"),
+    (b"!<thin>\n", "a thin archive", "give one of the objects that `ar t` lists"),
+    (b"BC\xc0\xde", "LLVM bitcode", "build it without -flto"),
+    (b"MZ", "a Windows program", "build it for an ELF system"),
+    (b"\xcf\xfa\xed\xfe", "a Mach-O file", "build it for an ELF system"),
+    (b"/* GNU ld", "a linker script", "give the library that it names"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section: ``size`` and ``offset`` in bytes, ``flags`` as in the specification."""
+
+    index: int
+    name: str
+    type: str
+    flags: int
+    address: int
+    offset: int
+    size: int
+    link: int
+    info: int
+    entry_size: int
+
+    @property
+    def has_bytes(self) -> bool:
+        """Whether the file holds its contents; ``.bss`` has none."""
+        return self.type not in ("SHT_NOBITS", "SHT_NULL")
+
+    @property
+    def letters(self) -> str:
+        """The flags that matter here: W write, A in memory, X code, M merge, S strings."""
+        known = ((WRITE, "W"), (ALLOC, "A"), (EXECUTE, "X"), (MERGE, "M"), (STRINGS, "S"))
+        return "".join(letter for flag, letter in known if self.flags & flag)
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A symbol.
+
+    Attributes:
+        type: FUNC, OBJECT, NOTYPE, SECTION, FILE, TLS...
+        bind: LOCAL, GLOBAL, WEAK...
+        value: offset in its section in an object, else the address.
+        size: bytes; 0 is unknown.
+        section: index of its section, None where it has none.
+        place: the section's name, or UNDEF, ABS, COMMON.
+        file: the source file that the symbol table groups a local symbol under.
+    """
+
+    name: str
+    type: str
+    bind: str
+    value: int
+    size: int
+    section: int | None
+    place: str
+    file: str
+
+    @property
+    def is_label(self) -> bool:
+        """Whether it only marks a place in a section, and names nothing of the source."""
+        unnamed = self.type in ("SECTION", "NOTYPE") or self.name.startswith(".L")
+        return self.bind == "LOCAL" and unnamed
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it names code that is in this file."""
+        return self.type in ("FUNC", "GNU_IFUNC", "LOOS") and self.section is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Relocation:
+    """A place to be filled in: ``offset`` in the section (object) or address, in bytes."""
+
+    offset: int
+    type: int
+    symbol: Symbol | None
+    addend: int | None
+
+
+class Image:
+    """An ELF file, open. Use it in a ``with`` statement.
+
+    Attributes:
+        path: as given.
+        machine: EM_X86_64...
+        bits: 32 or 64.
+        little_endian: the order of its bytes.
+        kind: "object", "executable", "shared library", or what the header says.
+        sections: all of them, in order.
+
+    Raises:
+        ElfError: no regular file, not ELF, or its headers are damaged.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.size = _check(self.path)
+        with reading(path, "ELF header"):
+            self._file = BoundedFile(self.path, Budget(self.size, 64))
+        try:
+            with reading(path, "ELF header"):
+                self.reader = ELFFile(self._file)
+                header = self.reader.header
+                self.machine = str(header["e_machine"])
+                self.bits: int = self.reader.elfclass
+                self.little_endian: bool = self.reader.little_endian
+                self.type = str(header["e_type"])
+            with reading(path, "section headers"):
+                self._reader_sections: list[ReaderSection] = list(self.reader.iter_sections())
+                self.sections = tuple(_section(i, s) for i, s in enumerate(self._reader_sections))
+            self._check_extents()
+        except BaseException:
+            self._file.close()
+            raise
+        self.kind = _KINDS.get(self.type, self.type)
+        if self.kind == "shared library" and self.find(".interp"):
+            self.kind = "executable"
+
+    def __enter__(self) -> Image:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def _check_extents(self) -> None:
+        for section in self.sections:
+            if section.has_bytes and section.offset + section.size > self.size:
+                raise ElfError(
+                    self.path,
+                    f"truncated or corrupt: the section ends at byte "
+                    f"{section.offset + section.size}, the file at {self.size}",
+                    REBUILD,
+                    f"section {section.name or section.index}",
+                )
+
+    def find(self, name: str) -> Section | None:
+        """The first section of this name."""
+        return next((s for s in self.sections if s.name == name), None)
+
+    def base(self, section: Section) -> int:
+        """The value of a symbol at a section's start: 0 in an object, else its address."""
+        return 0 if self.type == "ET_REL" else section.address
+
+    def bytes_of(self, section: Section) -> bytes:
+        """A section's contents, unpacked; nothing for one that the file holds no bytes of.
+
+        Those that are loaded to run are read once and kept.
+
+        Raises:
+            ElfError: packed in an unknown way, or damaged.
+        """
+        if not section.has_bytes:
+            return b""
+        if section.index not in self._contents:
+            data = self._read(section)
+            if not section.flags & ALLOC:
+                return data
+            self._contents[section.index] = data
+        return self._contents[section.index]
+
+    @cached_property
+    def _contents(self) -> dict[int, bytes]:
+        return {}
+
+    def _read(self, section: Section) -> bytes:
+        place = f"section {section.name}"
+        source = self._reader_sections[section.index]
+        with reading(self.path, place):
+            wanted: int = source.data_size
+        if wanted > LARGEST_UNPACKED:
+            raise ElfError(
+                self.path,
+                f"the section has {wanted} bytes, more than this tool reads",
+                "give a file of one component instead of the whole program",
+                place,
+            )
+        with reading(self.path, place):
+            return source.data()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Equal in two files only if what runs is.
+
+        Of a linked file it covers all that is loaded, and the symbols; of an object, all
+        of the file.
+        """
+        digest = hashlib.sha256()
+        if self.type == "ET_REL":
+            with reading(self.path, "contents"), self.path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+            return digest.hexdigest()
+        for section in self.sections:
+            # A build-id differs with the debug information.
+            if section.flags & ALLOC and section.type != "SHT_NOTE":
+                head = (section.name, section.type, section.flags, section.address, section.size)
+                digest.update(repr(head).encode("utf-8", "backslashreplace"))
+                digest.update(self.bytes_of(section))
+        for symbol in self.symbols:
+            digest.update(repr((symbol.name, symbol.value, symbol.size)).encode("utf-8", "replace"))
+        return digest.hexdigest()
+
+    def relocations(self, section: Section) -> tuple[Relocation, ...]:
+        """What is filled into a section of an object by the linker, by offset.
+
+        Raises:
+            ElfError: the relocations are damaged.
+        """
+        if section.index not in self._filled:
+            tables = self._relocation_tables.get(section.index, [])
+            found = [relocation for table in tables for relocation in self._relocations_in(table)]
+            found.sort(key=lambda r: r.offset)
+            if not section.flags & ALLOC:
+                return tuple(found)
+            self._filled[section.index] = tuple(found)
+        return self._filled[section.index]
+
+    @cached_property
+    def _filled(self) -> dict[int, tuple[Relocation, ...]]:
+        return {}
+
+    @cached_property
+    def _relocation_tables(self) -> dict[int, list[Section]]:
+        """The sections of relocations, by the index of the section that they are for."""
+        tables: dict[int, list[Section]] = {}
+        for section in self.sections:
+            if section.type in ("SHT_REL", "SHT_RELA"):
+                tables.setdefault(section.info, []).append(section)
+        return tables
+
+    @cached_property
+    def dynamic_relocations(self) -> dict[int, Relocation]:
+        """What the loader fills in, by address, in a linked file."""
+        return {
+            relocation.offset: relocation
+            for s in self.sections
+            if self.type != "ET_REL" and s.type in ("SHT_REL", "SHT_RELA") and s.flags & ALLOC
+            for relocation in self._relocations_in(s)
+        }
+
+    def _relocations_in(self, section: Section) -> list[Relocation]:
+        table = self._reader_sections[section.index]
+        assert isinstance(table, RelocationSection)
+        symbols = self._symbols_of(section.link)
+        found = []
+        with reading(self.path, f"section {section.name}"):
+            for entry in table.iter_relocations():
+                number: int = entry["r_info_sym"]
+                found.append(
+                    Relocation(
+                        entry["r_offset"],
+                        entry["r_info_type"],
+                        symbols[number] if number else None,
+                        entry["r_addend"] if entry.is_RELA() else None,
+                    )
+                )
+        return found
+
+    @cached_property
+    def symbol_table(self) -> str | None:
+        """SHT_SYMTAB: complete; SHT_DYNSYM: the file is stripped; None: no symbols at all."""
+        types = {s.type for s in self.sections}
+        return next((t for t in ("SHT_SYMTAB", "SHT_DYNSYM") if t in types), None)
+
+    @cached_property
+    def symbols(self) -> tuple[Symbol, ...]:
+        """The symbols of the fullest table there is, in its order.
+
+        Raises:
+            ElfError: the table is damaged.
+        """
+        section = next((s for s in self.sections if s.type == self.symbol_table), None)
+        return self._symbols_of(section.index) if section else ()
+
+    def _symbols_of(self, index: int) -> tuple[Symbol, ...]:
+        """The symbols of the table in a section; the first, empty one included."""
+        if index not in self._tables:
+            self._tables[index] = self._read_symbols(index)
+        return self._tables[index]
+
+    @cached_property
+    def _tables(self) -> dict[int, tuple[Symbol, ...]]:
+        return {}
+
+    def _read_symbols(self, index: int) -> tuple[Symbol, ...]:
+        if not 0 < index < len(self.sections):
+            return ()
+        table = self._reader_sections[index]
+        if not isinstance(table, SymbolTableSection):
+            return ()
+        symbols: list[Symbol] = []
+        file = ""
+        with reading(self.path, f"section {table.name}"):
+            for number, entry in enumerate(table.iter_symbols()):
+                symbol = self._symbol(number, entry.name, entry, index, file)
+                symbols.append(symbol)
+                if symbol.type == "FILE":
+                    file = symbol.name
+        return tuple(symbols)
+
+    def _symbol(self, number: int, name: str, entry: Any, table: int, file: str) -> Symbol:
+        where = entry["st_shndx"]
+        if where == "SHN_XINDEX":
+            where = self._far_section(table, number)
+        section = where if isinstance(where, int) and where < len(self.sections) else None
+        kind, bind = str(entry["st_info"]["type"]), str(entry["st_info"]["bind"])
+        if section is not None:
+            place = self.sections[section].name
+        else:
+            place = str(where).removeprefix("SHN_")
+        kind = kind.removeprefix("STT_")
+        bind = bind.removeprefix("STB_")
+        if kind == "SECTION" and section is not None and not name:
+            name = place
+        return Symbol(
+            name,
+            kind,
+            bind,
+            entry["st_value"],
+            entry["st_size"],
+            section,
+            place,
+            file if bind == "LOCAL" else "",
+        )
+
+    def _far_section(self, table: int, number: int) -> int:
+        """A section number too large for the symbol itself."""
+        for section, source in zip(self.sections, self._reader_sections, strict=True):
+            if isinstance(source, SymbolTableIndexSection) and section.link == table:
+                return source.get_section_index(number)
+        raise ValueError("SHN_XINDEX without a table of section numbers")
+
+
+def _section(index: int, source: ReaderSection) -> Section:
+    kind = source["sh_type"]
+    return Section(
+        index,
+        source.name,
+        kind if isinstance(kind, str) else f"{kind:#x}",
+        source["sh_flags"],
+        source["sh_addr"],
+        source["sh_offset"],
+        source["sh_size"],
+        source["sh_link"],
+        source["sh_info"],
+        source["sh_entsize"],
+    )
+
+
+def _check(path: Path) -> int:
+    """The file's size, after making sure that it can be an ELF file."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise ElfError(path, "there is no such file", "check the path, or build it") from None
+    except (OSError, ValueError) as error:
+        raise ElfError(path, f"cannot be opened: {error}", "check the path") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise ElfError(path, "is a directory", "give one file in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise ElfError(path, "is not a regular file", "copy its contents to one")
+    if status.st_size == 0:
+        raise ElfError(path, "is empty", "see why the build left it so, and build it again")
+    with reading(path, "start"), path.open("rb") as file:
+        start = file.read(16)
+    if not start.startswith(b"\x7fELF"):
+        for magic, name, cure in _NOT_ELF:
+            if start.startswith(magic):
+                raise ElfError(path, f"is {name}, not an ELF file", cure)
+        raise ElfError(
+            path,
+            f"is not an ELF file (it starts with {start[:8]!r})",
+            "give an object (.o), a shared library or an executable",
+        )
+    return status.st_size

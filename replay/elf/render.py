@@ -1,0 +1,178 @@
+"""Results as plain text and as values that JSON can hold."""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeAlias
+
+from replay.elf.code import Code
+from replay.elf.comparison import Change, Comparison, FunctionChange, Side
+from replay.elf.contents import FunctionInfo, Shown
+from replay.elf.identification import Candidate, Identification, Identity, ranges
+from replay.elf.layouts import Layout, Member
+
+Result: TypeAlias = Shown | Layout | Comparison | Identification | FunctionInfo
+
+
+def to_json(value: Any) -> Any:
+    """A result as dicts, lists, strings, numbers, booleans and None.
+
+    A dict has the attributes of its result under their names; a comparison's functions
+    also say whether signature and size changed, a candidate its distance.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        out = {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
+        if isinstance(value, FunctionChange):
+            out["name"] = value.name
+            out["signature_changed"] = value.signature_changed
+            out["size_changed"] = value.size_changed
+        if isinstance(value, Candidate):
+            out["distance"] = list(value.distance)
+        return out
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, tuple | list):
+        return [to_json(item) for item in value]
+    return value
+
+
+def to_text(result: Result) -> str:
+    """A result as lines of plain text, without a final newline."""
+    if isinstance(result, Shown):
+        lines = _shown(result)
+    elif isinstance(result, Layout):
+        lines = _layout(result)
+    elif isinstance(result, Comparison):
+        lines = _comparison(result)
+    elif isinstance(result, Identification):
+        lines = _identification(result)
+    else:
+        lines = [_function(result)]
+    return "\n".join(_printable(line) for line in lines)
+
+
+def _printable(line: str) -> str:
+    """Names in a damaged file may hold anything."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+
+
+def _function(info: FunctionInfo) -> str:
+    words = [] if info.external else ["static"]
+    if info.inline:
+        words.append("inline")
+    if not info.has_code:
+        words.append("inlined everywhere")
+    said = f"  [{', '.join(words)}]" if words else ""
+    place = f"  {info.file}:{info.line}" if info.file else ""
+    return f"{info.prototype};{said}{place}"
+
+
+def _shown(shown: Shown) -> list[str]:
+    order = "little-endian" if shown.little_endian else "big-endian"
+    versions = ", ".join(map(str, shown.dwarf))
+    lines = [f"{shown.path}: {shown.kind}, {shown.machine}, {shown.bits}-bit {order}"]
+    if shown.functions is None:
+        lines += ["", f"functions: unknown: {shown.problem}"]
+    else:
+        lines += ["", f"functions ({len(shown.functions)}, DWARF {versions}):"]
+        lines += [f"  {_function(info)}" for info in shown.functions]
+    lines += ["", f"symbols ({len(shown.symbols)}, symbol table: {shown.symbol_table}):"]
+    lines += [
+        f"  {s.value:#018x} {s.size:>8} {s.type:<8} {s.bind:<7} {s.place:<20} {s.name}".rstrip()
+        for s in shown.symbols
+    ]
+    lines += ["", f"sections ({len(shown.sections)}):"]
+    lines += [
+        f"  {s.index:>3} {s.size:>10} {s.type:<18} {s.letters:<5} {s.name}".rstrip()
+        for s in shown.sections
+    ]
+    return lines
+
+
+def _layout(layout: Layout) -> list[str]:
+    size = "unknown size" if layout.size is None else f"{layout.size} bytes"
+    place = f", {layout.file}:{layout.line}" if layout.file else ""
+    tagged = layout.kind in ("struct", "union")
+    head = layout.type if tagged else f"{layout.kind} {layout.name}: {layout.type}"
+    lines = [f"{head}, {size}{place}"]
+    _members(layout.members, 1, lines)
+    return lines
+
+
+def _members(members: tuple[Member, ...], depth: int, lines: list[str]) -> None:
+    for member in members:
+        at = str(member.offset)
+        size = "?" if member.size is None else str(member.size)
+        if member.bits is not None:
+            at, size = f"{member.offset}.{member.bit}", f"{member.bits} bits"
+        name = member.name or "(unnamed)"
+        lines.append(f"{'  ' * depth}{at:>6} {size:>8}  {name}: {member.type}")
+        _members(member.members, depth + 1, lines)
+
+
+def _comparison(comparison: Comparison) -> list[str]:
+    count = Counter(change.change for change in comparison.functions)
+    counted = ", ".join(f"{count[kind]} {kind.value}" for kind in Change if count[kind])
+    lines = [f"{comparison.a} -> {comparison.b}: {comparison.verdict.value}"]
+    lines.append(f"functions: {counted or 'none'}")
+    lines += [f"note: {note}" for note in comparison.notes]
+    for change in comparison.functions:
+        quiet = change.change is Change.SAME and change.code in (Code.IDENTICAL, Code.NONE)
+        if not quiet:
+            lines += _change(change)
+    return lines
+
+
+def _change(change: FunctionChange) -> list[str]:
+    before, after = change.before, change.after
+    if before is None or after is None:
+        side = before or after
+        return [f"{change.change.value} {_side(side)}"] if side else []
+    name = before.name if before.name == after.name else f"{before.name} -> {after.name}"
+    lines = [f"{change.change.value} {name}: code {change.code.value}"]
+    if change.signature_changed:
+        lines += [f"  - {before.prototype}", f"  + {after.prototype}"]
+    if change.size_changed:
+        lines.append(f"  size {_bytes(before.size)} -> {_bytes(after.size)}")
+    lines += [f"  refers to {new} instead of {old}" for old, new in change.retargeted]
+    if change.uncompared:
+        lines.append(f"  {change.uncompared} references not compared")
+    return lines
+
+
+def _side(side: Side) -> str:
+    return f"{side.prototype or side.name} ({_bytes(side.size)})"
+
+
+def _bytes(size: int | None) -> str:
+    return "no code of its own" if size is None else f"{size} bytes"
+
+
+def _identification(found: Identification) -> list[str]:
+    head = f"{found.path}: {found.identity.value}"
+    if found.steps:
+        head += f": {ranges(found.steps)}"
+    lines = [head]
+    if found.possible and found.possible != found.steps:
+        lines.append(
+            f"not excluded: {ranges(found.possible)} (functions that are not called leave no trace)"
+        )
+    if found.identity is not Identity.NO_API:
+        for candidate in found.best:
+            lines += _candidate(candidate)
+    return lines
+
+
+def _candidate(candidate: Candidate) -> list[str]:
+    strong, medium, weak = candidate.distance
+    lines = [
+        f"step {candidate.step}: {candidate.present} functions of its API found; against it: "
+        f"{strong} strong, {medium} medium, {weak} weak"
+    ]
+    lines += [f"  ! {name} is not in its API" for name in candidate.unknown]
+    for declared, there in (*candidate.conflicts, *candidate.renamed):
+        lines += [f"  - {declared}", f"  + {there}"]
+    lines += [f"  ? {prototype} is missing" for prototype in candidate.missing]
+    return lines
