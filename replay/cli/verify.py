@@ -1,0 +1,185 @@
+"""``replay verify``: the commits of any git repository, each against the one before."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from replay.cli.common import (
+    ExitCode,
+    examples,
+    jobs_option,
+    json_option,
+    print_json,
+    print_lines,
+    wants_color,
+)
+from replay.cli.progress import progress_bar
+from replay.errors import UsageError
+from replay.pool import default_jobs
+from replay.repo.calls import to_text
+from replay.repo.git import find
+from replay.repo.reporting import Commands, report_json, report_lines
+from replay.repo.results import Example, Report
+from replay.repo.verify import BUILD_LIMIT, CALL_LIMIT, Request, verify
+from replay.report.style import Style
+
+
+def _model(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> tuple[Path, str] | None:
+    if value is None:
+        return None
+    path, colon, name = value.rpartition(":")
+    if not colon or not path or not name.isidentifier():
+        raise click.BadParameter(f"{value!r}; write FILE:CLASS, as in model.py:Ring")
+    if not Path(path).is_file():
+        raise click.BadParameter(f"{path}: no such file")
+    return Path(path), name
+
+
+@click.command(
+    "verify",
+    epilog=examples(
+        "replay verify --repo . --range main..topic --build make --library libring.so",
+        "replay verify --repo . --range v1..v2 --build 'make -s' --library libring.so "
+        "--binding binding.toml --traces 1000",
+        "replay verify … --trace counterexamples/commit-5-difference.jsonl",
+    ),
+)
+@click.option(
+    "--repo", type=click.Path(path_type=Path), default=".", show_default=True, metavar="PATH",
+    help="The git repository. It is only read.",
+)  # fmt: skip
+@click.option(
+    "--range", "commits", required=True, metavar="A..B",
+    help="The commits to judge: after A, up to B, along first parents.",
+)  # fmt: skip
+@click.option(
+    "--build", required=True, metavar="CMD",
+    help="Builds the library at the top of a commit's tree. The shell EXECUTES it.",
+)  # fmt: skip
+@click.option(
+    "--library", required=True, metavar="PATH",
+    help="The shared library that the build makes, relative to the top of the tree.",
+)  # fmt: skip
+@click.option(
+    "--binding", type=click.Path(path_type=Path), metavar="FILE",
+    help="What to call, and with what; replay init writes one. By default it is guessed.",
+)  # fmt: skip
+@click.option(
+    "--traces", type=click.IntRange(1, 1_000_000), default=200, show_default=True, metavar="N",
+    help="How many random traces of calls.",
+)  # fmt: skip
+@click.option(
+    "--ops", type=click.IntRange(1, 10_000), default=40, show_default=True, metavar="N",
+    help="Calls a trace.",
+)  # fmt: skip
+@click.option(
+    "--seed", type=click.IntRange(0), default=1, show_default=True, metavar="N",
+    help="The same seed gives the same traces and the same report.",
+)  # fmt: skip
+@jobs_option(default_jobs)
+@click.option(
+    "--timeout", type=click.FloatRange(0.1, 86_400), default=BUILD_LIMIT, show_default=True,
+    metavar="S", help="Seconds that the build of a commit may take.",
+)  # fmt: skip
+@click.option(
+    "--call-timeout", type=click.FloatRange(0.01, 3600), default=CALL_LIMIT, show_default=True,
+    metavar="S", help="Seconds of processor time that a trace may take; then it hangs.",
+)  # fmt: skip
+@click.option(
+    "--budget", type=click.IntRange(0), default=1500, show_default=True, metavar="N",
+    help="Candidates tried to shorten each example; 0 leaves them as found.",
+)  # fmt: skip
+@click.option(
+    "--trace", type=click.Path(path_type=Path), metavar="FILE",
+    help="Run only this trace of calls, as saved by an earlier run.",
+)  # fmt: skip
+@click.option(
+    "--model", callback=_model, metavar="FILE:CLASS",
+    help="Compare each commit with this Python class too. FILE is EXECUTED.",
+)  # fmt: skip
+@click.option(
+    "--save", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+    help="Where to save the traces that show a difference; by default counterexamples, "
+    "outside of the repository.",
+)  # fmt: skip
+@click.option("--rebuild", is_flag=True, help="Build also what is in the cache of builds.")
+@json_option
+def command(save: Path | None, as_json: bool, **options: Any) -> int:
+    """Check that each commit of a range does the same as the one before.
+
+    Each commit is built in a folder of its own, and random traces of calls run on its
+    library, in a process of its own. A commit is "same" when nothing that was observed
+    differs from the commit before. Else it has an undeclared difference, crashes or
+    hangs, and the shortest trace that shows it is saved; or it cannot be built, or cannot
+    be judged. A merge is judged as one change against its first parent.
+    """
+    request = _request(options)
+    find(request.repo)
+    with progress_bar("verifying") as bar:
+        report = verify(request, bar.show)
+    saved = _save(report, request, save)
+    if as_json:
+        print_json(report_json(report, saved))
+    else:
+        print_lines(report_lines(report, saved, Style(wants_color(sys.stdout))))
+    return ExitCode.OK if report.passed else ExitCode.DIFFERENCE
+
+
+def _request(options: dict[str, Any]) -> Request:
+    renamed = {"timeout": "build_limit", "call_timeout": "call_limit"}
+    return Request(**{renamed.get(name, name): value for name, value in options.items()})
+
+
+def _save(report: Report, request: Request, folder: Path | None) -> Commands:
+    """Save the examples; gives where, and the commands that run them again."""
+    if report.plan is None or request.trace is not None:
+        return {}
+    target = folder or _default_folder(request.repo)
+    saved: Commands = {}
+    for row in report.rows:
+        for example in (row.example, row.model_example):
+            if example is None:
+                continue
+            path = target / f"{example.name}.jsonl"
+            text = to_text(example.trace, report.plan, example.name)
+            try:
+                target.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+            except OSError as error:
+                raise UsageError(
+                    f"{path}: cannot be written ({error.strerror}); name a folder with --save"
+                ) from None
+            before = row.against.short if row.against else f"{row.commit.short}^"
+            span = f"{before}..{row.commit.short}"
+            saved[example.name] = path, _again(request, span, path, example)
+    return saved
+
+
+def _default_folder(repo: Path) -> Path:
+    """``counterexamples`` here, or outside if this is inside the user's repository."""
+    dirs = find(repo)
+    inside = dirs.work_tree or dirs.own
+    here = Path.cwd().resolve()
+    if here.is_relative_to(inside) or here.is_relative_to(dirs.common):
+        return Path(tempfile.gettempdir()) / "counterexamples" / inside.name
+    return Path("counterexamples")
+
+
+def _again(request: Request, span: str, path: Path, example: Example) -> str:
+    words = ["replay", "verify", "--repo", str(request.repo), "--range", span]
+    words += ["--build", request.build, "--library", request.library]
+    if request.binding is not None:
+        words += ["--binding", str(request.binding)]
+    if request.model is not None and example.sides[0] == "model":
+        words += ["--model", ":".join(map(str, request.model))]
+    if request.call_limit != CALL_LIMIT:
+        words += ["--call-timeout", f"{request.call_limit:g}"]
+    return shlex.join([*words, "--trace", str(path)])

@@ -1,0 +1,8 @@
+"""The user's own series: commits of any git repository, built, called and compared.
+
+``git`` reads the repository without a trace in it, ``building`` runs the user's build
+command on each commit, ``shapes`` reads what the library says of its functions,
+``binding`` and ``bindingfile`` say which calls to make, ``runner`` makes them in a process
+of its own, ``verify`` puts it together. Of what is read here only the build command, the
+library it makes, and a model that was asked for are ever executed.
+"""

@@ -1,0 +1,187 @@
+"""What to call: operations, the roles of their arguments, and what is observed.
+
+The vocabulary of the package, read it first. A :class:`Binding` is what ``binding.toml``
+says. :func:`replay.repo.resolving.resolve` fills in what it leaves out, which makes a
+:class:`Plan`; a plan is bound to the library of each commit by
+:func:`replay.repo.bound.bind`.
+
+Roles of a parameter, and what a trace holds of each:
+
+========= ======================================================= ====================
+role      what is passed                                          in a trace
+========= ======================================================= ====================
+int       an integer from ``low`` to ``high``                     the integer
+choice    one of ``choices``                                      the number
+bytes     a pointer to ``low`` to ``high`` bytes, only read       hexadecimal digits
+inout     the same, and observed after the call                   hexadecimal digits
+string    a pointer to a string of ``low`` to ``high`` characters the string
+out       a pointer to room for ``high`` bytes, observed          nothing
+length    the length of the parameter ``of``                      nothing
+handle    an object of ``kind`` that a constructor made           its number
+makes     a pointer to a pointer, where a new object is put       nothing
+storage   a pointer to ``high`` bytes that become a new object    nothing
+value     the constant ``value``                                  nothing
+null      NULL                                                    nothing
+each      of observers: every integer from ``low`` to ``high``    nothing
+========= ======================================================= ====================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from replay.repo.shapes import Shape
+
+ROLES: Final = (
+    "int", "choice", "bytes", "inout", "string", "out", "length", "handle", "makes", "storage",
+    "value", "null", "each",
+)  # fmt: skip
+GIVEN: Final = frozenset(("int", "choice", "bytes", "inout", "string", "handle", "each"))
+"""The roles of which a trace holds a value."""
+POINTERS: Final = frozenset(
+    ("bytes", "inout", "string", "out", "handle", "makes", "storage", "null")
+)
+MOST_BYTES: Final = 1 << 16
+LIVE: Final = 2
+"""Objects of a kind that may be alive at once, unless the binding says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A parameter and its role; see the table above for what the numbers mean.
+
+    ``number`` is "signed" or "unsigned" where what is written to it is one number, and
+    ``shape`` is its type, which may come from the binding or from the library.
+    """
+
+    name: str
+    role: str
+    low: int = 0
+    high: int = 0
+    choices: tuple[int | float, ...] = ()
+    alphabet: str = "ab"
+    kind: str = ""
+    of: str = ""
+    value: int = 0
+    number: str = ""
+    shape: Shape | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An operation or observer as the file has it: what it leaves out is None.
+
+    Attributes:
+        name: what traces call it.
+        functions: names of the C function, the first that a library exports is called.
+        params: by name, in the order of the file.
+        returns: see ``Returns``; empty to take it from the library.
+        makes: the kind of object that it returns.
+        destroys: the kind of object that it destroys.
+        live: how many objects of the kind that it makes may be alive at once.
+        weight: how often it is drawn, relative to others.
+        optional: commits without it are judged by the others.
+        requires: it is called only while an object of this kind is alive.
+        line: where it stands in the file.
+        key: how to call its place in the file: ``op[2]``.
+
+    """
+
+    name: str
+    functions: tuple[str, ...]
+    params: tuple[Param, ...] = ()
+    returns: str = ""
+    makes: str | None = None
+    destroys: str | None = None
+    live: int = LIVE
+    weight: int = 0
+    optional: bool = False
+    observer: bool = False
+    requires: str = ""
+    line: int | None = None
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """At some commits an operation is another function, or takes its arguments otherwise.
+
+    ``commits`` is a range as git reads it; ``args`` are names of the operation's
+    parameters, or integer constants, in the order of the function there.
+    """
+
+    commits: str
+    op: str
+    functions: tuple[str, ...] = ()
+    args: tuple[str | int, ...] | None = None
+    line: int | None = None
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A binding file."""
+
+    path: Path | str
+    ops: tuple[Draft, ...]
+    observers: tuple[Draft, ...] = ()
+    maps: tuple[Mapping, ...] = ()
+    setup: tuple[str, ...] = ()
+    teardown: tuple[str, ...] = ()
+    destroy_at_end: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Returns:
+    """How a returned value is observed.
+
+    ``what``: void, int, float, pointer (NULL or not), string, bytes (``size`` of them, as
+    ``number`` if that is set), ignored.
+    """
+
+    what: str
+    shape: Shape
+    size: int = 0
+    number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation with nothing left out."""
+
+    name: str
+    draft: Draft
+    params: tuple[Param, ...]
+    returns: Returns
+    makes: str = ""
+    destroys: str = ""
+
+    @property
+    def given(self) -> tuple[Param, ...]:
+        """The parameters of which a trace holds a value, in order."""
+        return tuple(param for param in self.params if param.role in GIVEN)
+
+    @property
+    def kind_made(self) -> str:
+        """The kind of object that a call makes, however it does."""
+        if self.makes:
+            return self.makes
+        made = [p.kind for p in self.params if p.role in ("makes", "storage")]
+        return made[0] if made else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A binding with nothing left out."""
+
+    binding: Binding
+    ops: dict[str, Operation]
+    observers: tuple[Operation, ...]
+
+    def only(self, names: frozenset[str]) -> Plan:
+        """The plan with these operations and all observers."""
+        return Plan(
+            self.binding, {n: op for n, op in self.ops.items() if n in names}, self.observers
+        )

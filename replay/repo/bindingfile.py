@@ -1,0 +1,384 @@
+"""Reading ``binding.toml``: every defect is an error with its line, its key and the cure.
+
+A binding is data; nothing in it is executed.
+
+    format = "replay-binding/1"
+
+    [library]                      # all of it may be left out
+    setup = ["lib_init"]           # called before each trace, and teardown after it
+    destroy_at_end = true          # destroy what a trace leaves alive
+
+    [[op]]
+    function = "ring_put"          # or several, the first that is exported is called
+    name = "put"                   # in traces; by default the function's
+    [op.args]                      # what is left out is read from the library
+    value = { range = [0, 9] }
+
+    [[observe]]                    # called after each operation
+    function = "ring_count"
+
+    [[map]]                        # at some commits another function
+    commits = "abc123..def456"
+    op = "put"
+    function = "ring_push"
+    args = ["r", "value", 0]
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from replay.jsonlines import nearest, shown
+from replay.repo.binding import MOST_BYTES, Binding, Draft, Mapping, Param
+from replay.repo.errors import BindingError
+from replay.repo.shapes import TYPE_NAMES, shape_of
+
+FORMAT: Final = "replay-binding/1"
+MOST_FILE: Final = 1 << 20
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_RETURNS: Final = ("int", "void", "float", "pointer", "string", "bytes", "ignored")
+_ROLE_KEYS: Final[dict[str, str]] = {
+    "range": "int", "choices": "choice", "bytes": "bytes", "inout": "inout", "string": "string",
+    "out": "out", "length_of": "length", "handle": "handle", "makes": "makes",
+    "storage": "storage", "value": "value", "null": "null", "each": "each",
+}  # fmt: skip
+_EXTRAS: Final = {"string": ("alphabet",), "storage": ("size",)}
+
+
+def read_binding(path: Path) -> Binding:
+    """Read a binding file.
+
+    Raises:
+        BindingError: it cannot be read, or something in it is wrong.
+
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BindingError(
+            f"cannot be read ({error.strerror}); `replay init LIBRARY` writes a binding", path
+        ) from None
+    if len(data) > MOST_FILE:
+        raise BindingError(f"{len(data)} bytes are no binding; name another file", path)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise BindingError("not UTF-8; save the file as UTF-8", path, line) from None
+    return parse_binding(text, path)
+
+
+def parse_binding(text: str, path: Path | str) -> Binding:
+    """The same, of a text.
+
+    Raises:
+        BindingError: something in it is wrong.
+
+    """
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"at line (\d+)", str(error))
+        line = int(found[1]) if found else text.count("\n") + 1
+        said = re.sub(r" \(at .*\)", "", str(error))
+        raise BindingError(f"not TOML: {said}", path, line) from None
+    except RecursionError:
+        raise BindingError("brackets are nested too deep", path) from None
+    return _File(path, _lines(text)).binding(data)
+
+
+def _lines(text: str) -> dict[str, int]:
+    """The line of each key, as far as it stands on a line of its own."""
+    lines: dict[str, int] = {}
+    counts: dict[str, int] = {}
+    table = ""
+    for number, line in enumerate(text.split("\n"), 1):
+        if found := re.match(r"\s*\[\[\s*([\w.-]+)\s*\]\]", line):
+            counts[found[1]] = counts.get(found[1], 0) + 1
+            table = f"{found[1]}[{counts[found[1]]}]"
+        elif found := re.match(r"\s*\[\s*([\w.-]+)\s*\]", line):
+            head, dot, rest = found[1].partition(".")
+            table = f"{head}[{counts[head]}]{dot}{rest}" if head in counts else found[1]
+        elif found := re.match(r"\s*([\w-]+(?:\.[\w-]+)*)\s*=", line):
+            lines.setdefault(f"{table}.{found[1]}" if table else found[1], number)
+            continue
+        else:
+            continue
+        lines.setdefault(table, number)
+    return lines
+
+
+class _File:
+    def __init__(self, path: Path | str, lines: dict[str, int]) -> None:
+        self.path = path
+        self.lines = lines
+
+    def fail(self, key: str, problem: str) -> NoReturn:
+        """Raise what is wrong at a key; the line is that of the nearest key above it."""
+        at = key
+        if f"{key}[1]" in self.lines:
+            at = f"{key}[1]"
+        while at and at not in self.lines:
+            at = at.rpartition(".")[0]
+        raise BindingError(problem, self.path, self.lines.get(at), key)
+
+    # --- typed access -----------------------------------------------------------------
+
+    def keys(self, value: Any, key: str, known: Iterable[str]) -> dict[str, Any]:
+        known = tuple(known)
+        if not isinstance(value, dict):
+            self.fail(key, f"this must be a table, with the keys {', '.join(known)}")
+        for name in value:
+            if name not in known:
+                free = [k for k in known if k not in value]
+                place = f"{key}.{name}" if key else name
+                self.fail(place, f"unknown key {shown(name)}{nearest(name, free)}")
+        return value
+
+    def tables(self, data: dict[str, Any], name: str) -> list[Any]:
+        value = data.get(name, [])
+        if not isinstance(value, list):
+            self.fail(name, f"write [[{name}]], with double brackets: there may be several")
+        return value
+
+    def name(self, value: Any, key: str, what: str) -> str:
+        if not isinstance(value, str) or not _NAME.fullmatch(value):
+            self.fail(key, f"{_seen(value)} is no {what}; write a C identifier in quotes")
+        return value
+
+    def names(self, value: Any, key: str, what: str) -> tuple[str, ...]:
+        values = value if isinstance(value, list) else [value]
+        if not values:
+            self.fail(key, f"name at least one {what}")
+        return tuple(self.name(v, key, what) for v in values)
+
+    def integer(self, value: Any, key: str, low: int, high: int) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            self.fail(key, f"{_seen(value)} must be an integer from {low} to {high}")
+        return value
+
+    def flag(self, value: Any, key: str) -> bool:
+        if not isinstance(value, bool):
+            self.fail(key, f"{_seen(value)} must be true or false")
+        return value
+
+    def pair(self, value: Any, key: str, low: int, high: int) -> tuple[int, int]:
+        if not isinstance(value, list) or len(value) != 2:
+            self.fail(key, f"{_seen(value)} must be two integers, as in [0, 9]")
+        first, last = (self.integer(v, key, low, high) for v in value)
+        if first > last:
+            self.fail(key, f"the range is empty; write [{last}, {first}]")
+        return first, last
+
+    # --- the file ---------------------------------------------------------------------
+
+    def binding(self, data: dict[str, Any]) -> Binding:
+        self.keys(data, "", ("format", "library", "op", "observe", "map"))
+        if data.get("format") != FORMAT:
+            found = f"is {_seen(data['format'])}" if "format" in data else "is missing"
+            self.fail("format", f'the format {found}; write format = "{FORMAT}"')
+        library = self.keys(
+            data.get("library", {}), "library", ("setup", "teardown", "destroy_at_end")
+        )
+        ops = [self.draft(v, f"op[{n}]", False) for n, v in enumerate(self.tables(data, "op"), 1)]
+        if not ops:
+            self.fail("op", 'no operation: add at least one [[op]] with function = "NAME"')
+        seen: dict[str, str] = {}
+        for op in ops:
+            if op.name in seen:
+                self.fail(
+                    op.key, f"the name {op.name!r} is that of {seen[op.name]} too; give one of "
+                    "them another name = \"…\"",
+                )  # fmt: skip
+            seen[op.name] = op.key
+        observers = [
+            self.draft(v, f"observe[{n}]", True)
+            for n, v in enumerate(self.tables(data, "observe"), 1)
+        ]
+        known = [*seen, *(o.name for o in observers)]
+        maps = [self.map(v, f"map[{n}]", known) for n, v in enumerate(self.tables(data, "map"), 1)]
+        simple = {
+            when: self.names(library[when], f"library.{when}", "function")
+            for when in ("setup", "teardown")
+            if when in library
+        }
+        return Binding(
+            self.path, tuple(ops), tuple(observers), tuple(maps),
+            simple.get("setup", ()), simple.get("teardown", ()),
+            self.flag(library.get("destroy_at_end", True), "library.destroy_at_end"),
+        )  # fmt: skip
+
+    def draft(self, value: Any, key: str, observer: bool) -> Draft:
+        known = ["function", "name", "args", "returns", "optional"]
+        if not observer:
+            known += ["makes", "destroys", "live", "weight", "requires"]
+        table = self.keys(value, key, known)
+        if "function" not in table:
+            self.fail(key, 'no function: write function = "NAME", the C function to call')
+        functions = self.names(table["function"], f"{key}.function", "function")
+        args = table.get("args", {})
+        if not isinstance(args, dict):
+            self.fail(f"{key}.args", "write [op.args] and a line for each parameter under it")
+        params = [self.param(n, v, f"{key}.args.{n}", observer) for n, v in args.items()]
+        return Draft(
+            self.name(table.get("name", functions[0]), f"{key}.name", "name"),
+            functions,
+            tuple(params),
+            self.returns(table.get("returns", ""), f"{key}.returns"),
+            self._kind(table, key, "makes"),
+            self._kind(table, key, "destroys"),
+            self.integer(table.get("live", 2), f"{key}.live", 1, 16),
+            self.integer(table["weight"], f"{key}.weight", 1, 1000) if "weight" in table else 0,
+            self.flag(table.get("optional", False), f"{key}.optional"),
+            observer,
+            self._kind(table, key, "requires") or "",
+            self.lines.get(key),
+            key,
+        )
+
+    def _kind(self, table: dict[str, Any], key: str, name: str) -> str | None:
+        if name not in table:
+            return None
+        if table[name] is False:
+            return ""
+        return self.name(table[name], f"{key}.{name}", "kind of handle")
+
+    def returns(self, value: Any, key: str) -> str:
+        if not isinstance(value, str):
+            self.fail(key, f"{_seen(value)} must be a string, one of {', '.join(_RETURNS)}")
+        plain, _, size = value.partition(":")
+        sized = plain == "bytes" and size.isdecimal() and 0 < int(size) <= MOST_BYTES
+        named = plain != "bytes" and (plain in _RETURNS or shape_of(plain) is not None)
+        if value and not sized and (size or not named):
+            hint = nearest(plain, (*_RETURNS, *TYPE_NAMES))
+            self.fail(key, f'unknown {shown(value)}{hint} (of bytes: "bytes:8")')
+        return value
+
+    def map(self, value: Any, key: str, known: list[str]) -> Mapping:
+        table = self.keys(value, key, ("commits", "op", "function", "args"))
+        for name in ("commits", "op"):
+            if not isinstance(table.get(name), str) or not table[name].strip():
+                self.fail(f"{key}.{name}", f'a map needs {name} = "…"')
+        if table["op"] not in known:
+            self.fail(
+                f"{key}.op", f"no operation {shown(table['op'])}{nearest(table['op'], known)}"
+            )
+        if "function" not in table and "args" not in table:
+            self.fail(key, "a map without function and args changes nothing; drop it")
+        args: tuple[str | int, ...] | None = None
+        if "args" in table:
+            if not isinstance(table["args"], list):
+                self.fail(f"{key}.args", 'write the parameters in order, as in ["r", "value", 0]')
+            args = tuple(self._map_arg(v, f"{key}.args") for v in table["args"])
+        functions = (
+            self.names(table["function"], f"{key}.function", "function")
+            if "function" in table
+            else ()
+        )
+        return Mapping(table["commits"], table["op"], functions, args, self.lines.get(key), key)
+
+    def _map_arg(self, value: Any, key: str) -> str | int:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        return self.name(value, key, "name of a parameter")
+
+    # --- one parameter ----------------------------------------------------------------
+
+    def param(self, name: str, value: Any, key: str, observer: bool) -> Param:
+        """A parameter: one key of it is its role."""
+        if not isinstance(value, dict):
+            self.fail(key, f"{_seen(value)} is no role; write for instance {{ range = [0, 9] }}")
+        roles = [k for k in value if k in _ROLE_KEYS]
+        known = ("type", *_ROLE_KEYS, *_EXTRAS.get(roles[0] if roles else "", ()))
+        self.keys(value, key, known)
+        if len(roles) != 1:
+            self.fail(
+                key, f"{'two roles' if roles else 'no role'}; give one of {', '.join(_ROLE_KEYS)}"
+            )
+        shape = None
+        if "type" in value:
+            text = value["type"]
+            shape = shape_of(text) if isinstance(text, str) else None
+            if shape is None:
+                hint = nearest(str(text), TYPE_NAMES)
+                self.fail(f"{key}.type", f"{_seen(text)} is no C type known here{hint}")
+        role = _ROLE_KEYS[roles[0]]
+        if role == "each" and not observer:
+            self.fail(key, "`each` is for observers; an operation has { range = [0, 9] }")
+        if observer and role not in ("each", "handle", "out", "value", "null", "length"):
+            self.fail(key, f"an observer is given no {roles[0]}; write each = [0, 9], or value = 0")
+        made = self._role(role, value, roles[0], key)
+        return Param(name, role, shape=shape, **made)
+
+    def _role(self, role: str, table: dict[str, Any], word: str, key: str) -> dict[str, Any]:
+        value = table[word]
+        readers: dict[str, Callable[[], dict[str, Any]]] = {
+            "int": lambda: self._range(value, key, -(1 << 63), (1 << 64) - 1),
+            "each": lambda: self._each(value, key),
+            "bytes": lambda: self._range(value, key, 0, MOST_BYTES),
+            "inout": lambda: self._range(value, key, 0, MOST_BYTES),
+            "string": lambda: self._string(table, key),
+            "choice": lambda: {"choices": self._choices(value, key)},
+            "out": lambda: self._out(value, key),
+            "length": lambda: {"of": self.name(value, key, "name of a parameter")},
+            "handle": lambda: {"kind": self.name(value, key, "kind of handle")},
+            "makes": lambda: {"kind": self.name(value, key, "kind of handle")},
+            "storage": lambda: {
+                "kind": self.name(value, key, "kind of handle"),
+                "high": self.integer(table.get("size", 0), f"{key}.size", 0, MOST_BYTES),
+            },
+            "value": lambda: {"value": self.integer(value, key, -(1 << 63), (1 << 64) - 1)},
+            "null": lambda: self._null(value, key),
+        }
+        return readers[role]()
+
+    def _range(self, value: Any, key: str, low: int, high: int) -> dict[str, Any]:
+        first, last = self.pair(value, key, low, high)
+        return {"low": first, "high": last}
+
+    def _each(self, value: Any, key: str) -> dict[str, Any]:
+        first, last = self.pair(value, key, -(1 << 63), (1 << 63) - 1)
+        if last - first >= 256:
+            self.fail(key, "an observer is called with each of these; give 256 at the most")
+        return {"low": first, "high": last}
+
+    def _string(self, table: dict[str, Any], key: str) -> dict[str, Any]:
+        alphabet = table.get("alphabet", "ab")
+        if (
+            not isinstance(alphabet, str)
+            or not alphabet
+            or not all(0 < ord(c) < 256 for c in alphabet)
+        ):
+            self.fail(f"{key}.alphabet", 'write the characters to draw from, as in "abc"')
+        return {**self._range(table["string"], key, 0, 4096), "alphabet": alphabet}
+
+    def _choices(self, value: Any, key: str) -> tuple[int | float, ...]:
+        if not isinstance(value, list) or not value:
+            self.fail(key, "write the numbers to choose from, as in [0, 1, 4]")
+        for number in value:
+            if not isinstance(number, int | float) or isinstance(number, bool):
+                self.fail(key, f"{_seen(number)} is no number")
+        return tuple(value)
+
+    def _out(self, value: Any, key: str) -> dict[str, Any]:
+        if isinstance(value, str):
+            return {"of": self.name(value, key, "name of a parameter")}
+        return {"high": self.integer(value, key, 1, MOST_BYTES)}
+
+    def _null(self, value: Any, key: str) -> dict[str, Any]:
+        if value is not True:
+            self.fail(key, "write null = true, or give another role")
+        return {}
+
+
+def _seen(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str | int):
+        return shown(value)
+    return "a list" if isinstance(value, list) else f"a {type(value).__name__}"

@@ -1,0 +1,213 @@
+"""Traces of calls: what was called with what, in a file, and whether it makes sense.
+
+    {"format": "replay-calls/1", "name": "commit-5-difference"}
+    {"call": "ring_new", "args": {"capacity": 4}, "makes": 1}
+    {"call": "ring_put", "args": {"r": 1, "value": 7}}
+
+An object is named by a number, which the call that makes it gives it. Bytes are
+hexadecimal digits. Which calls there are, a binding says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from replay.errors import TraceError
+from replay.jsonlines import Place, check_keys, decode, nearest, read_lines, shown
+from replay.repo.binding import Operation, Param, Plan
+
+FORMAT: Final = "replay-calls/1"
+MOST_CALLS: Final = 100_000
+
+Value: TypeAlias = int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call: a value for each parameter that takes one, and the number of what it makes."""
+
+    op: str
+    values: tuple[Value, ...] = ()
+    makes: int = 0
+
+    def text(self, plan: Plan) -> str:
+        """As a person writes it: ``ring_put(r=ring1, value=7)``."""
+        op = plan.ops[self.op]
+        parts = [_text(p, v) for p, v in zip(op.given, self.values, strict=True)]
+        made = f"{op.kind_made}{self.makes} = " if self.makes else ""
+        return f"{made}{self.op}({', '.join(parts)})"
+
+    def to_json(self, plan: Plan) -> dict[str, Any]:
+        """As in a file."""
+        names = [param.name for param in plan.ops[self.op].given]
+        out: dict[str, Any] = {
+            "call": self.op, "args": dict(zip(names, self.values, strict=True)),
+        }  # fmt: skip
+        return {**out, "makes": self.makes} if self.makes else out
+
+
+def _text(param: Param, value: Value) -> str:
+    if param.role == "handle":
+        return f"{param.name}={param.kind}{value}"
+    if param.role == "string":
+        return f"{param.name}={json.dumps(value)}"
+    return f"{param.name}={value!r}" if param.role == "bytes" else f"{param.name}={value}"
+
+
+CallTrace: TypeAlias = tuple[Call, ...]
+
+
+def request(trace: Iterable[Call]) -> list[list[Any]]:
+    """The calls as a worker takes them."""
+    return [[call.op, list(call.values), call.makes] for call in trace]
+
+
+class Live:
+    """Which objects are alive at a place in a trace."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.kinds: dict[int, str] = {}
+        self.used: set[int] = set()
+
+    def of(self, kind: str) -> list[int]:
+        """The live objects of a kind, in order of making."""
+        return [number for number, of in self.kinds.items() if of == kind]
+
+    def problem(self, call: Call) -> str:
+        """Why a call cannot stand here; empty if it can."""
+        op = self.plan.ops[call.op]
+        kind = op.kind_made
+        if bool(kind) != bool(call.makes) or call.makes in self.used:
+            return f"makes must be a number of its own for the {kind} that it makes" if kind else (
+                "makes: it makes nothing"
+            )  # fmt: skip
+        if kind and len(self.of(kind)) >= op.draft.live:
+            return f"there may be {op.draft.live} live {kind} objects at once"
+        if op.draft.requires and not self.of(op.draft.requires):
+            return f"it requires a live {op.draft.requires}"
+        for param, value in zip(op.given, call.values, strict=True):
+            if param.role == "handle" and self.kinds.get(int(value)) != param.kind:
+                return f"{param.name}: there is no live {param.kind} {value}"
+        return ""
+
+    def follow(self, call: Call) -> None:
+        """Move past a call."""
+        op = self.plan.ops[call.op]
+        if op.destroys:
+            for param, value in zip(op.given, call.values, strict=True):
+                if param.role == "handle" and param.kind == op.destroys:
+                    self.kinds.pop(int(value), None)
+        if call.makes:
+            self.used.add(call.makes)
+            self.kinds[call.makes] = op.kind_made
+
+
+def is_valid(trace: Sequence[Call], plan: Plan) -> bool:
+    """Whether every call can stand where it stands."""
+    live = Live(plan)
+    for call in trace:
+        if live.problem(call):
+            return False
+        live.follow(call)
+    return True
+
+
+def renumbered(trace: Sequence[Call], plan: Plan) -> CallTrace:
+    """The same trace with objects numbered from 1 in order of making."""
+    numbers: dict[int, int] = {}
+    made = []
+    for call in trace:
+        values = tuple(
+            numbers[int(value)] if param.role == "handle" else value
+            for param, value in zip(plan.ops[call.op].given, call.values, strict=True)
+        )
+        if call.makes:
+            numbers[call.makes] = len(numbers) + 1
+        made.append(Call(call.op, values, numbers.get(call.makes, 0)))
+    return tuple(made)
+
+
+# --- files ----------------------------------------------------------------------------
+
+
+def to_text(trace: CallTrace, plan: Plan, name: str) -> str:
+    """A trace as a file holds it."""
+    lines = [{"format": FORMAT, "name": name}, *(call.to_json(plan) for call in trace)]
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+
+def read_calls(path: Path, plan: Plan) -> CallTrace:
+    """Read a trace file.
+
+    Raises:
+        TraceError: it is no such file, or its calls do not fit the binding.
+
+    """
+    trace: list[Call] = []
+    live = Live(plan)
+    header = False
+    for line in read_lines(path):
+        place = Place(path, line.number)
+        value = decode(line, place)
+        if not header:
+            if value.get("format") != FORMAT:
+                place.fail(f'the first line must be the header {{"format": "{FORMAT}", …}}')
+            header = True
+            continue
+        if len(trace) >= MOST_CALLS:
+            place.fail(f"more than {MOST_CALLS} calls")
+        call = _call(value, plan, place)
+        problem = live.problem(call)
+        if problem:
+            place.fail(f"{call.op}: {problem}")
+        live.follow(call)
+        trace.append(call)
+    if not trace:
+        raise TraceError("the trace has no calls", path)
+    return tuple(trace)
+
+
+def _call(value: dict[str, Any], plan: Plan, place: Place) -> Call:
+    check_keys(value, ("call", "args"), ("makes",), "the call", place)
+    name, args = value["call"], value["args"]
+    if not isinstance(name, str) or name not in plan.ops:
+        place.fail(f"no operation {shown(name)}{nearest(str(name), plan.ops)}")
+    if not isinstance(args, dict):
+        place.fail("args must be an object")
+    op = plan.ops[name]
+    check_keys(args, tuple(p.name for p in op.given), (), name, place)
+    makes = value.get("makes", 0)
+    if not isinstance(makes, int) or isinstance(makes, bool) or not 0 <= makes <= 1 << 31:
+        place.fail("makes must be a small number")
+    return Call(name, tuple(_value(args[p.name], p, op, place) for p in op.given), makes)
+
+
+def _value(value: Any, param: Param, op: Operation, place: Place) -> Value:
+    what = f"{op.name}: {param.name}"
+    number = isinstance(value, int) and not isinstance(value, bool)
+    if param.role in ("int", "each", "handle"):
+        if not number:
+            place.fail(f"{what} is {shown(value)}; it must be an integer")
+        if param.role == "int" and not param.low <= value <= param.high:
+            place.fail(f"{what} is {value}; the binding says {param.low} to {param.high}")
+    elif param.role == "choice":
+        if value not in param.choices:
+            place.fail(f"{what} is {shown(value)}; the binding says {list(param.choices)}")
+    elif not isinstance(value, str):
+        place.fail(f"{what} is {shown(value)}; it must be a string")
+    elif param.role == "string":
+        if not all(0 < ord(c) < 256 for c in value) or not param.low <= len(value) <= param.high:
+            place.fail(f"{what}: the binding says {param.low} to {param.high} characters")
+    else:
+        try:
+            size = len(bytes.fromhex(value))
+        except ValueError:
+            place.fail(f"{what} is {shown(value)}; it must be hexadecimal digits")
+        if not param.low <= size <= param.high:
+            place.fail(f"{what} has {size} bytes; the binding says {param.low} to {param.high}")
+    return value  # type: ignore[no-any-return]

@@ -1,0 +1,124 @@
+"""Random traces of calls: a function of the plan, the seed and the trace's number alone.
+
+Values cluster: ends of ranges and values used before are drawn more often than others,
+because full, empty and equal are where code goes wrong. A trace has a mood, which favours
+some operations over others, so that some traces fill and others drain.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+from replay.repo.binding import Operation, Param, Plan
+from replay.repo.calls import Call, CallTrace, Live, Value
+
+AGAIN: Final = 0.3
+"""How often a value that was used before for a parameter of this name is used again."""
+ENDS: Final = 0.2
+"""How often an end of a range is drawn."""
+MAKING: Final = 0.1
+"""How much rarer an operation is drawn that makes or destroys than one that does not."""
+
+
+def generate(plan: Plan, seed: int, number: int, length: int) -> CallTrace:
+    """The trace of this number."""
+    return _Generator(plan, random.Random(f"{seed}/{number}"), length).trace()
+
+
+class _Generator:
+    def __init__(self, plan: Plan, rng: random.Random, length: int) -> None:
+        self.plan = plan
+        self.rng = rng
+        self.length = 1 + rng.randrange(length) if rng.random() < 0.3 else length
+        self.live = Live(plan)
+        self.before: dict[str, list[Value]] = {}
+        mood = rng.choice((0.0, 1.0, 2.0))
+        self.weights: dict[str, float] = {
+            name: (op.draft.weight or self.usual(op)) * (1 + rng.random()) ** (3 * mood)
+            for name, op in plan.ops.items()
+        }
+
+    def usual(self, op: Operation) -> float:
+        return MAKING if op.kind_made or op.destroys else 1.0
+
+    def trace(self) -> CallTrace:
+        calls: list[Call] = []
+        while len(calls) < self.length:
+            able = [op for op in self.plan.ops.values() if self.is_able(op)]
+            if not able:
+                break
+            op = self.rng.choices(able, [self.weight(op) for op in able])[0]
+            call = self.call(op)
+            self.live.follow(call)
+            calls.append(call)
+        return tuple(calls)
+
+    def weight(self, op: Operation) -> float:
+        """How likely an operation is here: what makes an object that others wait for, more."""
+        if op.kind_made and not self.live.of(op.kind_made):
+            waiting = sum(op.kind_made in _kinds(other) for other in self.plan.ops.values())
+            return max(self.weights[op.name], float(waiting))
+        return self.weights[op.name]
+
+    def is_able(self, op: Operation) -> bool:
+        if op.kind_made and len(self.live.of(op.kind_made)) >= op.draft.live:
+            return False
+        return all(self.live.of(kind) for kind in _kinds(op))
+
+    def call(self, op: Operation) -> Call:
+        values = tuple(self.value(param) for param in op.given)
+        return Call(op.name, values, len(self.live.used) + 1 if op.kind_made else 0)
+
+    def value(self, param: Param) -> Value:
+        if param.role == "handle":
+            return self.rng.choice(self.live.of(param.kind))
+        before = self.before.setdefault(param.name, [])
+        again = [v for v in before if _fits(param, v)]
+        if again and self.rng.random() < AGAIN:
+            return self.rng.choice(again)
+        value = self.fresh(param)
+        before.append(value)
+        return value
+
+    def fresh(self, param: Param) -> Value:
+        rng = self.rng
+        if param.role == "choice":
+            return rng.choice(param.choices)
+        number = self.number(param.low, param.high)
+        if param.role == "int":
+            return number
+        if param.role == "string":
+            return "".join(rng.choice(param.alphabet) for _ in range(number))
+        if rng.random() < 0.5:
+            return rng.randbytes(number).hex()
+        return bytes((i + 1) & 0xFF for i in range(number)).hex()
+
+    def number(self, low: int, high: int) -> int:
+        r = self.rng.random()
+        if r < ENDS:
+            return self.rng.choice((low, high))
+        if high - low > 64 and r < 0.7:
+            # A wide range is drawn by magnitude, so that small numbers come too.
+            span = 1 << self.rng.randrange((high - low).bit_length())
+            start = 0 if low <= 0 <= high else low
+            return min(max(start + self.rng.randint(-span, span), low), high)
+        return self.rng.randint(low, high)
+
+
+def _kinds(op: Operation) -> set[str]:
+    """The kinds of objects of which an operation needs a live one."""
+    return {p.kind for p in op.params if p.role == "handle"} | ({op.draft.requires} - {""})
+
+
+def _fits(param: Param, value: Value) -> bool:
+    """Whether a value of a parameter of the same name, perhaps of another call, will do."""
+    if param.role == "choice":
+        return value in param.choices
+    if param.role == "int":
+        return isinstance(value, int) and param.low <= value <= param.high
+    if not isinstance(value, str):
+        return False
+    if param.role == "string":
+        return param.low <= len(value) <= param.high and set(value) <= set(param.alphabet)
+    return param.low <= len(value) // 2 <= param.high and set(value) <= set("0123456789abcdef")

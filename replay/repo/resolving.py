@@ -1,0 +1,262 @@
+"""What a binding leaves out, filled in from a library.
+
+That happens once, with the first library that has the function, so that all commits are
+called the same way; see ``replay.repo.bound`` for what happens at each commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import NoReturn
+
+from replay.jsonlines import nearest
+from replay.repo import guessing
+from replay.repo.binding import POINTERS, Binding, Draft, Operation, Param, Plan, Returns
+from replay.repo.binding import Mapping as Rule
+from replay.repo.errors import BindingError
+from replay.repo.guessing import Problem
+from replay.repo.shapes import Function, LibraryShape, Shape, shape_of
+
+Applies = Callable[[Rule, int], bool]
+"""Whether a map holds at a commit, given by its place in the range."""
+
+
+def resolve(binding: Binding, shapes: Sequence[LibraryShape | None], applies: Applies) -> Plan:
+    """Fill in what a binding leaves out, from the first library that knows the function.
+
+    Args:
+        binding: as read.
+        shapes: of the library of each commit, None where it was not built.
+        applies: whether a map holds at a commit.
+
+    Raises:
+        BindingError: what is left out cannot be known, or does not fit the function.
+
+    """
+    return _Resolver(binding, shapes, applies).plan()
+
+
+class _Resolver:
+    def __init__(
+        self, binding: Binding, shapes: Sequence[LibraryShape | None], applies: Applies
+    ) -> None:
+        self.binding = binding
+        self.shapes = shapes
+        self.applies = applies
+
+    def fail(self, draft: Draft, problem: str, key: str = "") -> NoReturn:
+        place = f"{draft.key}.{key}" if key else draft.key
+        raise BindingError(problem, self.binding.path, draft.line, place)
+
+    def plan(self) -> Plan:
+        drafts = [*self.binding.ops, *self.binding.observers]
+        found = [self.function(draft) for draft in drafts]
+        made = frozenset(
+            kind for draft, (function, _) in zip(drafts, found, strict=True)
+            for kind in self.kinds_made(draft, function)
+        )  # fmt: skip
+        done = [
+            self.operation(draft, function, library, made)
+            for draft, (function, library) in zip(drafts, found, strict=True)
+        ]
+        count = len(self.binding.ops)
+        plan = Plan(self.binding, {op.name: op for op in done[:count]}, tuple(done[count:]))
+        self.check_kinds(plan)
+        return plan
+
+    def function(self, draft: Draft) -> tuple[Function | None, LibraryShape | None]:
+        """The function in the first library that has it unmapped, with that library."""
+        exported = None
+        for index, shape in enumerate(self.shapes):
+            rules = [m for m in self.binding.maps if m.op == draft.name and self.applies(m, index)]
+            if shape is None or any(rule.args is not None for rule in rules):
+                continue
+            names = [*(n for rule in rules for n in rule.functions), *draft.functions]
+            for name in names:
+                if name in shape.functions:
+                    return shape.functions[name], shape
+                if name in shape.exported:
+                    exported = shape
+        return None, exported
+
+    def kinds_made(self, draft: Draft, function: Function | None) -> Iterator[str]:
+        if draft.makes:
+            yield draft.makes
+        elif draft.makes is None and function is not None and not draft.observer:
+            yield guessing.makes(function)
+        yield from (p.kind for p in draft.params if p.role in ("makes", "storage"))
+
+    def operation(
+        self, draft: Draft, function: Function | None, library: LibraryShape | None,
+        made: frozenset[str],
+    ) -> Operation:  # fmt: skip
+        if function is None:
+            params = self.typed(draft, library)
+            makes, destroys = draft.makes or "", draft.destroys or ""
+        else:
+            assert library is not None
+            if function.variadic:
+                self.fail(draft, f"{function.prototype} takes any number of arguments; wrap it")
+            params = self.filled(draft, function, library, made)
+            makes = guessing.makes(function) if draft.makes is None else draft.makes
+            destroys = guessing.destroys(function) if draft.destroys is None else draft.destroys
+            makes, destroys = ("", "") if draft.observer else (makes, destroys)
+        returns = self.returns(draft, function, makes)
+        operation = Operation(draft.name, draft, params, returns, makes, destroys)
+        self.check(draft, operation)
+        return operation
+
+    def typed(self, draft: Draft, library: LibraryShape | None) -> tuple[Param, ...]:
+        """The parameters where no prototype is known: all must have a type."""
+        name = draft.functions[0]
+        built = [shape for shape in self.shapes if shape is not None]
+        if library is None and built and not draft.optional:
+            known = sorted(set().union(*(shape.exported for shape in built)))
+            hint = nearest(name, known) if len(known) <= 40 else nearest_only(name, known)
+            self.fail(draft, f"no commit's library exports {name}{hint}", "function")
+        params = []
+        for param in draft.params:
+            shape = Shape("pointer", "void *", 8, to=Shape("void", "void"))
+            if param.role not in POINTERS:
+                if param.shape is None and library is not None:
+                    self.fail(
+                        draft, "its type is not known: the library has no debug information; "
+                        "build it with -g, or add type = \"int\"", f"args.{param.name}",
+                    )  # fmt: skip
+                shape = param.shape or Shape("int", "int", 4, signed=True)
+            params.append(replace(param, shape=shape))
+        return tuple(params)
+
+    def filled(
+        self, draft: Draft, function: Function, library: LibraryShape, made: frozenset[str]
+    ) -> tuple[Param, ...]:
+        """The parameters of a prototype: as the file says, else as guessed."""
+        given = {param.name: param for param in draft.params}
+        names = [name or f"arg{n}" for n, (name, _) in enumerate(function.params, 1)]
+        for name in given:
+            if name not in names:
+                self.fail(
+                    draft, f"{function.prototype} has no such parameter{nearest(name, names)}",
+                    f"args.{name}",
+                )  # fmt: skip
+        params: list[Param] = []
+        for name, guess, (_, shape) in zip(
+            names,
+            guessing.guess_params(function, library.enums, made),
+            function.params,
+            strict=True,
+        ):
+            if name in given:
+                param = replace(given[name], shape=shape)
+                if param.role == "out" and not param.of and isinstance(guess, Param):
+                    same = param.high == guess.high
+                    param = replace(param, number=guess.number if same else "")
+                if param.role == "storage" and not param.high:
+                    param = replace(param, high=shape.to.size if shape.to else 0)
+                params.append(param)
+            elif isinstance(guess, Problem):
+                self.fail(
+                    draft, f"{guess.text} ({function.prototype}); give it a role, as in "
+                    f"{name} = {{ null = true }}", f"args.{name}",
+                )  # fmt: skip
+            else:
+                high = shape.to.size if guess.role == "storage" and shape.to else guess.high
+                params.append(replace(guess, high=high))
+        return tuple(params)
+
+    def returns(self, draft: Draft, function: Function | None, makes: str) -> Returns:
+        text = draft.returns
+        shape = function.returns if function is not None else None
+        if not text:
+            if shape is None:
+                if makes:
+                    return Returns("pointer", Shape("pointer", "void *", 8))
+                self.fail(
+                    draft, "what it returns is not known without debug information; "
+                    "write returns = \"int\", or \"void\"", "returns",
+                )  # fmt: skip
+            guess = guessing.guess_returns(shape, makes)
+            if isinstance(guess, Problem):
+                self.fail(draft, guess.text, "returns")
+            return guess
+        plain, _, size = text.partition(":")
+        if plain in ("pointer", "string", "bytes"):
+            pointer = Shape("pointer", "void *", 8)
+            number = ""
+            if shape is not None and shape.to is not None and shape.to.size == int(size or 0):
+                kinds = {"int": "signed" if shape.to.signed else "unsigned", "bool": "unsigned"}
+                number = kinds.get(shape.to.kind, "")
+            return Returns(plain, pointer, int(size or 0), number)
+        if plain == "ignored":
+            return Returns("ignored", shape if shape and shape.code else Shape("void", "void"))
+        declared = shape or shape_of("double" if plain == "float" else plain)
+        assert declared is not None
+        kind = declared.kind if declared.kind in ("void", "float") else "int"
+        return Returns(kind, declared)
+
+    def check(self, draft: Draft, op: Operation) -> None:
+        """What a role says must fit the type, and the parameters one another."""
+        by_name = {param.name: param for param in op.params}
+        for param in op.params:
+            problem = fit(param.role, param.shape)
+            if problem:
+                self.fail(draft, problem, f"args.{param.name}")
+            if param.of:
+                other = by_name.get(param.of)
+                wanted = ("bytes", "inout", "string", "out") if param.role == "length" else ("int",)
+                if other is None or other.role not in wanted:
+                    known = [p.name for p in op.params if p.role in wanted]
+                    self.fail(
+                        draft, f"{param.of!r} is no parameter with the role "
+                        f"{' or '.join(wanted)}{nearest(param.of, known)}", f"args.{param.name}",
+                    )  # fmt: skip
+                if param.role == "out" and not 0 <= other.low <= other.high <= 1 << 16:
+                    self.fail(
+                        draft, f"the room is what {other.name} says, so its range must be from 0 "
+                        "up; give it one", f"args.{other.name}",
+                    )  # fmt: skip
+            if param.role == "storage" and not param.high:
+                self.fail(
+                    draft, "the size of the struct is not known; add size = BYTES",
+                    f"args.{param.name}",
+                )  # fmt: skip
+        if len([p for p in op.params if p.role in ("makes", "storage")]) + bool(op.makes) > 1:
+            self.fail(draft, "one call makes one object; take one of them out", "makes")
+
+    def check_kinds(self, plan: Plan) -> None:
+        """Every kind of object that is used must be made by an operation."""
+        made = {op.kind_made for op in plan.ops.values()} - {""}
+        for op in (*plan.ops.values(), *plan.observers):
+            used = [(p.kind, f"args.{p.name}") for p in op.params if p.role == "handle"]
+            if op.draft.requires:
+                used.append((op.draft.requires, "requires"))
+            for kind, key in used:
+                if kind not in made:
+                    self.fail(
+                        op.draft, f"no operation makes a {kind!r}{nearest(kind, sorted(made))}; "
+                        f"add the function that does, with makes = \"{kind}\"", key,
+                    )  # fmt: skip
+
+
+def nearest_only(word: str, known: list[str]) -> str:
+    """The nearest name, or nothing: where all names would be too many to list."""
+    hint = nearest(word, known)
+    return hint if hint.startswith("; did you") else ""
+
+
+def fit(role: str, shape: Shape | None) -> str:  # noqa: PLR0911 - a line a reason
+    """Why a role cannot be that of a parameter of this type; empty if it can."""
+    if shape is None:
+        return "its type is not known"
+    if role in POINTERS:
+        if shape.kind == "pointer":
+            return ""
+        return f"it is a {shape.text}, and only a pointer can be that; write range = [0, 9]"
+    if shape.kind == "pointer":
+        return f"it is a {shape.text}, and a pointer cannot be a number; see `replay init`"
+    if not shape.code:
+        return f"a {shape.text} is passed by value, which a binding cannot do"
+    if shape.kind == "float" and role not in ("choice", "value"):
+        return f"it is a {shape.text}; write choices = [0.0, 1.5]"
+    return ""

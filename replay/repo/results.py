@@ -1,0 +1,206 @@
+"""What a verification found, as values; and when two runs of a trace differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from replay.repo.binding import Plan
+from replay.repo.calls import CallTrace
+from replay.repo.git import Commit
+from replay.repo.runner import Run
+
+
+class Verdict(StrEnum):
+    """The verdict on a commit. Only the first two are as claimed."""
+
+    BASE = "base"
+    SAME = "same"
+    DIFFERENCE = "undeclared difference"
+    CRASH = "crash"
+    HANG = "hang"
+    NOT_BUILT = "cannot be built"
+    NOT_JUDGED = "cannot be judged"
+
+    @property
+    def passes(self) -> bool:
+        """Whether a commit with this verdict is as claimed."""
+        return self in (Verdict.BASE, Verdict.SAME)
+
+    @property
+    def is_guilty(self) -> bool:
+        """Whether it says that the commit changes what the library does."""
+        return self in (Verdict.DIFFERENCE, Verdict.CRASH, Verdict.HANG)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where two runs of a trace part.
+
+    Attributes:
+        verdict: DIFFERENCE, or how the later one ended there.
+        index: the call; as many as the trace has where it is what comes after the last.
+        fields: (what, before, after); a run that had ended has None.
+
+    """
+
+    verdict: Verdict
+    index: int
+    fields: tuple[tuple[str, Any, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A trace that shows a difference, as short as it was found.
+
+    Attributes:
+        name: of the file.
+        trace: the calls.
+        before: its run at the commit before, or in the model.
+        after: its run at the commit.
+        difference: where they part.
+        complete: whether the shrinker finished within its budget.
+        sides: what to call the two.
+
+    """
+
+    name: str
+    trace: CallTrace
+    before: Run
+    after: Run
+    difference: Difference
+    complete: bool = True
+    sides: tuple[str, str] = ("before", "after")
+
+
+@dataclass(slots=True)
+class Row:
+    """What was found about a commit.
+
+    Attributes:
+        commit: which.
+        verdict: on it.
+        reason: why it cannot be built or judged.
+        output: what a build that failed printed, as it came.
+        against: the commit that it was compared with, None for none.
+        traces: on how many it was compared, and ``differing``: on how many it differs.
+        model: on how many traces it differs from the reference model; None without one.
+        cached: its library was in the cache.
+        notes: what a reader should know: a merge, an empty submodule.
+        example: the shortest trace of the verdict.
+        model_example: the shortest trace on which it differs from the model.
+
+    """
+
+    commit: Commit
+    verdict: Verdict = Verdict.NOT_JUDGED
+    reason: str = ""
+    output: str = ""
+    against: Commit | None = None
+    traces: int = 0
+    differing: int = 0
+    model: int | None = None
+    cached: bool = False
+    notes: list[str] = field(default_factory=list)
+    example: Example | None = None
+    model_example: Example | None = None
+
+
+@dataclass(slots=True)
+class Report:
+    """The whole result: the base and a row a commit."""
+
+    rows: list[Row]
+    plan: Plan | None
+    seed: int
+    traces: int
+    ops: int
+    calls: dict[str, int]
+    notes: list[str]
+
+    @property
+    def guilty(self) -> Row | None:
+        """The first commit that changes what the library does."""
+        return next((row for row in self.rows if row.verdict.is_guilty), None)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every commit is as claimed, and agrees with the model if there is one."""
+        return all(row.verdict.passes and not row.model for row in self.rows)
+
+
+def compare(before: Run, after: Run) -> Difference | None:
+    """Where two runs part; None where they do not.
+
+    Two that end in the same way at the same call are the same, whatever each says of it.
+    """
+    if before.records == after.records and before.end == after.end:
+        return None
+    common = min(len(before.records), len(after.records))
+    index = next((i for i in range(common) if before.records[i] != after.records[i]), common)
+    old, new = before.record(index), after.record(index)
+    if new is None:
+        ends = {"crash": Verdict.CRASH, "hang": Verdict.HANG}
+        verdict = ends.get(after.end, Verdict.DIFFERENCE)
+        fields = ((after.end, _ending(before, old), after.detail),)
+        return Difference(verdict, index, fields)
+    if old is None:
+        fields = ((before.end, before.detail, "it returned"),)
+        return Difference(Verdict.DIFFERENCE, index, fields)
+    return Difference(Verdict.DIFFERENCE, index, tuple(_fields(old, new)))
+
+
+def _ending(run: Run, record: dict[str, Any] | None) -> str:
+    if record is not None or run.end == "ok":
+        return "it returned"
+    return run.detail
+
+
+def against_model(model: Run, run: Run) -> Difference | None:
+    """Where a run parts from what the reference model says; what it leaves out is free."""
+    for index in range(len(model.records)):
+        said, seen = model.record(index), run.record(index)
+        assert said is not None
+        if seen is None:
+            verdict = {"crash": Verdict.CRASH, "hang": Verdict.HANG}[run.end]
+            return Difference(verdict, index, ((run.end, "it returns", run.detail),))
+        known = {"ret", "out", "after", "skipped", "made"} & said.keys()
+        narrowed: dict[str, Any] = {
+            key: {k: _part(said[key][k], v) for k, v in seen.get(key, {}).items() if k in said[key]}
+            if key in ("out", "after") else seen.get(key)
+            for key in known
+        }  # fmt: skip
+        if "skipped" in seen:
+            narrowed["skipped"] = True
+        fields = tuple(_fields(said, narrowed))
+        if fields:
+            return Difference(Verdict.DIFFERENCE, index, fields)
+    if run.end != "ok":
+        verdict = {"crash": Verdict.CRASH, "hang": Verdict.HANG}[run.end]
+        return Difference(verdict, len(run.records), ((run.end, "it ends", run.detail),))
+    return None
+
+
+def _part(said: Any, seen: Any) -> Any:
+    """Of what an observer saw, the part that the model speaks of."""
+    if not isinstance(seen, list):
+        return [seen, {}] if isinstance(said, list) else seen
+    if not isinstance(said, list):
+        return seen[0]
+    return [seen[0], {name: value for name, value in seen[1].items() if name in said[1]}]
+
+
+def _fields(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """What differs between two records: (what, old, new)."""
+    names = {"ret": "returns", "skipped": "not called", "made": "made an object"}
+    found = []
+    for key in ("skipped", "ret", "made"):
+        if old.get(key) != new.get(key):
+            found.append((names[key], old.get(key), new.get(key)))
+    for key in ("out", "after"):
+        a, b = old.get(key, {}), new.get(key, {})
+        found += [
+            (name, a.get(name), b.get(name)) for name in {**a, **b} if a.get(name) != b.get(name)
+        ]
+    return found
