@@ -317,26 +317,22 @@ def load_file(path: Path, number: int) -> Step:
     return step
 
 
-def build_variant(copies: Mapping[int, Path]) -> list[type[Any]]:
-    """The machine classes of steps 0..39 with some steps' modules replaced.
+def build_variant(copies: Mapping[int, Path], last: int = LAST_STEP) -> list[type[Any]]:
+    """The machine classes of steps 0..``last`` with some steps' modules replaced.
 
     What a changed step does lasts until a later step writes the same function again.
 
     Raises:
         LinkError: a copy that does not load or does not fit.
-
     """
-    folded: Table = {}
-    machines = []
-    changed = False
-    for number in range(LAST_STEP + 1):
-        if number in copies:
-            changed = True
+    first = min(copies, default=last + 1)
+    machines = [build(number) for number in range(min(first, last + 1))]
+    folded: Table = table(first - 1) if 0 < first <= last else {}
+    for number in range(first, last + 1):
         step = load_file(copies[number], number) if number in copies else load(number)
         folded = apply(folded, step)
-        if changed:
-            link(number, folded)
-        machines.append(build_class(number, folded) if changed else build(number))
+        link(number, folded)
+        machines.append(build_class(number, folded))
     return machines
 
 

@@ -77,21 +77,26 @@ class Plan:
         return load(Path(self.series) if self.series else None)
 
     @property
+    def last(self) -> int:
+        """The last step that is run."""
+        return max(self.steps, default=0)
+
+    @property
     def needed(self) -> tuple[int, ...]:
         """The steps to run: those judged, those before them, and step 0."""
         return tuple(sorted({0, *self.steps, *(step - 1 for step in self.steps)}))
 
 
 @cache
-def machines(copies: tuple[tuple[int, str], ...]) -> list[type[Any]]:
-    """The machine classes of steps 0..39, with changed copies of some steps.
+def machines(copies: tuple[tuple[int, str], ...], last: int = delta.LAST_STEP) -> list[type[Any]]:
+    """The machine classes of steps 0 to ``last``, with changed copies of some steps.
 
     Raises:
         SeriesError: a copy that does not load or does not fit, with what is wrong.
 
     """
     try:
-        return delta.build_variant({step: Path(path) for step, path in copies})
+        return delta.build_variant({step: Path(path) for step, path in copies}, last)
     except delta.LinkError as error:
         raise SeriesError(str(error)) from None
 
@@ -164,7 +169,7 @@ class _Work:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.series = plan.load_series()
-        self.classes = machines(plan.copies)
+        self.classes = machines(plan.copies, plan.last)
         self.share = Share()
 
     def one_trace(self, trace: Trace, number: int) -> None:
@@ -265,7 +270,7 @@ def gather(plan: Plan, jobs: int = 1, progress: Progress | None = None) -> Share
         WorkerError: a worker process died.
 
     """
-    machines(plan.copies)  # an error in a copy shows here, not in a worker
+    machines(plan.copies, plan.last)  # an error in a copy shows here, not in a worker
     whole = Share()
     for share in _shares(plan, jobs):
         whole.merge(share)
@@ -345,7 +350,7 @@ class Finding:
 
 def shortest(plan: Plan, finding: Finding, number: int, budget: int) -> tuple[Example, str]:
     """Shrink the trace with this index as far as the finding stays; with what it shows."""
-    series, classes = plan.load_series(), machines(plan.copies)
+    series, classes = plan.load_series(), machines(plan.copies, plan.last)
     trace = generate(plan.seed, number, plan.profile)
 
     def holds(candidate: Trace) -> bool:

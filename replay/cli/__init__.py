@@ -38,6 +38,13 @@ COMMANDS: Final[dict[str, Entry]] = {
     "bench": Entry("replay.cli.bench:command", "Measure speed, as ratios in one run."),
     "bisect": Entry("replay.cli.bisect:command", "From a symptom to the guilty step."),
     "probe": Entry("replay.cli.bisect:probe", "Judge one checked-out tree, for git bisect run."),
+    "faults": Entry("replay.cli.faults:command", "Put faults into the models; which are found?"),
+    "teach": Entry("replay.cli.teach:command", "Learn the series step by step, in the terminal."),
+    "verify": Entry("replay.cli.verify:command", "Check your own series in git, commit by commit."),
+    "init": Entry("replay.cli.init:command", "Write a binding from a library, for verify."),
+    "mail": Entry(
+        "replay.cli.mail:command", "Read patches as they come by mail; compare versions."
+    ),
     "show": Entry("replay.cli.show:command", "Show what a step of the series changes."),
 }
 
