@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from replay.bench import length, lockstep, memory, store
+from replay.bench import length, lockstep, memory, native, store
 from replay.bench.figures import Effort, Result, Section
 from replay.errors import UsageError
 
@@ -21,6 +21,8 @@ SECTIONS: Final[dict[str, Section]] = {
         Section("memory", "Growth with the size of memory", memory.measure),
         Section("length", "Growth with the length of a trace", length.measure),
         Section("store", "Memory of the dirty store", store.measure),
+        Section("native", "The C lane", native.measure_native),
+        Section("costs", "What the series gains and loses in C", native.measure_cost),
     )
 }
 """In the order of the report."""
