@@ -40,6 +40,8 @@ COMMANDS: Final[dict[str, Entry]] = {
     "probe": Entry("replay.cli.bisect:probe", "Judge one checked-out tree, for git bisect run."),
     "faults": Entry("replay.cli.faults:command", "Put faults into the models; which are found?"),
     "teach": Entry("replay.cli.teach:command", "Learn the series step by step, in the terminal."),
+    "site": Entry("replay.cli.site:command", "Write the lessons and the player as a site."),
+    "serve": Entry("replay.cli.serve:command", "Serve that site to this machine alone."),
     "verify": Entry("replay.cli.verify:command", "Check your own series in git, commit by commit."),
     "init": Entry("replay.cli.init:command", "Write a binding from a library, for verify."),
     "mail": Entry(
