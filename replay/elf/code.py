@@ -142,7 +142,7 @@ class CodeReader:
         self.image = atlas.image
         self.masks = self.image.machine == "EM_X86_64"
         code = sum(s.size for s in self.image.sections if s.has_bytes and s.flags & EXECUTE)
-        self._left = 8 * code + (1 << 20)
+        self._left = 8 * code + (1 << 18)
 
     def size(self, function: Symbol) -> int:
         """Bytes of a function; one that does not tell reaches to the next symbol."""

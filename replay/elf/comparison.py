@@ -26,7 +26,8 @@ from replay.elf.contents import FunctionInfo, Selection, read_functions
 from replay.elf.debug import DebugInfo
 from replay.elf.errors import ElfError
 from replay.elf.image import Image, Symbol
-from replay.elf.places import Atlas, Names, shared_names
+from replay.elf.names import Names, shared_names
+from replay.elf.places import Atlas
 from replay.errors import UsageError
 
 MOST_PAIRS: Final = 256

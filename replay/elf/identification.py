@@ -117,25 +117,26 @@ def identify(path: Path | str, apis: Mapping[int, Iterable[str]], most: int = 5)
         key=lambda c: (c.distance, c.step),
     )
     nearest = [c for c in ranked if c.distance == ranked[0].distance]
-    possible = tuple(sorted(c.step for c in ranked if c.possible))
-    steps: tuple[int, ...] = ()
-    if not found and not used:
-        identity, possible = Identity.NO_API, ()
-    elif not possible:
-        identity = Identity.NO_STEP
-    else:
-        steps = tuple(c.step for c in nearest)
-        identity = Identity.STEP if len(steps) == 1 else Identity.STEPS
-    shown = nearest if len(nearest) >= most else ranked[:most]
+    anything = bool(found or used)
+    possible = tuple(sorted(c.step for c in ranked if c.possible and anything))
+    steps = tuple(c.step for c in nearest) if possible else ()
     return Identification(
         str(path),
-        identity,
+        _identity(anything, len(steps)),
         steps,
         possible,
-        tuple(shown),
+        tuple(nearest if len(nearest) >= most else ranked[:most]),
         tuple(sorted(text for shapes in found.values() for text, _ in shapes)),
         tuple(sorted(used)),
     )
+
+
+def _identity(anything: bool, steps: int) -> Identity:
+    if not anything:
+        return Identity.NO_API
+    if not steps:
+        return Identity.NO_STEP
+    return Identity.STEP if steps == 1 else Identity.STEPS
 
 
 def _table(step: int, prototypes: Iterable[str]) -> dict[str, Prototype]:

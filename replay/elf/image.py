@@ -8,7 +8,6 @@ sections that are asked for are read into memory.
 from __future__ import annotations
 
 import hashlib
-import stat
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +21,7 @@ from elftools.elf.sections import SymbolTableIndexSection, SymbolTableSection
 
 from replay.elf.bounded import BoundedFile, Budget
 from replay.elf.errors import REBUILD, ElfError, reading
+from replay.elf.opening import checked_size
 
 LARGEST_UNPACKED: Final = 1 << 30
 """Bytes that a compressed section may have when unpacked; a zip bomb claims more."""
@@ -30,15 +30,6 @@ WRITE, ALLOC, EXECUTE, MERGE, STRINGS, TLS = 0x1, 0x2, 0x4, 0x10, 0x20, 0x400
 """Section flags, as in the ELF specification."""
 
 _KINDS: Final = {"ET_REL": "object", "ET_EXEC": "executable", "ET_DYN": "shared library"}
-
-_NOT_ELF: Final = (
-    (b"!<arch>\n", "an archive", "take an object out of it with `ar x`"),
-    (b"!<thin>\n", "a thin archive", "give one of the objects that `ar t` lists"),
-    (b"BC\xc0\xde", "LLVM bitcode", "build it without -flto"),
-    (b"MZ", "a Windows program", "build it for an ELF system"),
-    (b"\xcf\xfa\xed\xfe", "a Mach-O file", "build it for an ELF system"),
-    (b"/* GNU ld", "a linker script", "give the library that it names"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +121,7 @@ class Image:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self.size = _check(self.path)
+        self.size = checked_size(self.path)
         with reading(path, "ELF header"):
             self._file = BoundedFile(self.path, Budget(self.size, 64))
         try:
@@ -386,31 +377,3 @@ def _section(index: int, source: ReaderSection) -> Section:
         source["sh_info"],
         source["sh_entsize"],
     )
-
-
-def _check(path: Path) -> int:
-    """The file's size, after making sure that it can be an ELF file."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        raise ElfError(path, "there is no such file", "check the path, or build it") from None
-    except (OSError, ValueError) as error:
-        raise ElfError(path, f"cannot be opened: {error}", "check the path") from None
-    if stat.S_ISDIR(status.st_mode):
-        raise ElfError(path, "is a directory", "give one file in it")
-    if not stat.S_ISREG(status.st_mode):
-        raise ElfError(path, "is not a regular file", "copy its contents to one")
-    if status.st_size == 0:
-        raise ElfError(path, "is empty", "see why the build left it so, and build it again")
-    with reading(path, "start"), path.open("rb") as file:
-        start = file.read(16)
-    if not start.startswith(b"\x7fELF"):
-        for magic, name, cure in _NOT_ELF:
-            if start.startswith(magic):
-                raise ElfError(path, f"is {name}, not an ELF file", cure)
-        raise ElfError(
-            path,
-            f"is not an ELF file (it starts with {start[:8]!r})",
-            "give an object (.o), a shared library or an executable",
-        )
-    return status.st_size
