@@ -72,7 +72,13 @@ class LaneResult:
         sparse = max(f.sparse_ratio for f in self.lane)
         sound = max(f.sound_ratio for f in self.lane)
         share = {e.every: e.share for e in self.ends}
-        calls = min(min(f.ctypes, f.cffi) / f.lane for f in self.calls if not math.isnan(f.cffi))
+        # Without cffi its figure is no number, and ctypes alone is compared.
+        calls = min(
+            seconds / f.lane
+            for f in self.calls
+            for seconds in (f.ctypes, f.cffi)
+            if not math.isnan(seconds)
+        )
         return (
             Verdict(
                 f"the lane within {LANE_GOAL} of a bare loop",
@@ -99,7 +105,13 @@ class LaneResult:
     def to_json(self) -> dict[str, Any]:
         """All figures, in nanoseconds."""
         return {
-            name: [dataclasses.asdict(figure) for figure in getattr(self, name)]
+            name: [
+                {
+                    key: None if isinstance(value, float) and math.isnan(value) else value
+                    for key, value in dataclasses.asdict(figure).items()
+                }
+                for figure in getattr(self, name)
+            ]
             for name in ("lane", "ends", "calls")
         }
 

@@ -41,10 +41,10 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.command(
     "bisect",
     epilog=examples(
-        "replay bisect --property no-lost-store          the first step that loses a store",
-        "replay bisect --trace t.jsonl                   all steps where its observations change",
+        "replay bisect --property no-lost-store      the first step to lose a store",
+        "replay bisect --trace t.jsonl               all steps where it changes",
         "replay bisect --trace t.jsonl --property no-lost-store --lane native",
-        "replay bisect --trace t.jsonl --against model --series my-copy --lane native",
+        "replay bisect --trace t.jsonl --against model --series copy --lane native",
         "replay bisect --api cpu_physical_memory_reset_dirty",
         "replay bisect --trace t.jsonl --against model --script test.sh",
     ),

@@ -55,7 +55,7 @@ def _copies(
     epilog=examples(
         "replay check                             all steps, the default traces",
         "replay check --steps 27-30 --traces 5000 --seed 7",
-        "replay check --lane both                 the C of each step against its model",
+        "replay check --lane both                 the C of each step and its model",
         "replay check --model 27=mine.py          with a changed copy of step 27",
         "replay check --json > check.json",
     ),

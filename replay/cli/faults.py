@@ -26,9 +26,9 @@ from replay.report.surveying import argued_lines, result_json, result_lines
 @click.command(
     "faults",
     epilog=examples(
-        "replay faults --steps 26-28                    all faults of three steps",
-        "replay faults --every 10                       each tenth fault of all steps",
-        "replay faults --steps 39 --hypothesis          the same for a Hypothesis machine",
+        "replay faults --steps 26-28               all faults of three steps",
+        "replay faults --every 10                  each tenth fault of all steps",
+        "replay faults --steps 39 --hypothesis     and a Hypothesis machine",
     ),
 )
 @click.option(

@@ -46,9 +46,9 @@ def _model(
 @click.command(
     "verify",
     epilog=examples(
-        "replay verify --repo . --range main..topic --build make --library libring.so",
-        "replay verify --repo . --range v1..v2 --build 'make -s' --library libring.so "
-        "--binding binding.toml --traces 1000",
+        "replay verify --range main..topic --build make --library libring.so",
+        "replay verify --repo DIR --range v1..v2 --build 'make -s' \\",
+        "    --library libring.so --binding binding.toml --traces 1000",
         "replay verify … --trace counterexamples/commit-5-difference.jsonl",
     ),
 )

@@ -214,10 +214,10 @@ def test_types_that_never_end_are_an_error(tmp_path: Path, circle: str) -> None:
 
 
 def quickly(question: Callable[[], Any], said: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(ElfError, match=said):
         question()
-    assert time.monotonic() - start < 20
+    assert time.process_time() - start < 20
 
 
 def test_an_endless_number_is_an_error_soon(tmp_path: Path) -> None:
@@ -258,10 +258,10 @@ def test_units_that_share_a_table_too_often_are_an_error_soon(tmp_path: Path) ->
     elf = Elf(parts=[Part(".debug_info", units), Part(".debug_abbrev", table + b"\0")])
     path = tmp_path / "units.o"
     path.write_bytes(elf.build())
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(ElfError, match="without end"):
         functions(path)
-    assert time.monotonic() - start < 120
+    assert time.process_time() - start < 120
 
 
 def test_a_section_that_claims_to_unpack_to_more_than_memory_is_an_error(tmp_path: Path) -> None:
