@@ -63,7 +63,7 @@ class Profile:
     small_words: float = 0.5
     no_tcg: float = 0.12
     large_host_pages: float = 0.2
-    leaving: float = 0.03
+    leaving: float = 0.05
     plans: float = 0.05
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeAlias
 from replay.domain import Layout, follow
 from replay.model import Record
 from replay.moment import execute, numbers, span
-from replay.run import run_small, start
+from replay.run import ALL_PAGES, run_small, start
 from replay.trace import CLIENTS, Config, Op, Trace
 
 
@@ -376,7 +376,7 @@ def _scrambling(machine: type[Any], unused: int, seed: str) -> type[Any]:
 
 @of_stores("zero-extend-contract")
 def zero_extend_contract(machine: type[Any], trace: Trace) -> Violation | None:
-    """Old bits stay, those between the old end and the new are clear."""
+    """Old bits stay, those between the ends are clear, the rest of old words is untouched."""
     rng = random.Random(f"extend/{trace.name}")
     vm = start(machine, trace)
     word = trace.config.word_bits
@@ -386,10 +386,45 @@ def zero_extend_contract(machine: type[Any], trace: Trace) -> Violation | None:
         bitmap = vm.new_words(-(-old_nbits // word))
         for index in range(len(bitmap)):
             bitmap[index] = rng.getrandbits(word)
-        old = vm.bits_of(bitmap, 0, len(bitmap) * word) & span(0, old_nbits)
+        whole = vm.bits_of(bitmap, 0, len(bitmap) * word)
+        wanted = whole & ~span(old_nbits, new_nbits - old_nbits)
         made = vm.bitmap_zero_extend(bitmap, old_nbits, new_nbits)
         if len(made) != -(-new_nbits // word):
             return Violation(0, f"{new_nbits} bits are kept in {len(made)} words of {word}")
-        if vm.bits_of(made, 0, len(made) * word) & span(0, new_nbits) != old:
+        if vm.bits_of(made, 0, len(made) * word) != wanted:
             return Violation(0, f"from {old_nbits} bits to {new_nbits}: bits lost or left over")
+    return None
+
+
+@of_stores("clients-are-indices")
+def clients_are_indices(machine: type[Any], trace: Trace) -> Violation | None:
+    """The clients are numbered from 0 and DIRTY_MEMORY_NUM is how many there are."""
+    clients = sorted(start(machine, trace).clients)
+    if clients != list(range(machine.DIRTY_MEMORY_NUM)):
+        return Violation(
+            0, f"clients are {clients}, DIRTY_MEMORY_NUM is {machine.DIRTY_MEMORY_NUM}"
+        )
+    return None
+
+
+@of_stores("one-flag-contract")
+def one_flag_contract(machine: type[Any], trace: Trace) -> Violation | None:
+    """Setting one flag of a page sets that one and leaves the others, and other pages, alone."""
+    rng = random.Random(f"flag/{trace.name}")
+    vm = start(machine, trace)
+    flags = "dirty_flag" in machine.cpu_physical_memory_set_dirty_flag.__code__.co_varnames
+    vm.ram_alloc(9)
+    for client in range(3):
+        for page in range(9):
+            if rng.random() < 0.6:
+                vm.region_reset_dirty(page * trace.config.page_size, 1, client)
+    for _ in range(8):
+        client, page = rng.randrange(3), rng.randrange(9)
+        wanted = list(vm.dirty_pages(0, ALL_PAGES))
+        wanted[client] |= span(page, 1)
+        number = vm.clients[client]
+        addr = page * trace.config.page_size
+        vm.cpu_physical_memory_set_dirty_flag(addr, 1 << number if flags else number)
+        if list(vm.dirty_pages(0, ALL_PAGES)) != wanted:
+            return Violation(0, f"setting {CLIENTS[client]} of page {page} did something else")
     return None

@@ -173,5 +173,5 @@ def end_of_ram(vm: Any) -> int:
 
     That is the nominal length of a migration bitmap made now; bits past it are hidden.
     """
-    last = max(block.offset + block.length for block in vm.blocks)
+    last = max((block.offset + block.length for block in vm.blocks), default=0)
     return (1 << (last >> vm.TARGET_PAGE_BITS)) - 1  # type: ignore[no-any-return]

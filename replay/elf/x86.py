@@ -146,8 +146,6 @@ class _Decoder:
         if byte & 0xF0 == 0x40:
             self.wide = bool(byte & 8)
             byte = self._byte()
-            if byte in _LEGACY or byte & 0xF0 == 0x40:
-                raise UnknownInstructionError("a prefix after REX")
         kind = _ONE[byte]
         self.lea = byte == 0x8D
         if byte == 0x0F:

@@ -19,12 +19,15 @@ from replay.faults.mutate import Fault
 PART: Final = 10
 """Traces after which a search looks whether it has found something."""
 
-HANG: Final = 10.0
+HANG: Final = 3.0
 """Seconds after which a model that does not come back counts as hanging."""
 
 
-class Hanging(Exception):
-    """A model did not come back."""
+class Hanging(BaseException):
+    """A model did not come back.
+
+    No Exception: those are what a model may fail with, and a run goes on to record them.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Judgement:
     Attributes:
         fault: the fault.
         blamed: the first step that fails because of it; None when it survived.
-        by: what found it: "difference", "api", "link", "hang" or a property's name.
+        by: what found it: "difference", "api", "link", "hang", "crash" or a property's name.
         traces: traces that were run until then.
         shortest: operations of the shrunk trace, None without one.
     """
@@ -103,6 +106,9 @@ def _at_step(plan: Plan, fault: Fault, step: int, budget: int) -> Judgement:
             return Judgement(fault, step, "link", 0)
         except Hanging:
             return Judgement(fault, step, "hang", done)
+        except Exception:
+            # The fault spoiled the machine so that it could not even be looked at.
+            return Judgement(fault, step, "crash", done)
         done += PART
         result, wanted = judge(plan, share)
         failures = result.steps[0].failures

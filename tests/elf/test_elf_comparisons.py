@@ -291,6 +291,15 @@ def test_bytes_of_an_unknown_machine_are_compared_without_masking(build: Build) 
     assert compare(one, build(ADDED, *flags)).verdict is Whole.DIFFERENT
 
 
+def test_code_that_the_loader_changes_is_compared_without_masking(build: Build) -> None:
+    flags = ("-shared", "-fno-pic", "-mcmodel=large", "-O2", "-Wl,-z,notext", "-g")
+    text = "extern int ext(int); int before = {0}; int calls(int a) {{ return ext(a) + 1; }}"
+    one, two = (build(text.format(number), *flags, compiler="gcc") for number in (1, 2))
+    found = compare(one, two)
+    assert named(found, "calls").code is Code.BYTES
+    assert found.verdict is Whole.UNDECIDED
+
+
 @pytest.mark.parametrize("flags", [["-m32"], ["-m64"]])
 def test_a_file_and_its_copy_are_identical_on_any_machine(
     build: Build, flags: list[str], tmp_path: Path
