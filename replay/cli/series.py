@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 from replay import series
+from replay.check import Plan, check
 from replay.cli import verifying
 from replay.cli.common import (
     STEP,
@@ -91,11 +92,24 @@ def show_command(number: int, folder: Path | None, as_json: bool) -> int:
         hint = "; replay show 0 tells of the start" if number == 0 else ""
         raise UsageError(f"there is no patch {number}; patches are 1 to {len(patches)}{hint}")
     patch, step = patches[number - 1], _step_of(declared, number)
+    verdict = _verdict(number) if folder is None else None
     if as_json:
-        _print_json(patch_json(patch, step))
+        _print_json({**patch_json(patch, step), "verdict": verdict})
     else:
+        if verdict is not None:
+            print_lines([f"Verdict on {VERDICT_TRACES} random traces: {verdict}", ""])
         print_lines(patch_lines(patch, step, Style(wants_color(sys.stdout))))
     return ExitCode.OK
+
+
+VERDICT_TRACES = 120
+"""Enough to show every declared deviation; ``replay check`` takes more, and shortens."""
+
+
+def _verdict(number: int) -> str:
+    """The verdict on a step of the built-in series, from a short check made now."""
+    result = check(Plan(steps=(number,), traces=VERDICT_TRACES), budget=0)
+    return result.steps[0].verdict.value
 
 
 # --- the git history ------------------------------------------------------------------
