@@ -8,12 +8,11 @@ gives the same bytes, and reading them gives the same trace.
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from replay.atomic import replace_file
 from replay.domain import MAX_ADDRESS, Layout, check_config, check_op, follow, validate
 from replay.errors import TraceError
 from replay.jsonlines import (
@@ -252,24 +251,10 @@ def write_trace(trace: Trace, path: Path | str) -> None:
         target = Path(path).resolve()
         if target.exists() and not target.is_file():
             raise TraceError("this is no ordinary file; name another to write to", path)
-        _replace(target, data)
+        replace_file(target, data)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise TraceError(f"cannot write the trace: {reason}", path) from None
-
-
-def _replace(target: Path, data: bytes) -> None:
-    # The temporary file lies beside the target, as a rename works in one file system only.
-    temporary = target.with_name(f".replay-{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 __all__: Final = ["FORMAT", "parse_trace", "read_trace", "trace_to_text", "write_trace"]

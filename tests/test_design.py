@@ -28,7 +28,8 @@ TABLE: dict[str, set[str]] = {
     "verdict": {"series", "trace"},
     "pool": {"errors"},
     "jsonlines": {"errors"},
-    "files": {"domain", "errors", "jsonlines", "trace"},
+    "atomic": set(),
+    "files": {"atomic", "domain", "errors", "jsonlines", "trace"},
     "samecode": {"trace"},
     "lockstep": {"errors", "model", "run", "samecode", "trace"},
 }

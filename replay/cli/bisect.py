@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
 
+from replay.atomic import replace_file
 from replay.bisect import (
     Answer,
     Bisection,
@@ -180,11 +180,8 @@ def search(question: Question, good: int, bad: int, scan: bool, quiet: bool = Fa
 def _write(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as out:
-            out.write(text)
-        made = Path(out.name)
-        made.chmod(0o755 if text.startswith("#!") else 0o644)
-        made.replace(path)
+        mode = 0o755 if text.startswith("#!") else 0o644
+        replace_file(path.resolve(), text.encode(), mode)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import msgspec
+
+from replay.atomic import replace_file
 
 FORMAT: Final = "replay-teach/1"
 
@@ -59,7 +60,7 @@ class Progress:
         data = msgspec.json.format(msgspec.json.encode(stored), indent=2) + b"\n"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _replace(self.path, data)
+            replace_file(self.path, data)
         except OSError as error:
             self.notice = f"progress is not saved: {error.strerror}: {self.path}"
             self.path = None
@@ -101,17 +102,3 @@ def load(path: Path | None, reset: bool = False) -> Progress:
             path, notice=f"the progress file was damaged; starting afresh (kept as {aside.name})"
         )
     return Progress(path, stored.at, set(stored.read), answered)
-
-
-def _replace(target: Path, data: bytes) -> None:
-    # Beside the target, as a rename works within one file system only.
-    temporary = target.with_name(f".{target.name}-{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
