@@ -188,8 +188,8 @@ class Apart:
                 continue
             count, data = _whole(shared, at)
             known = {REFUSED: "refused", FULL: "full"}.get(death.get("code", 0))
-            ends.append({known: count, "size": 0} if known else {"death": death, "size": len(data)})
-            parts.append(b"" if known else data)
+            ends.append({"size": len(data)} | ({known: count} if known else {"death": death}))
+            parts.append(data)
         return {"ends": ends}, b"".join(parts)
 
     def run_records(

@@ -209,7 +209,9 @@ class _Share:
         self.batch = encode([work.trace(number) for number in range(first, first + count)])
         self.found = Found(total=count)
         self.held: Session = session(work.libraries)
-        self.digests: Digests = self.held.digests(self.batch, work.needed, work.every)
+        self.digests: Digests = self.held.digests(
+            self.batch, work.needed, work.every, in_domain=True
+        )
         have = set(work.needed)
         self.judged = [
             s for s in work.steps if s in have and (work.lane == "both" or s - 1 in have)
@@ -280,12 +282,13 @@ class _Share:
             for step in steps:
                 digest = self.digests.steps[step][at]
                 which.setdefault((at, digest or -step), (step, at))
-        runs = dict(zip(which, self.held.records(self.batch, list(which.values())), strict=True))
+        recorded = self.held.records(self.batch, list(which.values()), in_domain=True)
+        runs = dict(zip(which, recorded, strict=True))
         for at, steps in todo:
             trace = self.batch.traces[at]
-            recorded = {step: runs[at, self.digests.steps[step][at] or -step] for step in steps}
+            by_step = {step: runs[at, self.digests.steps[step][at] or -step] for step in steps}
             models = run_steps(self.classes, trace, steps) if steps else {}
-            yield Case(self.series, self.classes, trace, recorded, models), at
+            yield Case(self.series, self.classes, trace, by_step, models), at
 
     def unrepeated(self, case: Case, step: int, at: int) -> Departure | None:
         """What the batch showed of a step and the trace alone, in a fresh process, does not."""
@@ -339,7 +342,7 @@ def judge_alone(work: Work, trace: Trace, step: int) -> Departure | None:
     """
     series, classes = work.plan.load_series(), machines(work.plan.copies)
     steps = [s for s in (step - 1, step) if s in work.libraries.steps]
-    runs = session(work.libraries).records(encode([trace]), [(s, 0) for s in steps])
+    runs = session(work.libraries).records(encode([trace]), [(s, 0) for s in steps], in_domain=True)
     case = Case(series, classes, trace, dict(zip(steps, runs, strict=True)))
     if work.lane == "both":
         return case.first_off(step)

@@ -91,6 +91,9 @@ class Death:
         return f"{self.how}: {said[:SHOWN]}" if said else self.how
 
 
+REFUSAL: Final = Death("crash", "the driver refuses an operation that is inside the domain")
+
+
 @dataclass(slots=True)
 class Digests:
     """A digest a trace at each step, 0 where there is none: it died there, or was not run."""
@@ -196,12 +199,17 @@ class Session:
             return self.limit
         return batch.limit * (SANITIZER_PATIENCE if self.libraries.preload else 1)
 
-    def digests(self, batch: Batch, steps: Sequence[int], every: int = 1) -> Digests:
+    def digests(
+        self, batch: Batch, steps: Sequence[int], every: int = 1, in_domain: bool = False
+    ) -> Digests:
         """A digest of each trace at each step. Equal digests: the same was observed.
 
         Of 2^64 pairs of traces of which something else was observed one has equal digests.
         With ``every`` 1 the whole state enters after each operation; with more, a
         difference of page sets that heals before it is looked at is missed.
+
+        With ``in_domain`` all traces are known to be ones that the C supports: that a step
+        refuses an operation is then a crash of it.
 
         Raises:
             DomainError: an operation that the C does not support, with its place.
@@ -220,13 +228,16 @@ class Session:
                 result.deaths[step, 0] = self.broken[step]
         for raw in answer["deaths"]:
             where = (raw["step"], raw["trace"])
-            if raw.get("code") == REFUSED and batch.traces:
+            refused = raw.get("code") == REFUSED and batch.traces
+            if refused and not in_domain:
                 self.records(batch, [where])  # says which operation is refused, as an error
-            result.deaths[where] = Death.of(raw)
+            result.deaths[where] = REFUSAL if refused else Death.of(raw)
         return result
 
-    def records(self, batch: Batch, which: Sequence[tuple[int, int]]) -> list[Run]:
-        """Everything observed, for each (step, trace) of a batch.
+    def records(
+        self, batch: Batch, which: Sequence[tuple[int, int]], in_domain: bool = False
+    ) -> list[Run]:
+        """Everything observed, for each (step, trace) of a batch; ``in_domain`` as above.
 
         Where the library died the last record has the status "crash" or "hang".
 
@@ -242,9 +253,13 @@ class Session:
         for step, number in which:
             trace = batch.traces[number]
             end: dict[str, Any] = {"size": 0} if step in self.broken else next(ends)
-            if "refused" in end or "full" in end:
+            if "full" in end or ("refused" in end and not in_domain):
                 raise DomainError(_refusal(step, trace, end))
-            death = self.broken.get(step) or (Death.of(end["death"]) if "death" in end else None)
+            death = self.broken.get(step)
+            if "refused" in end:
+                death = REFUSAL
+            elif "death" in end:
+                death = Death.of(end["death"])
             raw = data[at : at + end["size"]]
             at += end["size"]
             words, cause = (death.words(), death.cause) if death else ("", "")
