@@ -13,7 +13,7 @@ import inspect
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from replay.diff import adopt
 from replay.generate import Profile, generate
@@ -148,6 +148,25 @@ class ApiResult:
         self.wrong = self.wrong or other.wrong
 
 
+class Callee(Protocol):
+    """What drawing a call has to know of a function."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def new(self) -> tuple[str, ...]:
+        """Its parameters' names."""
+        ...
+
+    @property
+    def takes_client(self) -> bool:
+        """Whether a client's number is one of them."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Function:
     name: str
@@ -194,7 +213,7 @@ def compare_calls(
         while calls > 0:
             calls -= 1
             function = functions[rng.randrange(len(functions))]
-            call = _a_call(rng, function, trace, pair[0], renumbered)
+            call = draw_call(rng, function, trace, pair[0], renumbered)
             if not _one_call(pair, function, call, deviations, result):
                 break
             if result.wrong:
@@ -216,9 +235,13 @@ def _equal_machines(
     return a, b
 
 
-def _a_call(
-    rng: random.Random, function: _Function, trace: Trace, vm: Any, renumbered: bool
+def draw_call(
+    rng: random.Random, function: Callee, trace: Trace, vm: Any, renumbered: bool
 ) -> Call:
+    """A call of a function that fits a machine; its client may be none.
+
+    ``renumbered``: whether number 3 is no client's any more.
+    """
     page = trace.config.page_size
     blocks = vm.blocks
     if not blocks:

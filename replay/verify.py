@@ -4,7 +4,8 @@ Four questions a step, in this order; the first that fails is the step's problem
 step that cannot be built is not asked the later ones. What is compared with what: the
 prototypes in the binary's debug information with series.toml; the code of a step that
 only moves or renames with the code before it; the behaviour in C with the model of the
-same step (``both``), and with the C of the step before (``native``). A step is blamed for
+same step (``both``, with direct calls of the inner API), and with the C of the step before
+(``native``). A step is blamed for
 departing from its model only where the step before does not.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +23,7 @@ from replay.check import Plan
 from replay.errors import SeriesError
 from replay.gitsteps import StepTree, iter_trees
 from replay.native.check import check_both, check_native
+from replay.native.inner import with_calls
 from replay.native.session import Libraries
 from replay.patches import PatchError, series_folder
 from replay.series import Series, load, name_of
@@ -121,7 +124,8 @@ def verify(
         result.base = "step 0, the tree itself, does not build"
         return result
     _inspect(series, trees, outcomes, rows, (jobs, compiler), told)
-    result.base = _behave(plan, outcomes, rows, jobs, told, budget)
+    calls = _with_calls(series, trees, rows, (jobs, compiler))
+    result.base = _behave(plan, outcomes, calls, rows, jobs, told, budget)
     return result
 
 
@@ -212,6 +216,26 @@ def _inspect(
                 )
 
 
+def _with_calls(
+    series: Series,
+    trees: Mapping[int, StepTree],
+    rows: Mapping[int, Row],
+    how: tuple[int, str | None],
+) -> Libraries:
+    """The steps without a problem so far, built with calls of their inner API."""
+    jobs, compiler = how
+    files = {
+        step: with_calls(tree.files, series, step)
+        for step, tree in trees.items()
+        if step not in rows or not rows[step].problem
+    }
+    outcomes = build_series(files, compiler=compiler, jobs=jobs)
+    for step, outcome in outcomes.items():
+        if step in rows and not isinstance(outcome, Built):
+            rows[step].problem = f"the declared API cannot be called:\n{outcome.text}"
+    return Libraries.of(outcomes)
+
+
 def api_problem(series: Series, step: int, library: Path, every: set[str], complete: bool) -> str:
     """How the prototypes in a binary differ from those declared; "" when they do not.
 
@@ -233,6 +257,7 @@ def api_problem(series: Series, step: int, library: Path, every: set[str], compl
 def _behave(
     plan: Plan,
     outcomes: Mapping[int, Outcome],
+    calls: Libraries,
     rows: Mapping[int, Row],
     jobs: int,
     told: Told,
@@ -250,7 +275,7 @@ def _behave(
         told("traces", done["traces"], total)
 
     checks = (
-        ("behaviour differs from the model", check_both),
+        ("behaviour differs from the model", partial(check_both, calls=calls)),
         ("behaviour differs from the step before without a declaration", check_native),
     )
     for what, check in checks:

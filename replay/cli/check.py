@@ -131,7 +131,7 @@ def command(
     )
     if lane == "python" and (sanitize or compiler):
         raise click.UsageError("--sanitize and --compiler are for --lane native or both")
-    outcomes = build(jobs, sanitize, compiler) if lane != "python" else None
+    outcomes = build(jobs, sanitize, compiler, lane == "both") if lane != "python" else None
     result = run(plan, jobs, budget, lane, outcomes)
     saved = save_examples(result, save)
     if as_json:
@@ -141,14 +141,18 @@ def command(
     return ExitCode.OK if result.passed else ExitCode.DIFFERENCE
 
 
-def build(jobs: int, sanitize: bool, compiler: str | None) -> dict[int, Outcome]:
-    """Build the C of all steps under a progress bar."""
+def build(
+    jobs: int, sanitize: bool, compiler: str | None, calls: bool = False
+) -> dict[int, Outcome]:
+    """Build the C of all steps under a progress bar, with calls of the inner API or without."""
     with progress_bar("building") as bar:
 
         def built(outcome: Outcome) -> None:
             bar.show(outcome.step, 39, f"built step {outcome.step}")
 
-        return built_series(sanitize=sanitize, compiler=compiler, jobs=jobs, progress=built)
+        return built_series(
+            sanitize=sanitize, compiler=compiler, jobs=jobs, progress=built, calls=calls
+        )
 
 
 def run(
@@ -168,8 +172,10 @@ def run(
 
         if outcomes is None:
             return check(plan, jobs, traces, shrunk, budget)
-        native = check_native if lane == "native" else check_both
-        return native(plan, libraries_of(outcomes), jobs, traces, shrunk, budget)
+        libraries = libraries_of(outcomes)
+        if lane == "native":
+            return check_native(plan, libraries, jobs, traces, shrunk, budget)
+        return check_both(plan, libraries, jobs, traces, shrunk, budget, calls=libraries)
 
 
 def examples_of(result: CheckResult, failing_only: bool) -> Iterator[tuple[int, Example]]:

@@ -5,8 +5,9 @@ Python model; see ``replay.native.compare`` for what is compared and why that su
 crash, a hang or a sanitizer's report is a failure of its step like any other, in the field
 ``status``, with the trace that causes it.
 
-Properties and direct calls of the inner API are the Python lane's: where C equals its
-model, what holds of the model's runs holds of the C's.
+What no trace shows of the inner API is asked by direct calls (``replay.native.calls``), as
+far as the libraries were built with these. Properties are the Python lane's: where C equals
+its model, what holds of the model's runs holds of the C's.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from replay import shrink
 from replay.check import SHARE, Plan, Seen, machines
 from replay.diff import follow_laws
 from replay.errors import DomainError, UsageError
+from replay.native.calls import Compared, compare_calls
 from replay.native.compare import (
     UNREPEATED,
     Departure,
@@ -29,13 +31,16 @@ from replay.native.compare import (
     do_share,
     judge_alone,
 )
-from replay.native.session import Libraries
+from replay.native.session import Libraries, session
 from replay.pool import Pool
 from replay.series import Series
 from replay.trace import Trace
 from replay.verdict import CheckResult, DeviationFound, Example, Failure, StepResult
 
 Progress = Callable[[int], None]
+
+CALLS_EVERY: Final = 5
+"""For every so many traces there is a case of direct calls."""
 
 HANGING: Final = 150
 """Candidates tried to shorten a trace that hangs: each costs the time limit."""
@@ -67,7 +72,8 @@ def check_native(
         WorkerError: a worker process was killed.
 
     """
-    return _check(Work("native", plan, libraries, every), jobs, progress, shrinking, budget)
+    work = Work("native", plan, libraries, every)
+    return _check(work, None, jobs, progress, shrinking, budget)
 
 
 def check_both(
@@ -77,17 +83,25 @@ def check_both(
     progress: Progress | None = None,
     shrinking: Progress | None = None,
     budget: int = shrink.BUDGET,
+    calls: Libraries | None = None,
 ) -> CheckResult:
     """Compare C with the Python model at each step of the plan, and at step 0.
 
     Arguments and errors as of :func:`check_native`. A step fails where it departs from its
-    model on a trace on which the step before does not.
+    model on a trace on which the step before does not; and with ``calls``, the libraries
+    built with calls of the inner API, where a direct call departs from the model's while
+    none does at the step before.
     """
-    return _check(Work("both", plan, libraries), jobs, progress, shrinking, budget)
+    return _check(Work("both", plan, libraries), calls, jobs, progress, shrinking, budget)
 
 
 def _check(
-    work: Work, jobs: int, progress: Progress | None, shrinking: Progress | None, budget: int
+    work: Work,
+    calls: Libraries | None,
+    jobs: int,
+    progress: Progress | None,
+    shrinking: Progress | None,
+    budget: int,
 ) -> CheckResult:
     if not work.libraries.paths:
         raise UsageError("no step was built: there is nothing to run")
@@ -104,6 +118,8 @@ def _check(
             if progress:
                 progress(share.total)
         result, tasks = _judge(work, whole)
+        if calls:
+            _judge_calls(work.plan, calls, result, pool)
         every = [(finding, (work, finding, budget)) for finding, _ in tasks]
         shown = pool.map(_shortest, every, lambda task: str(task[1]))
         for (_, keep), (_, (example, text)) in zip(tasks, shown, strict=True):
@@ -161,30 +177,57 @@ def _judge_step(work: Work, series: Series, found: Found, step: int, tasks: Task
         seen = found.shown.get((step, deviation.id))
         if seen:
             kept.count = seen.count
-            tasks.append((_finding(step, seen, deviation.id), kept))
+            tasks.append((finding_of(step, seen, deviation.id), kept))
         result.deviations.append(kept)
     if wrong := found.wrong.get(step):
         failure = Failure("difference", wrong.fields, wrong.text, wrong.count)
         result.failures.append(failure)
-        tasks.append((_finding(step, wrong), failure))
+        tasks.append((finding_of(step, wrong), failure))
     return result
 
 
-def _finding(step: int, seen: Seen, name: str = "") -> Finding:
+def finding_of(step: int, seen: Seen, name: str = "") -> Finding:
+    """What was seen of a step soonest, as a finding to shorten."""
     index, number = seen.soonest
     return Finding(step, number, name, seen.fields, seen.text, index)
+
+
+def _judge_calls(plan: Plan, libraries: Libraries, result: CheckResult, pool: Pool) -> None:
+    """Add what direct calls show to the steps."""
+    steps = [row.step for row in result.steps if row.step in libraries.steps]
+    wanted = sorted({*steps, *(s - 1 for s in steps if s - 1 in libraries.steps)})
+    tasks = [(step, (plan, libraries, step)) for step in wanted]
+    compared = dict(pool.map(_calls, tasks, lambda task: f"calls at step {task[2]}"))
+    for row in result.steps:
+        if row.step not in compared:
+            continue
+        row.calls = compared[row.step].calls
+        before = compared.get(row.step - 1)
+        wrong = compared[row.step].wrong
+        if wrong and not (before and before.wrong):
+            row.failures.append(Failure("api", (), wrong.text, 1))
+
+
+def _calls(task: tuple[Plan, Libraries, int]) -> Compared:
+    plan, libraries, step = task
+    cases = range(max(plan.traces // CALLS_EVERY, 1))
+    machine = machines(plan.copies)[step]
+    return compare_calls(plan.load_series(), step, session(libraries), plan.seed, cases, machine)
 
 
 # --- the shortest trace of each finding ---------------------------------------------
 
 
 def _shortest(task: tuple[Work, Finding, int]) -> tuple[Example, str]:
+    return shortest(*task)
+
+
+def shortest(work: Work, finding: Finding, budget: int) -> tuple[Example, str]:
     """A trace that shows a finding, as short as the budget allows, and what it shows.
 
     What a trace alone does not show again (a step may keep state that a reset leaves, or
     depend on chance) is given as it was found.
     """
-    work, finding, budget = task
     trace = work.trace(finding.number)
     name = "-".join(("native", "step", str(finding.step), finding.name or "difference"))
     if finding.name:

@@ -27,6 +27,9 @@ _MEANINGS: Final[dict[str, Mapping[int, Any]]] = {
 MEANING: Final = {name: _MEANINGS.get(spec.returns, {}) for name, spec in OPS.items()}
 """What an operation's number means; one that is not listed stands for itself."""
 
+VOID: Final[Mapping[int, Any]] = {-1: None}
+"""The meaning for an operation that is none of the language: see ``replay.native.calls``."""
+
 BLANK: Final = (None,) * 6
 
 
@@ -74,7 +77,7 @@ class _View:
         if (raw[4], raw[5]) != (self.pages, self.bitmap_pages) or first < len(raw):
             self.update(raw[4], raw[5], raw[first:])
         seen = self.look(before, bitmap)
-        return (MEANING[name].get(ret, ret), "ok", events, *seen, raw[6], bool(raw[7]))
+        return (MEANING.get(name, VOID).get(ret, ret), "ok", events, *seen, raw[6], bool(raw[7]))
 
     def update(self, pages: int, bitmap_pages: int, changes: array[int]) -> None:
         """Follow the words that changed."""

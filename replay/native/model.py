@@ -11,7 +11,10 @@ from replay.build import BuildError, BuildFailed, Outcome, build_series
 from replay.gitreplay import trees
 from replay.model import Model, Run
 from replay.native.encode import encode
+from replay.native.inner import with_calls
 from replay.native.session import Libraries, session
+from replay.patches import series_folder
+from replay.series import load
 from replay.trace import Trace
 
 
@@ -56,16 +59,23 @@ def built_series(
     cache: Path | None = None,
     jobs: int = 2,
     progress: Callable[[Outcome], None] | None = None,
+    calls: bool = False,
 ) -> dict[int, Outcome]:
     """Apply the patches of a series and build every step; see ``replay.build``.
+
+    With ``calls`` the drivers can also call the inner API; see ``replay.native.inner``.
 
     Raises:
         SeriesError, PatchError: the series cannot be read, or a patch does not apply.
         BuildError: there is no compiler, or no room for the cache.
 
     """
+    files = {tree.step: tree.files for tree in trees(series_dir)}
+    if calls:
+        series = load(series_folder(series_dir) / "series.toml")
+        files = {step: with_calls(tree, series, step) for step, tree in files.items()}
     return build_series(
-        {tree.step: tree.files for tree in trees(series_dir)},
+        files,
         compiler=compiler, sanitize=sanitize, cache=cache, jobs=jobs, progress=progress,
     )  # fmt: skip
 
