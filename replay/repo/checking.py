@@ -243,7 +243,7 @@ class Checker:
         assert pair.soonest is not None
         number = report.rows.index(pair.row)
         what = "model" if pair.differs is against_model else ""
-        example = self.example(pair, traces_of(pair.names, pair.soonest[1]), budget)
+        example = self.example(pair, traces_of(pair.names, pair.soonest), budget)
         if isinstance(example, str):
             pair.row.verdict = Verdict.NOT_JUDGED
             pair.row.reason = f"it is not deterministic: {example}"

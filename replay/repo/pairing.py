@@ -47,8 +47,9 @@ class Subject:
 class Pair:
     """Two subjects to compare, and what was found so far.
 
-    ``differing`` are the numbers of the traces on which they differ, ``left_out`` of those
-    that were not compared.
+    ``differing`` are the numbers of the traces on which they differ, each with its rank:
+    what crashes or hangs is worse than a wrong answer, and comes first; then what shows
+    early. ``left_out`` are the numbers of those that were not compared.
     """
 
     row: Row
@@ -56,10 +57,10 @@ class Pair:
     after: Subject
     names: Names
     differs: Differs = compare
-    differing: list[int] = field(default_factory=list)
+    differing: dict[int, tuple[bool, int]] = field(default_factory=dict)
     left_out: list[int] = field(default_factory=list)
     traces: int = 0
-    soonest: tuple[int, int] | None = None
+    soonest: int | None = None
     difference: Difference | None = None
 
     def add(self, number: int, before: Run | None, after: Run | None) -> None:
@@ -70,13 +71,12 @@ class Pair:
         self.traces += 1
         found = self.differs(before, after)
         if found is not None:
-            self.differing.append(number)
-            # What crashes or hangs is worse than a wrong answer, and comes first.
-            rank = (found.verdict is Verdict.DIFFERENCE, found.index, number)
-            if self.difference is None or rank < (
-                self.difference.verdict is Verdict.DIFFERENCE, *(self.soonest or (0, 0)),
+            rank = (found.verdict is Verdict.DIFFERENCE, found.index)
+            self.differing[number] = rank
+            if self.soonest is None or (rank, number) < (
+                self.differing[self.soonest], self.soonest,
             ):  # fmt: skip
-                self.soonest, self.difference = (found.index, number), found
+                self.soonest, self.difference = number, found
 
 
 def sides(pair: Pair | None) -> tuple[Subject, ...]:
