@@ -89,6 +89,17 @@ def test_a_saved_example_shows_the_difference_again(tmp_path: Path) -> None:
     assert again.steps[4]["example"]["differs"] == first.steps[4]["example"]["differs"]
 
 
+def test_the_example_of_a_second_fault_does_not_show_the_first(tmp_path: Path) -> None:
+    eight = next(fault for fault in FAULTS if fault.step == 8)
+    done = run(tmp_path, 8, FIVE, eight, more=("--save", tmp_path / "saved", "--json"))
+    assert [step["since"] for step in done.steps[4:]] == [5] * 4
+    assert [step["example"] is not None for step in done.steps[4:]] == [True, False, False, True]
+    box = (tmp_path / "v1.mbox", tmp_path / "v2.mbox")
+    file = tmp_path / "saved" / "patch-8-difference.jsonl"
+    again = compare(*box, "--tree", TREE, "--run", "--trace", file, "--json").steps
+    assert [step["verdict"] for step in again[4:]] == ["no difference"] * 3 + ["differs"]
+
+
 @pytest.mark.parametrize(
     ("new", "verdict", "traces"),
     [

@@ -114,6 +114,15 @@ def test_what_cannot_be_judged_is_said_with_the_reason(tmp_path: Path) -> None:
     assert chance["problems"][0]["text"].startswith("it is not deterministic: ")
 
 
+def test_the_example_of_a_second_fault_does_not_show_the_first(tmp_path: Path) -> None:
+    first = "int f(int n) { return n == 2 ? 0 : n; }\n"
+    both = "int f(int n) { return n == 2 || n == 7 ? 0 : n; }\n"
+    done = look(tmp_path, [F + "\n", F + "\n\n"], [first, both], "--json")
+    assert [step["since"] for step in done.steps] == [1, 1]
+    assert [step["example"]["ops"] for step in done.steps] == [["f(n=2)"], ["f(n=7)"]]
+    assert 0 < done.steps[1]["fresh"] < done.steps[1]["differing"]
+
+
 def test_who_may_execute_a_file_and_what_steers_git_are_kept(tmp_path: Path) -> None:
     repo = UserRepo(tmp_path / "base")
     (repo.path / "build.sh").write_text(
