@@ -14,7 +14,7 @@ from typing import Final
 
 from replay.errors import SeriesError, UsageError
 from replay.gitapply import File, Tree
-from replay.gitpaths import EXECUTABLE, path_problem
+from replay.gitpaths import EXECUTABLE, PLAIN, STEERING, path_problem
 
 MAX_FILE: Final = 64 << 20
 _PREFIX: Final = ".replay-"
@@ -151,10 +151,12 @@ def write_tree(tree: Tree, folder: Path) -> None:
             target.chmod(mode | (mode & 0o444) >> 2)
 
 
-def read_tree(folder: Path) -> dict[str, File]:
+def read_tree(folder: Path, checkout: bool = False) -> dict[str, File]:
     """The files below a folder, as plain files whatever their permissions.
 
-    Permissions do not survive every way of installing, so they say nothing here.
+    Permissions do not survive every way of installing, so they say nothing here; but a
+    ``checkout`` is a work tree of git, in which who may execute a file counts. Of that
+    git's own files are left out, and what steers git is as good as any other file.
 
     Raises:
         SeriesError: the folder is missing or empty, or holds what no tree may hold.
@@ -164,13 +166,18 @@ def read_tree(folder: Path) -> dict[str, File]:
     tree: dict[str, File] = {}
     try:
         for parent, folders, names in os.walk(folder, onerror=_raise):
+            if checkout:
+                folders[:] = [name for name in folders if name != ".git"]
             folders.sort()
             for name in folders:
                 if (Path(parent) / name).is_symlink():
                     raise SeriesError(f"{Path(parent) / name}: a symbolic link; make it a folder")
             for name in sorted(names):
+                if checkout and name == ".git":  # a file in a linked worktree
+                    continue
                 file = Path(parent) / name
-                tree[_relative(file, folder)] = File(_plain_bytes(file))
+                path = _relative(file, folder, checkout)
+                tree[path] = File(_plain_bytes(file), _mode(file) if checkout else PLAIN)
     except OSError as error:
         raise SeriesError(f"{error.filename}: cannot be read: {error.strerror}") from None
     if not tree:
@@ -182,9 +189,14 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _relative(file: Path, folder: Path) -> str:
+def _mode(file: Path) -> int:
+    return EXECUTABLE if file.stat().st_mode & stat.S_IXUSR else PLAIN
+
+
+def _relative(file: Path, folder: Path, checkout: bool) -> str:
     path = file.relative_to(folder).as_posix()
-    problem = path_problem(path)
+    steering = checkout and file.name in STEERING
+    problem = "" if steering else path_problem(path)
     if problem:
         raise SeriesError(f"{folder}: {problem}")
     return path

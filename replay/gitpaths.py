@@ -22,7 +22,7 @@ MAX_PATH: Final = 1024
 
 # The short names that Windows gives to .git, .gitmodules and .gitattributes.
 _SHORT_NAME: Final = re.compile(r"(?:git|gitmod|gitatt|gi[0-9a-f]{4})~[0-9]+")
-_STEERING: Final = (".gitmodules", ".gitattributes")
+STEERING: Final = (".gitmodules", ".gitattributes")
 _ESCAPES: Final = {
     ord("a"): 7, ord("b"): 8, ord("t"): 9, ord("n"): 10, ord("v"): 11, ord("f"): 12,
     ord("r"): 13, ord('"'): ord('"'), ord("\\"): ord("\\"),
@@ -120,7 +120,7 @@ def _component_problem(component: str) -> str:
             f"the component {shown(component)}, which is or may be git's own; rename it",
         ),
         (
-            bare in _STEERING,
+            bare in STEERING,
             f"the component {shown(component)}, which steers git itself; leave it out",
         ),
         (

@@ -15,10 +15,10 @@ BLOCKS = re.findall(r"<!-- run -->\n```sh\n(.*?)```", README.read_text(encoding=
 
 
 def test_there_are_commands_to_run() -> None:
-    assert len(BLOCKS) == 2
+    assert len(BLOCKS) == 3
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=["look-closer", "red-script"])
+@pytest.mark.parametrize("block", BLOCKS, ids=["look-closer", "red-script", "mail"])
 def test_the_commands_of_the_readme_run(block: str, tmp_path: Path) -> None:
     folder = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
@@ -30,6 +30,8 @@ def test_the_commands_of_the_readme_run(block: str, tmp_path: Path) -> None:
             check=False,
         )  # fmt: skip
         assert done.returncode == wanted, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        if command.startswith("replay mail compare"):
+            assert "differences begin with patch 5" in done.stdout
         if "bisect run" in command:
             assert "migration: synchronize memory bitmap 64bits at a time" in done.stdout
         if command.startswith("replay bisect") and "--script" not in command:

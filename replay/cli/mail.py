@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 import click
 
+from replay.atomic import replace_file
 from replay.cli.common import (
     ExitCode,
     examples,
+    jobs_option,
     json_option,
     print_json,
     print_lines,
     wants_color,
 )
+from replay.cli.progress import progress_bar
 from replay.errors import UsageError
+from replay.files import read_trace
+from replay.gitapply import File
 from replay.gitfolders import read_tree
-from replay.mail.behaviour import compare_behaviour
+from replay.jsonlines import printable
+from replay.mail.behaviour import StepBehaviour, compare_behaviour
 from replay.mail.comparing import Status, compare_series
-from replay.mail.reading import read_series
+from replay.mail.reading import MailSeries, read_series
 from replay.mail.reporting import comparison_json, comparison_lines, series_json, series_lines
+from replay.pool import default_jobs
+from replay.repo.shrinking import BUDGET as CALL_BUDGET
+from replay.repo.verify import BUILD_LIMIT, CALL_LIMIT
 from replay.report.style import Style
+from replay.shrink import BUDGET
 
 _PATH = click.Path(path_type=Path)
 
@@ -36,7 +50,8 @@ _PATH = click.Path(path_type=Path)
 def command() -> None:
     """Read patches as they come by mail: a mailbox, or a folder of patch files.
 
-    Patches are data: nothing of them is executed, and nothing is written.
+    Patches are data: nothing is written, and nothing of them is executed, unless you ask
+    compare to build and run what they make.
     """
 
 
@@ -70,6 +85,9 @@ def show(mailbox: Path, version: int | None, as_json: bool) -> int:
         "replay mail compare v1.mbox v2.mbox",
         "replay mail compare v1/ v2/ --brief",
         "replay mail compare v1.mbox v2.mbox --tree src   do the trees differ, too?",
+        "replay mail compare v1.mbox v2.mbox --tree series/tree --run",
+        "replay mail compare v1.mbox v2.mbox --tree src --build make \\",
+        "    --library libring.so --binding binding.toml",
     ),
 )
 @click.argument("old", type=_PATH)
@@ -78,22 +96,197 @@ def show(mailbox: Path, version: int | None, as_json: bool) -> int:
     "--tree", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
     help="Apply both in memory to the files in DIR, and tell after which patches they differ.",
 )  # fmt: skip
-@click.option("--brief", is_flag=True, help="Only a line a patch.")
+@click.option(
+    "--run", is_flag=True,
+    help="DIR is a tree like the built-in series/tree: compile what differs, and EXECUTE it.",
+)  # fmt: skip
+@click.option(
+    "--build", metavar="CMD",
+    help="DIR is any project: builds its library, at the top of a copy. The shell EXECUTES it.",
+)  # fmt: skip
+@click.option(
+    "--library", metavar="PATH",
+    help="The shared library that the build makes, relative to DIR. It is EXECUTED.",
+)  # fmt: skip
+@click.option(
+    "--binding", type=_PATH, metavar="FILE",
+    help="What to call, and with what; replay init writes one. By default it is guessed.",
+)  # fmt: skip
+@click.option(
+    "--traces", type=click.IntRange(1, 1_000_000), default=200, show_default=True, metavar="N",
+    help="How many random traces.",
+)  # fmt: skip
+@click.option(
+    "--ops", type=click.IntRange(1, 10_000), metavar="N",
+    help="Operations a trace; by default 50, calls 40.",
+)  # fmt: skip
+@click.option(
+    "--seed", type=click.IntRange(0), default=1, show_default=True, metavar="N",
+    help="The same seed gives the same traces and the same report.",
+)  # fmt: skip
+@jobs_option(default_jobs)
+@click.option(
+    "--budget", type=click.IntRange(0), metavar="N",
+    help=f"Candidates tried to shorten each example; by default {BUDGET}, for calls "
+    f"{CALL_BUDGET}; 0 leaves them as found.",
+)  # fmt: skip
+@click.option(
+    "--timeout", type=click.FloatRange(0.1, 86_400), default=BUILD_LIMIT, show_default=True,
+    metavar="S", help="Seconds that one --build may take.",
+)  # fmt: skip
+@click.option(
+    "--call-timeout", type=click.FloatRange(0.01, 3600), default=CALL_LIMIT, show_default=True,
+    metavar="S", help="Seconds of processor time that a trace of calls may take.",
+)  # fmt: skip
+@click.option(
+    "--trace", type=_PATH, metavar="FILE", help="Run only this trace, as --save has saved it.",
+)  # fmt: skip
+@click.option(
+    "--save", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+    help="Save the traces that show a difference there.",
+)  # fmt: skip
+@click.option("--brief", is_flag=True, help="Only a line a patch, and one on what it does.")
 @json_option
-def compare(old: Path, new: Path, tree: Path | None, brief: bool, as_json: bool) -> int:
+def compare(old: Path, new: Path, brief: bool, as_json: bool, **options: Any) -> int:
     """Compare two versions of a series: which patches changed, are new, gone or moved.
 
     Where both are in one mailbox, give it twice: the two latest versions are taken.
+
+    With --run or --build, the trees after each patch of both are built where they
+    differ, and random traces run on the two. For each patch: the same tree, the same
+    code, no difference found, or another behaviour, with the shortest trace that shows
+    it. A difference is told at the patch with which it begins. The exit code is 1 when
+    a text or a behaviour differs, or could not be compared.
     """
+    asked = Asked(**options)
+    _check(asked)
     after = read_series(new)
     before = read_series(old, after.version - 1 if old == new and after.version > 1 else None)
     rows = compare_series(before, after)
-    if tree is not None and not tree.is_dir():
-        raise UsageError(f"{tree}: no such folder; --tree names the files both series start from")
-    steps = compare_behaviour(before, after, read_tree(tree)) if tree is not None else []
+    steps = _behaviour(before, after, asked) if asked.tree is not None else []
+    saved = _save(steps, asked, (old, new))
     if as_json:
         print_json(comparison_json(rows, steps))
     else:
-        print_lines(comparison_lines(rows, steps, Style(wants_color(sys.stdout)), brief))
+        names = (f"v{before.version}", f"v{after.version}")
+        names = names if before.version != after.version else ("old", "new")
+        style = Style(wants_color(sys.stdout))
+        print_lines([*comparison_lines(rows, steps, style, brief, names), *saved])
     same = all(row.status is Status.SAME and not row.moved for row in rows)
+    if asked.executes:
+        same = same and all(step.is_same for step in steps)
     return ExitCode.OK if same else ExitCode.DIFFERENCE
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The options about trees and behaviour, as given."""
+
+    tree: Path | None
+    run: bool
+    build: str | None
+    library: str | None
+    binding: Path | None
+    traces: int
+    ops: int | None
+    seed: int
+    jobs: int
+    budget: int | None
+    timeout: float
+    call_timeout: float
+    trace: Path | None
+    save: Path | None
+
+    @property
+    def executes(self) -> bool:
+        """Whether the user wants code to be built and run."""
+        return self.run or self.build is not None
+
+
+_OF_BUILD: Final = ("library", "binding", "timeout", "call_timeout")
+_OF_BOTH: Final = ("traces", "ops", "seed", "jobs", "budget", "trace", "save")
+
+
+def _check(asked: Asked) -> None:
+    """See that the options go together.
+
+    Raises:
+        UsageError: they do not.
+
+    """
+    ctx = click.get_current_context()
+
+    def given(*names: str) -> list[str]:
+        source = click.core.ParameterSource.COMMANDLINE
+        set_ones = [name for name in names if ctx.get_parameter_source(name) is source]
+        return [f"--{name.replace('_', '-')}" for name in set_ones]
+
+    if asked.run and asked.build is not None:
+        raise click.UsageError("--run is for a tree of the built-in kind, --build for any other")
+    if asked.build is None and (lone := given(*_OF_BUILD)):
+        raise click.UsageError(f"{lone[0]} goes with --build CMD")
+    if not asked.executes and (lone := given(*_OF_BOTH)):
+        raise click.UsageError(f"{lone[0]} is about running traces: add --run, or --build CMD")
+    if asked.executes and asked.tree is None:
+        raise click.UsageError("add --tree DIR, the files that both series start from")
+    if asked.build is not None and asked.library is None:
+        raise click.UsageError("add --library PATH, the file that the build makes")
+    if asked.tree is not None and not asked.tree.is_dir():
+        raise UsageError(f"{asked.tree}: no such folder; --tree names what both series start from")
+
+
+def _behaviour(before: MailSeries, after: MailSeries, asked: Asked) -> list[StepBehaviour]:
+    """Apply both series, and build and run their trees where that is asked."""
+    assert asked.tree is not None
+    base = read_tree(asked.tree, checkout=True)
+    if asked.run:
+        # The built-in tree has no executables; permissions may be lost by installing it.
+        base = {path: File(file.data) for path, file in base.items()}
+    if not asked.executes:
+        return compare_behaviour(before, after, base)
+    # What executes code is loaded only where that is asked.
+    from replay.mail.calling import Request, calling, check_clean
+    from replay.mail.driving import DriverJudge, Plan, check_tree
+
+    with progress_bar("comparing") as bar:
+        if asked.build is None:
+            check_tree(base, asked.tree)
+            trace = read_trace(asked.trace) if asked.trace else None
+            plan = Plan(asked.seed, asked.traces, asked.ops or 50, trace)
+            budget = BUDGET if asked.budget is None else asked.budget
+            judge = DriverJudge(plan, budget, asked.jobs, bar.show)
+            return compare_behaviour(before, after, base, judge)
+        check_clean(base, asked.tree)
+        request = Request(
+            asked.build, asked.library or "", asked.binding, asked.traces, asked.ops or 40,
+            asked.seed, asked.jobs, CALL_BUDGET if asked.budget is None else asked.budget,
+            asked.timeout, asked.call_timeout, asked.trace,
+        )  # fmt: skip
+        with calling(request, bar.show) as caller:
+            return compare_behaviour(before, after, base, caller)
+
+
+def _save(steps: Sequence[StepBehaviour], asked: Asked, paths: tuple[Path, Path]) -> list[str]:
+    """Save the examples; gives the lines that say where, and how to run each again."""
+    lines = []
+    for step in steps if asked.save is not None else ():
+        if step.example is None:
+            continue
+        assert asked.save is not None
+        path = asked.save / f"patch-{step.new_place}-difference.jsonl"
+        try:
+            asked.save.mkdir(parents=True, exist_ok=True)
+            replace_file(path.resolve(), step.example.file.encode())
+        except OSError as error:
+            raise UsageError(
+                f"{path}: cannot be written ({error.strerror}); name another folder with --save"
+            ) from None
+        words = ["replay", "mail", "compare", *map(str, paths), "--tree", str(asked.tree)]
+        if asked.build is None:
+            words.append("--run")
+        else:
+            words += ["--build", asked.build, "--library", str(asked.library)]
+            words += ["--binding", str(asked.binding)] if asked.binding else []
+        again = printable(shlex.join([*words, "--trace", str(path)]))
+        lines += ["", f"saved {printable(str(path))}; run it again with", f"  {again}"]
+    return lines

@@ -4,24 +4,111 @@ The patches are applied in memory by ``replay.gitapply``, exactly, after
 ``replay.gitdiff`` has read them, which refuses hostile paths and modes. What two trees
 that differ *do* differently is asked of a judge, which the caller gives: it builds and
 runs them, or does not. Nothing is executed here.
+
+A difference goes with the tree: all patches after the one that brings it have it too. So
+it is told once, with an example, at the first patch after which it is seen; the patches
+behind it only say since when. A later patch is given an example of its own where its diff
+changed between the versions, and traces differ after it that did not before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final, Protocol, TypeAlias
 
 from replay.gitapply import Tree, apply_changes
 from replay.gitdiff import Place, parse_diff
 from replay.gitobjects import tree_id
 from replay.gitpaths import PatchError
-from replay.mail.comparing import compare_series
+from replay.mail.comparing import Pairing, Status, compare_series
 from replay.mail.reading import MailPatch, MailSeries
 
-Judge: TypeAlias = Callable[[Tree, Tree], str]
-"""Given the trees after a patch in the old and the new series: how they behave
-differently, in words; empty where they behave the same."""
+SHORTENED: Final = 8
+"""Examples that are shortened; of more, the rest are shown as they were found."""
+
+Trees: TypeAlias = tuple[Tree, Tree]
+"""The trees after a patch in the old and in the new series."""
+
+
+class Verdict(StrEnum):
+    """What two trees do."""
+
+    SAME_TREE = "same tree"
+    SAME_CODE = "same code"
+    NO_DIFFERENCE = "no difference"
+    DIFFERS = "differs"
+    NOT_BUILT = "does not build"
+    NOT_JUDGED = "cannot be judged"
+
+    @property
+    def is_same(self) -> bool:
+        """Whether no difference is known, as far as was looked."""
+        return self in (Verdict.SAME_TREE, Verdict.SAME_CODE, Verdict.NO_DIFFERENCE)
+
+
+UNJUDGED: Final = (Verdict.NOT_BUILT, Verdict.NOT_JUDGED)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a judge says of two trees.
+
+    Attributes:
+        verdict: on them.
+        traces: on how many traces they were compared.
+        differing: the traces on which they differ; the same trace has the same key in all
+            findings of a judge.
+        left_out: the traces on which they could not be compared.
+        problems: why they were not compared: ("old" or "new" or "" for both, the reason).
+
+    """
+
+    verdict: Verdict
+    traces: int = 0
+    differing: frozenset[Hashable] = frozenset()
+    left_out: frozenset[Hashable] = frozenset()
+    problems: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A trace on which two trees differ.
+
+    Attributes:
+        ops: what is done, an operation a text.
+        index: the operation at which the two part; as many as there are where it is what
+            comes after the last.
+        fields: what differs there, (what, in the old tree, in the new), as texts.
+        file: the trace as a file holds it.
+        shortest: nothing smaller was left to try.
+
+    """
+
+    ops: tuple[str, ...]
+    index: int
+    fields: tuple[tuple[str, str, str], ...]
+    file: str
+    shortest: bool = False
+
+
+class Judge(Protocol):
+    """Compares what trees do."""
+
+    def judge(self, pairs: Sequence[Trees]) -> Sequence[Finding]:
+        """A finding for each pair."""
+        ...
+
+    def example(
+        self, pair: int, traces: frozenset[Hashable], unlike: int | None, shorten: bool
+    ) -> Example | str:
+        """One of these traces of a pair, given by its place, or a shorter one like it.
+
+        On the trace the pair ``unlike`` does not differ. A text says why there is none: what
+        differed does not when it is run again.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +119,16 @@ class StepBehaviour:
         old_place, new_place: its places, counted from 1.
         title: in the new series.
         same_tree: the trees after it are equal; so is what they do.
-        differs: what the judge says; None where none was asked.
         problem: why one of the two could not be applied; empty if both could.
+        finding: what the judge says; None where none was asked.
+        since: the new place of the patch with which that began: its own, or an earlier
+            one's; 0 where there is nothing to it.
+        trees_since: the same for the trees.
+        fresh: traces on which it differs, and after the last patch judged did not.
+        again: the first after which there is no difference any more.
+        example: shows what is new with this patch.
+        perhaps: what else may have brought it, ("old" or "new", place): patches that only
+            one of the two trees has, and those between that could not be judged.
 
     """
 
@@ -41,8 +136,21 @@ class StepBehaviour:
     new_place: int
     title: str
     same_tree: bool
-    differs: str | None = None
     problem: str = ""
+    finding: Finding | None = None
+    since: int = 0
+    trees_since: int = 0
+    fresh: int = 0
+    again: bool = False
+    example: Example | None = None
+    perhaps: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def is_same(self) -> bool | None:
+        """Whether the two do the same as far as is known; None where that was not asked."""
+        if self.problem:
+            return False
+        return None if self.finding is None else self.finding.verdict.is_same
 
 
 def compare_behaviour(
@@ -54,27 +162,127 @@ def compare_behaviour(
         series_v1: the old version.
         series_v2: the new one.
         base: the tree that both start from.
-        judge: asked about trees that differ; see ``Judge``.
+        judge: asked about trees that differ.
 
     A patch that cannot be read or applied is told, and so are all after it.
 
     """
     old, old_problem = _trees(series_v1, base)
     new, new_problem = _trees(series_v2, base)
-    rows = []
+    steps: list[StepBehaviour] = []
+    pairings: list[Pairing] = []
+    asked: dict[int, Trees] = {}
     for row in compare_series(series_v1, series_v2):
         if row.old is None or row.new is None:
             continue
+        pairings.append(row)
         places = row.old_place, row.new_place
         if row.old_place >= len(old) or row.new_place >= len(new):
             problem = old_problem if row.old_place >= len(old) else new_problem
-            rows.append(StepBehaviour(*places, row.new.title, False, problem=problem))
+            steps.append(StepBehaviour(*places, row.new.title, False, problem=problem))
             continue
         before, after = old[row.old_place], new[row.new_place]
         same = tree_id(before) == tree_id(after)
-        differs = None if judge is None else "" if same else judge(before, after)
-        rows.append(StepBehaviour(*places, row.new.title, same, differs))
-    return rows
+        if not same:
+            asked[len(steps)] = before, after
+        steps.append(StepBehaviour(*places, row.new.title, same))
+    if judge is None:
+        return steps
+    findings = dict(zip(asked, judge.judge(list(asked.values())) if asked else (), strict=True))
+    return _Attribution(judge, pairings, steps, findings).run()
+
+
+class _Attribution:
+    """Says since which patch there is what was found, in one walk along the series."""
+
+    def __init__(
+        self, judge: Judge, pairings: Sequence[Pairing], steps: Sequence[StepBehaviour],
+        findings: dict[int, Finding],
+    ) -> None:  # fmt: skip
+        self.judge = judge
+        self.pairings = pairings
+        self.steps = steps
+        self.findings = findings
+        self.numbers = {at: number for number, at in enumerate(findings)}
+        self.last = Finding(Verdict.SAME_TREE)
+        self.last_pair: int | None = None
+        self.since = self.trees_since = self.shown = 0
+        self.alone: frozenset[tuple[str, int]] = frozenset()
+        self.gap: list[tuple[str, int]] = []
+
+    def run(self) -> list[StepBehaviour]:
+        """All steps, with what was found."""
+        done: list[StepBehaviour] = []
+        for at, step in enumerate(self.steps):
+            self.trees_since = 0 if step.same_tree else self.trees_since or step.new_place
+            done.append(self.step(at, step, done[-1] if done else None))
+            if done[-1].finding is None or done[-1].finding.verdict in UNJUDGED:
+                self.gap.append(("new", step.new_place))
+        return done
+
+    def step(self, at: int, step: StepBehaviour, before: StepBehaviour | None) -> StepBehaviour:
+        """One step, with what was found."""
+        if step.problem:
+            return step
+        finding = self.findings.get(at, Finding(Verdict.SAME_TREE))
+        found = replace(step, finding=finding, trees_since=self.trees_since)
+        if finding.verdict is Verdict.DIFFERS:
+            return self.differing(at, found, finding)
+        if finding.verdict in UNJUDGED:
+            return replace(found, since=_unjudged_since(found, before))
+        again = bool(self.since)
+        self.judged(at, finding, 0)
+        return replace(found, again=again)
+
+    def differing(self, at: int, step: StepBehaviour, finding: Finding) -> StepBehaviour:
+        """A step that differs: it begins here, grows here, or is carried along."""
+        begins = not self.since
+        fresh = finding.differing - self.last.differing - self.last.left_out
+        changed = self.pairings[at].status is Status.CHANGED
+        example: Example | str | None = None
+        if begins or (fresh and changed):
+            self.shown += 1
+            example = self.judge.example(
+                self.numbers[at], fresh or finding.differing, self.last_pair,
+                self.shown <= SHORTENED,
+            )  # fmt: skip
+        if isinstance(example, str):
+            unsure = replace(finding, verdict=Verdict.NOT_JUDGED, problems=(("", example),))
+            return replace(step, finding=unsure, since=step.new_place)
+        perhaps = self.perhaps(step) if example is not None else ()
+        self.judged(at, finding, self.since or step.new_place)
+        return replace(
+            step, since=self.since, fresh=len(fresh), example=example, perhaps=perhaps
+        )  # fmt: skip
+
+    def judged(self, at: int, finding: Finding, since: int) -> None:
+        """What the next step is compared with."""
+        self.last, self.since = finding, since
+        self.last_pair = self.numbers.get(at)
+        self.alone = self.alone_at(self.steps[at])
+        self.gap = []
+
+    def perhaps(self, step: StepBehaviour) -> tuple[tuple[str, int], ...]:
+        """The patches, apart from this one, that came between the last step judged and it."""
+        return tuple(sorted({*(self.alone_at(step) ^ self.alone), *self.gap}))
+
+    def alone_at(self, step: StepBehaviour) -> frozenset[tuple[str, int]]:
+        """The patches that only one of the two trees after a step has."""
+        partners = {row.old_place: row.new_place for row in self.pairings}
+        back = {new: old for old, new in partners.items()}
+        far = 1 << 30
+        old = [p for p in range(1, step.old_place + 1) if partners.get(p, far) > step.new_place]
+        new = [p for p in range(1, step.new_place + 1) if back.get(p, far) > step.old_place]
+        return frozenset([*(("old", p) for p in old), *(("new", p) for p in new)])
+
+
+def _unjudged_since(step: StepBehaviour, before: StepBehaviour | None) -> int:
+    """Since when trees cannot be compared for want of the same side."""
+    if before is None or before.finding is None or step.finding is None:
+        return step.new_place
+    a, b = before.finding, step.finding
+    alike = a.verdict is b.verdict and [s for s, _ in a.problems] == [s for s, _ in b.problems]
+    return before.since if alike else step.new_place
 
 
 def _trees(series: MailSeries, base: Tree) -> tuple[list[Tree], str]:

@@ -10,6 +10,7 @@ from replay.jsonlines import printable
 from replay.mail.behaviour import StepBehaviour
 from replay.mail.comparing import Pairing, Status, renamed
 from replay.mail.reading import MailPatch, MailSeries
+from replay.mail.telling import behaves_same, behaviour_json, step_lines, summary_lines
 from replay.report.style import PLAIN, Style
 
 COVER_LINES: Final = 40
@@ -80,10 +81,14 @@ def _patch_json(patch: MailPatch) -> dict[str, Any]:
 
 def comparison_lines(
     rows: Sequence[Pairing], steps: Sequence[StepBehaviour], style: Style = PLAIN,
-    brief: bool = False,
+    brief: bool = False, names: tuple[str, str] = ("old", "new"),
 ) -> list[str]:  # fmt: skip
-    """A line a patch, and under it how its text changed and what that does to the tree."""
+    """A line a patch, and under it how its text changed and what that does to the tree.
+
+    ``names`` are what to call the two versions.
+    """
     by_place = {step.new_place: step for step in steps}
+    problems: set[str] = set()
     lines = [style.strong(f"{'old':>4} {'new':>4}  {'status':<16} title")]
     for row in rows:
         patch = row.new or row.old
@@ -96,26 +101,14 @@ def comparison_lines(
         if row.old is not None and renamed(row):
             lines.append(f"           was: {printable(row.old.title)}")
         if row.new_place in by_place:
-            lines += _step(by_place[row.new_place], row)
+            lines += step_lines(by_place[row.new_place], row, style, brief, names, problems)
         if not brief:
             lines += [f"      {_painted(line, style)}" for line in row.diff]
     counts = Counter(row.status.value for row in rows)
     moved_count = sum(row.moved for row in rows)
     told = [f"{count} {status}" for status, count in counts.items()]
     told += [f"{moved_count} moved"] if moved_count else []
-    return [*lines, "", ", ".join(told)]
-
-
-def _step(step: StepBehaviour, row: Pairing) -> list[str]:
-    if step.problem:
-        return [f"           not applied: {printable(step.problem)}"]
-    if step.differs:
-        return [f"           behaves differently: {printable(step.differs)}"]
-    if step.same_tree:
-        return ["           same tree after it"] if row.status is not Status.SAME else []
-    return ["           another tree after it" + (
-        ", which behaves the same" if step.differs == "" else ""
-    )]  # fmt: skip
+    return [*lines, "", ", ".join(told), *summary_lines(steps, style)]
 
 
 def _painted(line: str, style: Style) -> str:
@@ -133,6 +126,7 @@ def comparison_json(rows: Sequence[Pairing], steps: Sequence[StepBehaviour]) -> 
     by_place = {step.new_place: step for step in steps}
     return {
         "same": all(row.status is Status.SAME and not row.moved for row in rows),
+        "behaves_same": behaves_same(steps),
         "patches": [_row_json(row, by_place.get(row.new_place)) for row in rows],
     }
 
@@ -149,6 +143,8 @@ def _row_json(row: Pairing, step: StepBehaviour | None) -> dict[str, Any]:
     }
     if step is not None:
         out["tree"] = {
-            "same": step.same_tree, "differs": step.differs, "problem": step.problem or None,
+            "same": step.same_tree, "since": step.trees_since or None,
+            "problem": step.problem or None,
         }  # fmt: skip
+        out["behaviour"] = behaviour_json(step)
     return out

@@ -3,6 +3,7 @@
 ``git`` reads the repository without a trace in it, ``building`` runs the user's build
 command on each commit, ``shapes`` reads what the library says of its functions,
 ``binding`` and ``bindingfile`` say which calls to make, ``runner`` makes them in a process
-of its own, ``verify`` puts it together. Of what is read here only the build command, the
+of its own, ``subjects`` and ``checking`` turn trees into libraries and compare them in
+pairs, ``verify`` puts it together for a history. Of what is read here only the build command, the
 library it makes, and a model that was asked for are ever executed.
 """

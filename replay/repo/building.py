@@ -25,11 +25,10 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Final, TypeAlias
+from typing import IO, Final, Protocol, TypeAlias
 
 from replay.build import cache_folder
 from replay.repo.errors import RepoError
-from replay.repo.git import Repository
 
 FORMAT: Final = "replay-repo-build/1"
 HEAD: Final = 8 << 10
@@ -78,11 +77,26 @@ def check_library(text: str) -> str:
     return str(path)
 
 
+class Source(Protocol):
+    """Where trees come from: a repository, or memory.
+
+    Attributes:
+        place: a temporary folder of the caller's.
+
+    """
+
+    place: Path
+
+    def export(self, tree: str, folder: Path) -> tuple[str, ...]:
+        """Write the tree of this id to a folder that does not exist; gives notes."""
+        ...
+
+
 class Builder:
-    """Builds trees of a repository.
+    """Builds trees.
 
     Args:
-        repository: where the trees are.
+        source: where the trees come from.
         command: the user's, for the shell.
         library: the file that it makes, relative to the top of the tree.
         limit: seconds that a build may take.
@@ -91,10 +105,10 @@ class Builder:
     """
 
     def __init__(
-        self, repository: Repository, command: str, library: str, limit: float,
+        self, source: Source, command: str, library: str, limit: float,
         rebuild: bool = False,
     ) -> None:  # fmt: skip
-        self.repository = repository
+        self.source = source
         self.command = command
         self.library = check_library(library)
         self.limit = limit
@@ -144,9 +158,9 @@ class Builder:
         found = None if self.rebuild else _sound(entry)
         if found is not None:
             return Built(entry / "library.so", found[0], True, 0.0, found[1])
-        folder = self.repository.place / f"tree-{tree}"
+        folder = self.source.place / f"tree-{tree}"
         try:
-            notes = self.repository.export(tree, folder)
+            notes = self.source.export(tree, folder)
             status, output, in_time = self._execute(folder)
             seconds = time.monotonic() - began
             output = output.replace(str(folder), ".")

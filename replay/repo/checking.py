@@ -7,33 +7,25 @@ at a time and taken back in order, so the report does not depend on the number o
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeAlias, TypeVar
 
 from replay.repo.binding import Plan
-from replay.repo.bound import Bound, Unbound
+from replay.repo.bound import Unbound
 from replay.repo.calls import CallTrace
 from replay.repo.errors import RepoError
 from replay.repo.generating import generate
-from replay.repo.results import (
-    Difference,
-    Example,
-    Report,
-    Row,
-    Verdict,
-    against_model,
-    compare,
-)
-from replay.repo.runner import ModelError, Run, Runner, library_head, model_head
+from replay.repo.pairing import Names, Pair, Subject, neighbours, sides
+from replay.repo.results import Example, Report, Row, Verdict, against_model, compare
+from replay.repo.runner import ModelError, Run, Runner
 from replay.repo.shrinking import shrink
 
 SHARE: Final = 250
@@ -46,66 +38,7 @@ SHRUNK_ROWS: Final = 8
 """Commits whose example is shortened; of more, the rest show theirs as found."""
 
 T = TypeVar("T")
-Names: TypeAlias = frozenset[str]
 Runs: TypeAlias = list[Run | None]
-Differs: TypeAlias = Callable[[Run, Run], Difference | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A library as bound to the plan, or (with ``model``) the reference model."""
-
-    bound: Bound
-    library: Path
-    checksum: str
-    preload: str = ""
-    model: str = ""
-
-    @property
-    def key(self) -> str:
-        """Equal for two that must behave the same."""
-        return self.checksum + json.dumps(self.bound.to_json())
-
-    def open(self, cpu: float) -> Runner:
-        """A worker with it.
-
-        Raises:
-            Unbound: it cannot be loaded.
-
-        """
-        if self.model:
-            return Runner(model_head(self.bound, self.library, self.model), cpu=cpu)
-        return Runner(library_head(self.bound, self.library), self.preload, cpu)
-
-
-@dataclass(slots=True)
-class Pair:
-    """Two subjects to compare, and what was found so far."""
-
-    row: Row
-    before: Subject
-    after: Subject
-    names: Names
-    differs: Differs = compare
-    count: int = 0
-    traces: int = 0
-    soonest: tuple[int, int] | None = None
-    difference: Difference | None = None
-
-    def add(self, number: int, before: Run | None, after: Run | None) -> None:
-        """Compare the runs of a trace."""
-        if before is None or after is None:
-            return
-        self.traces += 1
-        found = self.differs(before, after)
-        if found is not None:
-            self.count += 1
-            # What crashes or hangs is worse than a wrong answer, and comes first.
-            rank = (found.verdict is Verdict.DIFFERENCE, found.index, number)
-            if self.difference is None or rank < (
-                self.difference.verdict is Verdict.DIFFERENCE, *(self.soonest or (0, 0)),
-            ):  # fmt: skip
-                self.soonest, self.difference = (found.index, number), found
 
 
 @dataclass(slots=True)
@@ -182,13 +115,9 @@ class Checker:
             return trace or generate(self.plan.only(names), report.seed, number, ops)
 
         wanted = frozenset(call.op for call in trace) if trace is not None else frozenset()
-        pairs = _pairs(report.rows, subjects, wanted)
+        pairs = neighbours(report.rows, subjects, wanted)
         judged = self.with_model(pairs, report.rows, subjects, model, wanted)
-        for start in range(0, len(numbers), SHARE):
-            share = numbers[start : start + SHARE]
-            self.run_share(judged, share, traces_of, report)
-            done = share[-1] + 1
-            progress(done, len(numbers), f"{done} of {len(numbers)} traces")
+        self.run_pairs(judged, numbers, traces_of, report, progress)
         shown = [pair for pair in judged if pair.difference is not None]
         left = budget if trace is None else 0
 
@@ -199,11 +128,11 @@ class Checker:
         progress(0, 0, "shortening examples")
         for pair in judged:
             if pair.differs is compare:
-                pair.row.traces, pair.row.differing = pair.traces, pair.count
+                pair.row.traces, pair.row.differing = pair.traces, len(pair.differing)
                 pair.row.verdict = Verdict.SAME if pair.traces else Verdict.NOT_JUDGED
                 pair.row.reason = "" if pair.traces else "no trace could be compared"
             else:
-                pair.row.model = pair.count
+                pair.row.model = len(pair.differing)
         self.each(conclude, shown)
 
     def load(self, rows: list[Row], subjects: list[Subject | None]) -> None:
@@ -247,6 +176,17 @@ class Checker:
         except Unbound as error:
             raise RepoError(f"--model {path}:{name}: {error}") from None
         return [*pairs, *found]
+
+    def run_pairs(
+        self, pairs: list[Pair], numbers: range, traces_of: Callable[[Names, int], CallTrace],
+        report: Report, progress: Callable[[float, float, str], None],
+    ) -> None:  # fmt: skip
+        """Run all traces on all that take part, and compare."""
+        for start in range(0, len(numbers), SHARE):
+            share = numbers[start : start + SHARE]
+            self.run_share(pairs, share, traces_of, report)
+            done = share[-1] + 1
+            progress(done, len(numbers), f"{done} of {len(numbers)} traces")
 
     def run_share(
         self, pairs: list[Pair], share: Sequence[int],
@@ -301,15 +241,39 @@ class Checker:
     ) -> None:
         """Shorten the example of a pair that differs, and give the row its verdict."""
         assert pair.soonest is not None
+        number = report.rows.index(pair.row)
+        what = "model" if pair.differs is against_model else ""
+        example = self.example(pair, traces_of(pair.names, pair.soonest), budget)
+        if isinstance(example, str):
+            pair.row.verdict = Verdict.NOT_JUDGED
+            pair.row.reason = f"it is not deterministic: {example}"
+            return
         assert pair.difference is not None
-        trace = traces_of(pair.names, pair.soonest[1])
         verdict = pair.difference.verdict
-        with self.opened(pair.before) as old, self.opened(pair.after) as new:
+        name = f"commit-{number}-{what or verdict.value.rpartition(' ')[2]}"
+        if what:
+            pair.row.model_example = replace(example, name=name, sides=("model", "commit"))
+        else:
+            pair.row.verdict, pair.row.example = verdict, replace(example, name=name)
+
+    def example(
+        self, pair: Pair, trace: CallTrace, budget: int, unlike: Pair | None = None
+    ) -> Example | str:
+        """A trace on which a pair differs, shortened; or how one of the two is not repeatable.
+
+        With ``unlike`` the trace stays one on which that pair does not differ.
+        """
+        with contextlib.ExitStack() as stack:
+            old, new = (stack.enter_context(self.opened(s)) for s in (pair.before, pair.after))
+            others = [stack.enter_context(self.opened(s)) for s in sides(unlike)]
             unstable = _unstable(old, trace) or _unstable(new, trace)
             if unstable:
-                pair.row.verdict = Verdict.NOT_JUDGED
-                pair.row.reason = f"it is not deterministic: {unstable}"
-                return
+                return unstable
+            before, after = old.run(trace), new.run(trace)
+            difference = pair.differs(before, after)
+            if difference is None:
+                return "a trace that differed does not when it is run again"
+            verdict = difference.verdict
             limit = SHRUNK_LIMIT if verdict is Verdict.HANG else None
 
             def holds(candidate: CallTrace) -> bool:
@@ -318,28 +282,19 @@ class Checker:
                 except ModelError:
                     return False
                 found = pair.differs(*runs)
-                return found is not None and found.verdict is verdict
+                if found is None or found.verdict is not verdict:
+                    return False
+                return not others or compare(*(o.run(candidate, limit) for o in others)) is None
 
             shrunk = shrink(trace, self.plan, holds, budget) if budget else None
-            small = shrunk.trace if shrunk else trace
-            before, after = old.run(small), new.run(small)
-            difference = pair.differs(before, after)
-            if difference is None or difference.verdict is not verdict:
+            if shrunk is not None:
+                before, after = old.run(shrunk.trace), new.run(shrunk.trace)
+                found = pair.differs(before, after)
+                if found is not None and found.verdict is verdict:
+                    return Example("", shrunk.trace, before, after, found, shrunk.complete)
                 # Shown only under the short limit of shrinking.
-                small, shrunk = trace, None
-                before, after = old.run(small), new.run(small)
-                difference = pair.differs(before, after) or pair.difference
-        number = report.rows.index(pair.row)
-        what = "model" if pair.differs is against_model else verdict.value.rpartition(" ")[2]
-        complete = shrunk.complete if shrunk else budget == 0 and len(small) == 1
-        sides = ("model", "commit") if what == "model" else ("before", "after")
-        example = Example(
-            f"commit-{number}-{what}", small, before, after, difference, complete, sides
-        )
-        if what == "model":
-            pair.row.model_example = example
-        else:
-            pair.row.verdict, pair.row.example = verdict, example
+                before, after = old.run(trace), new.run(trace)
+        return Example("", trace, before, after, difference, budget == 0 and len(trace) == 1)
 
 
 def _unstable(runner: Runner, trace: CallTrace) -> str:
@@ -351,35 +306,3 @@ def _unstable(runner: Runner, trace: CallTrace) -> str:
             what, one, other = found.fields[0]
             return f"call {found.index + 1} of one trace: {what} {one!r}, then {other!r}"
     return ""
-
-
-def _pairs(rows: list[Row], subjects: list[Subject | None], wanted: Names) -> list[Pair]:
-    """Each row with the last one before it that has a subject."""
-    pairs = []
-    last: tuple[Row, Subject] | None = None
-    skipped: list[Row] = []
-    for row, subject in zip(rows, subjects, strict=True):
-        if subject is None or not wanted <= subject.bound.names:
-            if subject is not None:
-                lacking = ", ".join(sorted(wanted - subject.bound.names))
-                row.verdict, row.reason = Verdict.NOT_JUDGED, f"it has no {lacking}"
-            skipped.append(row)
-            continue
-        if last is None:
-            first = row is rows[0]
-            row.verdict = Verdict.BASE if first else Verdict.NOT_JUDGED
-            row.reason = "" if first else "no commit before it could be built and called"
-        else:
-            row.against = last[0].commit
-            names = wanted or last[1].bound.names & subject.bound.names
-            if skipped:
-                row.notes.append(
-                    f"compared with {last[0].commit.short}; what is found may have come with "
-                    + ", ".join(r.commit.short for r in skipped)
-                )
-            if names:
-                pairs.append(Pair(row, last[1], subject, names))
-            else:
-                row.verdict, row.reason = Verdict.NOT_JUDGED, "no operation in common"
-        last, skipped = (row, subject), []
-    return pairs

@@ -106,7 +106,7 @@ def _calls(example: Example, plan: Plan, style: Style) -> list[str]:
         lines.append(style.new(f"{INDENT}> (the end, where what is left is destroyed)"))
     old, new = example.sides
     for what, before, after in example.difference.fields:
-        both = f"{old} {_value(before)}, {new} {_value(after)}"
+        both = f"{old} {value_text(before)}, {new} {value_text(after)}"
         lines += _wrap(f"{printable(what)}: {both}", INDENT + "    ")
     return lines
 
@@ -116,16 +116,17 @@ def _returned(run: Run, index: int) -> str:
     ret = record.get("ret")
     if record.get("skipped"):
         return "   # not called: there is no object"
-    return f"   # {_value(ret)}" if ret not in (None, "not NULL") else ""
+    return f"   # {value_text(ret)}" if ret not in (None, "not NULL") else ""
 
 
-def _value(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """What was observed, in words."""
     if value is None:
         return "nothing"
     if isinstance(value, list):
-        return " and ".join(_value(v) for v in value)
+        return " and ".join(value_text(v) for v in value)
     if isinstance(value, dict):
-        return ", ".join(f"{k} {_value(v)}" for k, v in value.items())
+        return ", ".join(f"{k} {value_text(v)}" for k, v in value.items())
     text = printable(str(value))
     return text if len(text) <= VALUE_WIDTH * 4 else text[: VALUE_WIDTH * 4] + "…"
 

@@ -11,27 +11,23 @@ import contextlib
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from replay.elf.errors import ElfError
-from replay.repo.binding import Binding, Plan
+from replay.repo.binding import Binding
 from replay.repo.binding import Mapping as Rule
-from replay.repo.bindingfile import parse_binding, read_binding
-from replay.repo.bound import Unbound, bind
-from replay.repo.building import Builder, Built, Outcome
+from replay.repo.bindingfile import read_binding
+from replay.repo.building import Builder
 from replay.repo.calls import read_calls
-from replay.repo.checking import Checker, Subject
-from replay.repo.drafting import draft
+from replay.repo.checking import Checker
 from replay.repo.errors import RepoError
 from replay.repo.git import Range, Repository
 from replay.repo.resolving import resolve
-from replay.repo.results import Report, Row, Verdict
-from replay.repo.runner import sanitizer
-from replay.repo.shapes import LibraryShape, read_shape
+from replay.repo.results import Report, Row
+from replay.repo.subjects import Progress, bind_rows, build_rows, drafted, inspect_rows
 
 BUILD_LIMIT: Final = 300.0
 CALL_LIMIT: Final = 1.0
@@ -76,10 +72,6 @@ class Request:
     rebuild: bool = False
 
 
-Progress = Callable[[float, float, str], None]
-"""Called with how much is done, of how much, and what that is."""
-
-
 def verify(request: Request, progress: Progress = lambda done, total, text: None) -> Report:
     """Verify a range of commits.
 
@@ -96,15 +88,18 @@ def verify(request: Request, progress: Progress = lambda done, total, text: None
         commits = repository.range(request.commits)
         applies = _rules(binding, repository) if binding else {}
         rows = _rows(commits)
-        outcomes = _build(request, repository, rows, progress)
-        shapes = _inspect(rows, outcomes)
+        builder = Builder(
+            repository, request.build, request.library, request.build_limit, request.rebuild
+        )
+        outcomes = build_rows(builder, rows, request.jobs, progress)
+        shapes = inspect_rows(rows, outcomes)
         report = Report(rows, None, request.seed, request.traces, request.ops, {}, [])
         report.notes += commits.notes
         if not any(shapes):
             report.notes.append("no commit could be built and read: nothing was compared")
             return report
         if binding is None:
-            binding = _drafted(shapes)
+            binding = drafted(shapes)
             report.notes.append("no --binding: one was drafted from the library; see replay init")
         known = binding
 
@@ -112,7 +107,7 @@ def verify(request: Request, progress: Progress = lambda done, total, text: None
             return rows[index].commit.id in applies.get(rule.key, frozenset())
 
         report.plan = resolve(known, shapes, holds)
-        subjects = _bind(report.plan, rows, shapes, outcomes, holds)
+        subjects = bind_rows(report.plan, rows, shapes, outcomes, holds)
         trace = read_calls(request.trace, report.plan) if request.trace else None
         with Checker(request.jobs, report.plan, request.call_limit) as checker:
             checker.judge(
@@ -162,89 +157,3 @@ def _rows(commits: Range) -> list[Row]:
         if row.commit.tree == before.commit.tree:
             row.notes.append("an empty commit: the tree of the one before")
     return rows
-
-
-def _build(
-    request: Request, repository: Repository, rows: list[Row], progress: Progress
-) -> dict[str, Outcome]:
-    builder = Builder(
-        repository, request.build, request.library, request.build_limit, request.rebuild
-    )
-    trees = dict.fromkeys(row.commit.tree for row in rows)
-    done = 0
-
-    def one_more() -> None:
-        nonlocal done
-        done += 1
-        progress(done, len(trees), f"{done} of {len(trees)} trees built")
-
-    progress(0, len(trees), "building")
-    return builder.build_all(trees, request.jobs, one_more)
-
-
-def _inspect(rows: list[Row], outcomes: dict[str, Outcome]) -> list[LibraryShape | None]:
-    """The shape of each row's library; rows without one get their verdict here."""
-    known: dict[str, LibraryShape | str] = {}
-    shapes: list[LibraryShape | None] = []
-    for row in rows:
-        outcome = outcomes[row.commit.tree]
-        row.notes += outcome.notes
-        shape: LibraryShape | None = None
-        if isinstance(outcome, Built):
-            row.cached = outcome.cached
-            if outcome.checksum not in known:
-                known[outcome.checksum] = _shape(outcome.library)
-            found = known[outcome.checksum]
-            if isinstance(found, str):
-                row.verdict, row.reason = Verdict.NOT_JUDGED, found
-            else:
-                shape = found
-                if shape.problem:
-                    row.notes.append(f"its calls are unchecked: {shape.problem}")
-        else:
-            row.verdict, row.reason, row.output = Verdict.NOT_BUILT, outcome.reason, outcome.output
-        shapes.append(shape)
-    return shapes
-
-
-def _shape(library: Path) -> LibraryShape | str:
-    try:
-        return read_shape(library)
-    except ElfError as error:
-        return f"the library: {error.problem}; {error.cure}"
-
-
-def _drafted(shapes: list[LibraryShape | None]) -> Binding:
-    shape = next(shape for shape in shapes if shape is not None)
-    if not shape.functions:
-        raise RepoError(
-            f"no prototypes to draft a binding from ({shape.problem or 'nothing is exported'}); "
-            "write one and give it with --binding"
-        )
-    return parse_binding(draft(shape, "the library"), "the drafted binding")
-
-
-def _bind(
-    plan: Plan, rows: list[Row], shapes: list[LibraryShape | None], outcomes: dict[str, Outcome],
-    holds: Callable[[Rule, int], bool],
-) -> list[Subject | None]:  # fmt: skip
-    """What to run for each row; a row whose library cannot be called gets its verdict."""
-    subjects: list[Subject | None] = []
-    for index, (row, shape) in enumerate(zip(rows, shapes, strict=True)):
-        outcome = outcomes[row.commit.tree]
-        subject = None
-        if shape is not None and isinstance(outcome, Built):
-            rules: dict[str, list[Rule]] = {}
-            for rule in plan.binding.maps:
-                if holds(rule, index):
-                    rules.setdefault(rule.op, []).append(rule)
-            try:
-                bound = bind(plan, shape, rules)
-                preload = sanitizer(shape.needed)
-                subject = Subject(bound, outcome.library, outcome.checksum, preload)
-                if bound.missing:
-                    row.notes.append(f"without {', '.join(bound.missing)}, not there yet or gone")
-            except Unbound as error:
-                row.verdict, row.reason = Verdict.NOT_JUDGED, str(error)
-        subjects.append(subject)
-    return subjects
