@@ -27,6 +27,8 @@ from replay.cli.common import (
     json_option,
     print_json,
     print_lines,
+    seed_option,
+    traces_option,
     wants_color,
 )
 from replay.errors import UsageError
@@ -75,11 +77,8 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--good", type=STEP, default=0, show_default=True, help="A step known to be good.")
 @click.option("--bad", type=STEP, default=39, show_default=True, help="A step known to be bad.")
 @click.option("--scan", is_flag=True, help="Ask every step, also where a binary search would do.")
-@click.option(
-    "--traces", type=click.IntRange(1), default=300, show_default=True, metavar="N",
-    help="Random traces for a property without --trace.",
-)  # fmt: skip
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, metavar="N")
+@traces_option(300, "Random traces for a property without --trace.")
+@seed_option
 @click.option(
     "--log", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
     help="Write the search down there.",

@@ -15,11 +15,15 @@ from replay.check import Plan, check
 from replay.cli.common import (
     STEPS,
     ExitCode,
+    budget_option,
     examples,
     jobs_option,
     json_option,
+    ops_option,
     print_json,
     print_lines,
+    seed_option,
+    traces_option,
     wants_color,
 )
 from replay.cli.progress import progress_bar
@@ -64,23 +68,11 @@ def _copies(
     "--steps", type=STEPS, default="1-39", show_default=True, metavar="STEPS",
     help="The steps to judge, each against the one before.",
 )  # fmt: skip
-@click.option(
-    "--traces", type=click.IntRange(1, 10_000_000), default=1200, show_default=True,
-    metavar="N", help="How many random traces.",
-)  # fmt: skip
-@click.option(
-    "--ops", type=click.IntRange(1, 100_000), default=50, show_default=True,
-    metavar="N", help="Operations a trace.",
-)  # fmt: skip
-@click.option(
-    "--seed", type=click.IntRange(0), default=1, show_default=True, metavar="N",
-    help="The same seed gives the same traces and the same report.",
-)  # fmt: skip
+@traces_option(1200)
+@ops_option(50)
+@seed_option
 @jobs_option(default_jobs)
-@click.option(
-    "--budget", type=click.IntRange(0), default=BUDGET, show_default=True, metavar="N",
-    help="Candidates tried to shorten each example; 0 leaves them as found.",
-)  # fmt: skip
+@budget_option(BUDGET)
 @click.option(
     "--save", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
     help="Save all examples there; by default those of failures, in counterexamples.",

@@ -217,6 +217,39 @@ def examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines) + "\n\n" + EXIT_HELP
 
 
+seed_option = click.option(
+    "--seed", type=click.IntRange(0), default=1, show_default=True, metavar="N",
+    help="The same seed gives the same traces and the same report.",
+)  # fmt: skip
+
+
+def traces_option(default: int, text: str = "How many random traces.") -> Callable[..., Any]:
+    """``--traces``: how many are run."""
+    return click.option(
+        "--traces", type=click.IntRange(1, 10_000_000), default=default, show_default=True,
+        metavar="N", help=text,
+    )  # fmt: skip
+
+
+def ops_option(default: int, text: str = "Operations a trace.") -> Callable[..., Any]:
+    """``--ops``: how long a trace is."""
+    return click.option(
+        "--ops", type=click.IntRange(1, 100_000), default=default, show_default=True,
+        metavar="N", help=text,
+    )  # fmt: skip
+
+
+def budget_option(
+    default: int,
+    text: str = "Candidates tried to shorten each example; 0 leaves them as found.",
+) -> Callable[..., Any]:
+    """``--budget``: the evaluations that shortening may take."""
+    return click.option(
+        "--budget", type=click.IntRange(0), default=default, show_default=True, metavar="N",
+        help=text,
+    )  # fmt: skip
+
+
 def jobs_option(default: Callable[[], int]) -> Callable[..., Any]:
     """``--jobs``, by default the processors this process may use."""
     return click.option(

@@ -19,6 +19,8 @@ from replay.cli.common import (
     json_option,
     print_json,
     print_lines,
+    seed_option,
+    traces_option,
     wants_color,
 )
 from replay.cli.progress import progress_bar
@@ -112,18 +114,12 @@ def show(mailbox: Path, version: int | None, as_json: bool) -> int:
     "--binding", type=_PATH, metavar="FILE",
     help="What to call, and with what; replay init writes one. By default it is guessed.",
 )  # fmt: skip
-@click.option(
-    "--traces", type=click.IntRange(1, 1_000_000), default=200, show_default=True, metavar="N",
-    help="How many random traces.",
-)  # fmt: skip
+@traces_option(200)
 @click.option(
     "--ops", type=click.IntRange(1, 10_000), metavar="N",
     help="Operations a trace; by default 50, calls 40.",
 )  # fmt: skip
-@click.option(
-    "--seed", type=click.IntRange(0), default=1, show_default=True, metavar="N",
-    help="The same seed gives the same traces and the same report.",
-)  # fmt: skip
+@seed_option
 @jobs_option(default_jobs)
 @click.option(
     "--budget", type=click.IntRange(0), metavar="N",

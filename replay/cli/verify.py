@@ -12,11 +12,15 @@ import click
 
 from replay.cli.common import (
     ExitCode,
+    budget_option,
     examples,
     jobs_option,
     json_option,
+    ops_option,
     print_json,
     print_lines,
+    seed_option,
+    traces_option,
     wants_color,
 )
 from replay.cli.progress import progress_bar
@@ -72,18 +76,9 @@ def _model(
     "--binding", type=click.Path(path_type=Path), metavar="FILE",
     help="What to call, and with what; replay init writes one. By default it is guessed.",
 )  # fmt: skip
-@click.option(
-    "--traces", type=click.IntRange(1, 1_000_000), default=200, show_default=True, metavar="N",
-    help="How many random traces of calls.",
-)  # fmt: skip
-@click.option(
-    "--ops", type=click.IntRange(1, 10_000), default=40, show_default=True, metavar="N",
-    help="Calls a trace.",
-)  # fmt: skip
-@click.option(
-    "--seed", type=click.IntRange(0), default=1, show_default=True, metavar="N",
-    help="The same seed gives the same traces and the same report.",
-)  # fmt: skip
+@traces_option(200, "How many random traces of calls.")
+@ops_option(40, "Calls a trace.")
+@seed_option
 @jobs_option(default_jobs)
 @click.option(
     "--timeout", type=click.FloatRange(0.1, 86_400), default=BUILD_LIMIT, show_default=True,
@@ -93,10 +88,7 @@ def _model(
     "--call-timeout", type=click.FloatRange(0.01, 3600), default=CALL_LIMIT, show_default=True,
     metavar="S", help="Seconds of processor time that a trace may take; then it hangs.",
 )  # fmt: skip
-@click.option(
-    "--budget", type=click.IntRange(0), default=1500, show_default=True, metavar="N",
-    help="Candidates tried to shorten each example; 0 leaves them as found.",
-)  # fmt: skip
+@budget_option(1500)
 @click.option(
     "--trace", type=click.Path(path_type=Path), metavar="FILE",
     help="Run only this trace of calls, as saved by an earlier run.",

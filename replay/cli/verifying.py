@@ -11,11 +11,15 @@ from replay.check import Plan
 from replay.cli.common import (
     STEPS,
     ExitCode,
+    budget_option,
     examples,
     jobs_option,
     json_option,
+    ops_option,
     print_json,
     print_lines,
+    seed_option,
+    traces_option,
     wants_color,
 )
 from replay.cli.progress import progress_bar
@@ -43,20 +47,11 @@ from replay.verify import verify
     "--steps", type=STEPS, default="1-39", show_default=True, metavar="STEPS",
     help="The steps to judge.",
 )  # fmt: skip
-@click.option(
-    "--traces", type=click.IntRange(1, 10_000_000), default=200, show_default=True,
-    metavar="N", help="Random traces for the behaviour.",
-)  # fmt: skip
-@click.option(
-    "--ops", type=click.IntRange(1, 100_000), default=50, show_default=True,
-    metavar="N", help="Operations a trace.",
-)  # fmt: skip
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, metavar="N")
+@traces_option(200, "Random traces for the behaviour.")
+@ops_option(50)
+@seed_option
 @click.option("--compiler", metavar="CC", help="The C compiler; cc by default.")
-@click.option(
-    "--budget", type=click.IntRange(0), default=BUDGET, show_default=True, metavar="N",
-    help="Candidates tried to shorten each example.",
-)  # fmt: skip
+@budget_option(BUDGET)
 @jobs_option(default_jobs)
 @json_option
 def command(
