@@ -9,14 +9,18 @@ import click
 from replay.cli.common import (
     STEPS,
     ExitCode,
+    budget_option,
     examples,
     jobs_option,
     json_option,
     print_json,
     print_lines,
+    seed_option,
+    traces_option,
     wants_color,
 )
 from replay.cli.progress import progress_bar
+from replay.faults.judge import Search
 from replay.faults.survey import chosen, survey
 from replay.pool import default_jobs
 from replay.report.style import Style
@@ -28,6 +32,7 @@ from replay.report.surveying import argued_lines, result_json, result_lines
     epilog=examples(
         "replay faults --steps 26-28               all faults of three steps",
         "replay faults --every 10                  each tenth fault of all steps",
+        "replay faults --in c --steps 37 --budget 500    in C, with traces",
         "replay faults --steps 39 --hypothesis     and a Hypothesis machine",
     ),
 )
@@ -36,24 +41,23 @@ from replay.report.surveying import argued_lines, result_json, result_lines
     help="The steps to put faults into.",
 )  # fmt: skip
 @click.option(
+    "--in", "subject", type=click.Choice(["models", "c", "all"]), default="all",
+    show_default=True, help="What to put faults into.",
+)  # fmt: skip
+@click.option(
     "--every", type=click.IntRange(1), default=1, show_default=True, metavar="N",
     help="Only each N-th fault.",
 )  # fmt: skip
-@click.option(
-    "--traces", type=click.IntRange(1), default=400, show_default=True, metavar="N",
-    help="Random traces a fault at most, of 50 operations.",
-)  # fmt: skip
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, metavar="N")
-@click.option(
-    "--budget", type=click.IntRange(0), default=0, show_default=True, metavar="N",
-    help="Candidates tried to shorten what shows a fault; 0 leaves that out.",
-)  # fmt: skip
+@traces_option(400, "Random traces a fault and lane at most, of 50 operations.")
+@seed_option
+@budget_option(0, "Candidates tried to shorten what shows a fault; 0 leaves that out.")
 @click.option("--hypothesis", "rival", is_flag=True, help="Ask a Hypothesis state machine too.")
 @click.option("--argued", is_flag=True, help="Show the arguments for faults that change nothing.")
 @jobs_option(default_jobs)
 @json_option
 def command(
     steps: tuple[int, ...],
+    subject: str,
     every: int,
     traces: int,
     seed: int,
@@ -63,14 +67,15 @@ def command(
     jobs: int,
     as_json: bool,
 ) -> int:
-    """Put systematic faults into the models, one at a time, and see which are found.
+    """Put systematic faults into the series, one at a time, and see which are found.
 
-    For each step: how many faults were found, at which step they were blamed, and how
-    long the shortest trace is (with --budget). A fault that changes nothing is argued in
-    series/equivalent.toml, not ignored. The exit code is 0 if at least 99 in 100 of the
-    others are found, each at its step.
+    For each step: how many faults were found, how many of them here, that is at the step
+    itself, by which lanes, and how long the shortest trace is in the median (with
+    --budget). A fault that changes nothing is argued in series/equivalent.toml, not
+    ignored. The exit code is 0 if at least 99 in 100 of the others are found, each at its
+    step. Faults in the C need the extra "faults" and a C compiler.
     """
-    wanted = chosen([step for step in steps if step], every)
+    wanted = chosen([step for step in steps if step], every, subject)
     if not wanted:
         raise click.UsageError("there are no faults to put in; --steps takes steps from 1 to 39")
     done = [0]
@@ -80,7 +85,7 @@ def command(
             done[0] += count
             bar.show(done[0], len(wanted), f"{done[0]} faults judged")
 
-        result = survey(wanted, traces, seed, jobs, budget, rival, judged)
+        result = survey(wanted, Search(traces, seed, budget), jobs, rival, judged)
     if as_json:
         print_json(result_json(result))
     else:

@@ -1,4 +1,16 @@
-"""Whether a fault is found, at which step it is blamed, and how short its trace gets."""
+"""Whether a fault is found, by which lane, at which step, and how short its trace gets.
+
+The lanes are those of the checker, each asked by itself:
+
+* ``python``: the models, each step against the one before, with the direct calls and the
+  properties (``replay.check``); for faults in a model.
+* ``native``: the C, each step against the one before; for faults in the C.
+* ``both``: C against the model of the same step, the one with the fault against the
+  other one as it is.
+* ``calls``: the inner API of C and model, called directly.
+* ``sanitized``: as ``native``, built with the address and undefined behaviour sanitizer;
+  only asked for what no other lane finds.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +24,26 @@ from pathlib import Path
 from typing import Any, Final
 
 from refmodels import delta
-from replay.check import Plan, Share, do_share, judge, shortest
+from replay.check import Plan, Share, do_share, judge, machines, shortest
 from replay.errors import SeriesError
-from replay.faults.mutate import Fault
+from replay.faults.ctrees import Trees, right_trees
+from replay.faults.fault import Fault
+from replay.faults.mutate import faulty_text
+from replay.native import compare
+from replay.native.calls import compare_calls
+from replay.native.check import finding_of
+from replay.native.check import shortest as shortest_native
+from replay.native.session import Libraries, Session, session
+from replay.series import load
 
 PART: Final = 10
 """Traces after which a search looks whether it has found something."""
 
 HANG: Final = 3.0
 """Seconds after which a model that does not come back counts as hanging."""
+
+LATER: Final = 2
+"""So many steps behind the fault's own are asked, if that does not show it."""
 
 
 class Hanging(BaseException):
@@ -31,32 +54,52 @@ class Hanging(BaseException):
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """A lane's finding.
+
+    Attributes:
+        lane: which lane.
+        by: "difference", "api", "link", "hang", "crash", "call" or a property's name.
+        traces: traces, or cases of calls, that were run until then.
+        shortest: operations of the shrunk trace, None without one.
+    """
+
+    lane: str
+    by: str
+    traces: int
+    shortest: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """What became of a fault.
 
     Attributes:
         fault: the fault.
         blamed: the first step that fails because of it; None when it survived.
-        by: what found it: "difference", "api", "link", "hang", "crash" or a property's name.
-        traces: traces that were run until then.
-        shortest: operations of the shrunk trace, None without one.
+        found: what each lane that found it says; the first is the first asked.
+        void: why it is no fault to find: it does not compile, or compiles to the same code.
     """
 
     fault: Fault
-    blamed: int | None
-    by: str = ""
-    traces: int = 0
-    shortest: int | None = None
-
-    @property
-    def found(self) -> bool:
-        """Whether it was found at all."""
-        return self.blamed is not None
+    blamed: int | None = None
+    found: tuple[Found, ...] = ()
+    void: str = ""
 
     @property
     def right(self) -> bool:
         """Whether the step blamed is the one it was put into."""
         return self.blamed == self.fault.step
+
+    @property
+    def lanes(self) -> tuple[str, ...]:
+        """The lanes that found it."""
+        return tuple(found.lane for found in self.found)
+
+    @property
+    def shortest(self) -> int | None:
+        """Operations of the shortest trace of any lane."""
+        return min((f.shortest for f in self.found if f.shortest is not None), default=None)
 
 
 @contextlib.contextmanager
@@ -78,24 +121,66 @@ def at_most(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def judge_fault(fault: Fault, traces: int, seed: int, budget: int = 0) -> Judgement:
-    """Look for a fault with at most ``traces`` traces; shrink what shows it if a budget is given.
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How a fault is looked for.
+
+    Attributes:
+        traces: random traces a lane at most.
+        seed: of the traces.
+        budget: evaluations for shortening what shows a fault; 0 leaves that out.
+    """
+
+    traces: int
+    seed: int = 1
+    budget: int = 0
+
+
+def judge_fault(fault: Fault, search: Search) -> Judgement:
+    """Look for a fault with every lane that can know of it.
 
     The step itself is judged first; a fault that shows only at a later step is blamed on
     the wrong one.
     """
     with tempfile.TemporaryDirectory(prefix="replay-fault-") as folder:
-        copy = Path(folder) / f"fault_s{fault.step:02d}.py"
-        copy.write_text(fault.text(), encoding="utf-8")
-        plan = Plan(seed=seed, traces=traces, copies=((fault.step, str(copy)),))
-        for step in range(fault.step, min(fault.step + 2, delta.LAST_STEP) + 1):
-            found = _at_step(replace(plan, steps=(step,)), fault, step, budget)
-            if found.found:
-                return found
-        return Judgement(fault, None, traces=traces)
+        return (_in_c if fault.in_c else _in_model)(fault, search, Path(folder))
 
 
-def _at_step(plan: Plan, fault: Fault, step: int, budget: int) -> Judgement:
+def _asked(lanes: Iterator[Found | None]) -> tuple[Found, ...]:
+    return tuple(found for found in lanes if found)
+
+
+# --- faults in a model --------------------------------------------------------------
+
+
+def _in_model(fault: Fault, search: Search, folder: Path) -> Judgement:
+    copy = folder / f"fault_s{fault.step:02d}.py"
+    copy.write_text(faulty_text(fault), encoding="utf-8")
+    plan = Plan(
+        seed=search.seed, traces=search.traces, steps=(fault.step,),
+        copies=((fault.step, str(copy)),),
+    )  # fmt: skip
+    found = _asked(_model_lanes(plan, fault.step, search))
+    if found:
+        return Judgement(fault, fault.step, found)
+    for step in range(fault.step + 1, min(fault.step + LATER, delta.LAST_STEP) + 1):
+        later = _python(replace(plan, steps=(step,)), step, search)
+        if later:
+            return Judgement(fault, step, (later,))
+    return Judgement(fault)
+
+
+def _model_lanes(plan: Plan, step: int, search: Search) -> Iterator[Found | None]:
+    found = _python(plan, step, search)
+    yield found
+    if found and found.by == "link":
+        return
+    libraries = right_trees().libraries((step - 1, step))
+    yield _compared(compare.Work("both", plan, libraries), step, search)
+    yield _calls(session(libraries), step, search, machines(plan.copies)[step])
+
+
+def _python(plan: Plan, step: int, search: Search) -> Found | None:
     share = Share()
     done = 0
     while done < plan.traces:
@@ -103,29 +188,108 @@ def _at_step(plan: Plan, fault: Fault, step: int, budget: int) -> Judgement:
             with at_most(HANG):
                 share.merge(do_share(plan, done, min(PART, plan.traces - done)))
         except SeriesError:
-            return Judgement(fault, step, "link", 0)
+            return Found("python", "link", 0)
         except Hanging:
-            return Judgement(fault, step, "hang", done)
+            return Found("python", "hang", done)
         except Exception:
             # The fault spoiled the machine so that it could not even be looked at.
-            return Judgement(fault, step, "crash", done)
+            return Found("python", "crash", done)
         done += PART
         result, wanted = judge(plan, share)
         failures = result.steps[0].failures
         if failures:
-            length = None
-            if budget:
-                length = _length(plan, wanted, budget)
             by = min(failures, key=lambda f: f.what == "api").what
-            return Judgement(fault, step, by, done, length)
-    return Judgement(fault, None, traces=done)
+            length = _length(plan, step, wanted, search.budget) if search.budget else None
+            return Found("python", by, done, length)
+    return None
 
 
-def _length(plan: Plan, wanted: Any, budget: int) -> int | None:
+def _length(plan: Plan, step: int, wanted: Any, budget: int) -> int | None:
     lengths = []
     for finding, seen, item in wanted:
-        if finding.step == plan.steps[0] and hasattr(item, "what"):
+        if finding.step == step and hasattr(item, "what"):
             with contextlib.suppress(Hanging), at_most(HANG):
                 example, _ = shortest(plan, finding, seen.soonest[1], budget)
                 lengths.append(len(example.trace.ops))
     return min(lengths, default=None)
+
+
+# --- faults in the C ----------------------------------------------------------------
+
+
+def _in_c(fault: Fault, search: Search, folder: Path) -> Judgement:
+    trees = Trees(fault, folder)
+    problem = trees.problem()
+    if problem:
+        return Judgement(fault, void=problem)
+    found = _asked(_c_lanes(trees, fault.step, search))
+    if not found:
+        sanitized = trees.libraries((fault.step - 1, fault.step), sanitize=True)
+        found = _asked(iter([_native(sanitized, fault.step, search, "sanitized")]))
+    if found:
+        return Judgement(fault, fault.step, found)
+    for step in range(fault.step + 1, min(fault.step + LATER, delta.LAST_STEP) + 1):
+        if not trees.carried(step):
+            break
+        later = _asked(_c_lanes(trees, step, search))
+        if later:
+            return Judgement(fault, step, later)
+    return Judgement(fault)
+
+
+def _c_lanes(trees: Trees, step: int, search: Search) -> Iterator[Found | None]:
+    libraries = trees.libraries((step - 1, step))
+    yield _native(libraries, step, search)
+    plan = Plan(seed=search.seed, traces=search.traces, steps=(step,))
+    yield _compared(compare.Work("both", plan, libraries), step, search)
+    yield _calls(session(libraries), step, search)
+
+
+def _native(libraries: Libraries, step: int, search: Search, lane: str = "native") -> Found | None:
+    plan = Plan(seed=search.seed, traces=search.traces, steps=(step,))
+    return _compared(compare.Work("native", plan, libraries), step, search, lane)
+
+
+# --- what both share ----------------------------------------------------------------
+
+
+def _compared(work: compare.Work, step: int, search: Search, lane: str = "") -> Found | None:
+    """What lane native or both finds of a step, with its traces."""
+    lane = lane or work.lane
+    done = 0
+    while done < search.traces:
+        try:
+            with at_most(HANG * 10):
+                share = compare.do_share(work, done, min(2 * PART, search.traces - done))
+        except Hanging:
+            return Found(lane, "hang", done)
+        done += 2 * PART
+        seen = share.wrong.get(step)
+        if seen:
+            by = seen.text.partition(":")[0] if seen.fields == ("status",) else "difference"
+            length = None
+            if search.budget:
+                with contextlib.suppress(Hanging), at_most(HANG * 10):
+                    example, _ = shortest_native(work, finding_of(step, seen), search.budget)
+                    length = len(example.trace.ops)
+            return Found(lane, by if by in compare.DEATHS else "difference", done, length)
+    return None
+
+
+def _calls(
+    held: Session, step: int, search: Search, machine: type[Any] | None = None
+) -> Found | None:
+    """What direct calls find of a step, with as many cases as there are traces."""
+    series = load()
+    done = 0
+    while done < search.traces:
+        numbers = range(done, min(done + 2 * PART, search.traces))
+        done += 2 * PART
+        try:
+            with at_most(HANG * 10):
+                wrong = compare_calls(series, step, held, search.seed, numbers, machine).wrong
+        except Hanging:
+            return Found("calls", "hang", done)
+        if wrong:
+            return Found("calls", "call", done, len(wrong.case.trace.ops))
+    return None

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from refmodels import delta
+from replay.faults.fault import Fault, in_order
 
 CLIENTS: Final = ("DIRTY_MEMORY_VGA", "DIRTY_MEMORY_CODE", "DIRTY_MEMORY_MIGRATION")
 FLAGS: Final = ("VGA_DIRTY_FLAG", "CODE_DIRTY_FLAG", "MIGRATION_DIRTY_FLAG")
@@ -27,51 +27,13 @@ COMPARE: Final[dict[type[ast.cmpop], str]] = {
 }  # fmt: skip
 BINARY: Final[dict[type[ast.operator], str]] = {
     ast.Add: "-", ast.Sub: "+", ast.LShift: ">>", ast.RShift: "<<", ast.BitAnd: "|",
-    ast.BitOr: "&", ast.Mult: "+", ast.FloorDiv: "*",
+    ast.BitOr: "&", ast.Mult: "+", ast.FloorDiv: "*", ast.Mod: "//",
 }  # fmt: skip
 AUGMENTED: Final[dict[type[ast.operator], tuple[str, ...]]] = {
     ast.BitOr: ("=", "&="), ast.BitAnd: ("=", "|="), ast.Add: ("-=",), ast.Sub: ("+=",),
 }  # fmt: skip
 HARNESS: Final = "(operations)"
 """Where the functions live that belong to no C file: they are not part of the series."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One change of one step's module.
-
-    Attributes:
-        step: the step.
-        function: the function it is in ("" for a constant of the step).
-        operator: what sort of mistake it is.
-        line: its line in the module, from 1.
-        start, end: the place in the module's text (characters) that is replaced.
-        old, new: what stands there, and what is put there.
-    """
-
-    step: int
-    function: str
-    operator: str
-    line: int
-    start: int
-    end: int
-    old: str
-    new: str
-
-    @property
-    def name(self) -> str:
-        """Step, function and change in one line; the same as long as the code is."""
-        return f"{self.step:02d} {self.function}: {_flat(self.old)} -> {_flat(self.new)}"
-
-    def text(self) -> str:
-        """The module with the fault in it."""
-        text = module_text(self.step)
-        assert text[self.start : self.end] == self.old
-        return text[: self.start] + self.new + text[self.end :]
-
-
-def _flat(text: str) -> str:
-    return " ".join(text.split()) or "nothing"
 
 
 @cache
@@ -87,12 +49,14 @@ def module_text(step: int) -> str:
     return module_path(step).read_text(encoding="utf-8")
 
 
+def faulty_text(fault: Fault) -> str:
+    """The module of the fault's step with the fault in it."""
+    return fault.put_into(module_text(fault.step))
+
+
 def faults(step: int) -> list[Fault]:
-    """All faults of one step, in the order of the text; without doubles."""
-    found: dict[tuple[int, int, str], Fault] = {}
-    for fault in _Mutator(step).all():
-        found.setdefault((fault.start, fault.end, fault.new), fault)
-    return sorted(found.values(), key=lambda f: (f.start, f.end, f.new))
+    """All faults of one step's model, in the order of the text; without doubles."""
+    return in_order(_Mutator(step).all())
 
 
 class _Mutator:
@@ -118,7 +82,7 @@ class _Mutator:
 
     def fault(self, node: ast.expr | ast.stmt | ast.keyword, operator: str, new: str) -> Fault:
         start, end = self.span(node)
-        return Fault(self.step, self.function, operator, node.lineno, start, end,
+        return Fault(self.step, "", self.function, operator, node.lineno, start, end,
                      self.text[start:end], new)  # fmt: skip
 
     def span(self, node: ast.expr | ast.stmt | ast.keyword) -> tuple[int, int]:
@@ -209,7 +173,7 @@ class _Mutator:
         bare = old.strip("() \n")
         at = old.index(bare)
         new = old[:at].rstrip() + f" {symbol.strip()} " + old[at + len(bare) :].lstrip()
-        return Fault(self.step, self.function, kind, left.lineno, start, end, old, new)
+        return Fault(self.step, "", self.function, kind, left.lineno, start, end, old, new)
 
     def compare(self, node: ast.Compare) -> Iterator[Fault]:
         symbol = COMPARE.get(type(node.ops[0]))
@@ -231,5 +195,5 @@ class _Mutator:
             if a == b:
                 continue
             middle = self.text[self.span(first)[1] : self.span(second)[0]]
-            yield Fault(self.step, self.function, "argument order", first.lineno, start, end,
+            yield Fault(self.step, "", self.function, "argument order", first.lineno, start, end,
                         self.text[start:end], b + middle + a)  # fmt: skip

@@ -12,8 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from refmodels import delta
+from replay.faults.fault import Fault
 from replay.faults.judge import HANG, Hanging, at_most
-from replay.faults.mutate import Fault
+from replay.faults.mutate import faulty_text
 
 STEPS: Final = 50
 """Operations an example."""
@@ -25,7 +26,7 @@ def hypothesis_finds(fault: Fault, operations: int, seed: int) -> bool:
 
     with TemporaryDirectory(prefix="replay-fault-") as folder:
         copy = Path(folder) / f"fault_s{fault.step:02d}.py"
-        copy.write_text(fault.text(), encoding="utf-8")
+        copy.write_text(faulty_text(fault), encoding="utf-8")
         try:
             faulty = delta.build_variant({fault.step: copy}, fault.step)[fault.step]
         except delta.LinkError:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from replay.errors import SeriesError
-from replay.faults.judge import Judgement, judge_fault
-from replay.faults.mutate import Fault, faults
+from replay.faults.fault import Fault
+from replay.faults.judge import Judgement, Search, judge_fault
+from replay.faults.mutate import faults
+from replay.faults.mutate_c import c_faults
 from replay.faults.rival import STEPS, hypothesis_finds
 from replay.pool import Pool
 from replay.series import data_path
@@ -65,30 +68,49 @@ class Survey:
     operations: int = 0
 
     @property
+    def void(self) -> list[Judgement]:
+        """What turned out to be no fault: it does not compile, or to the same code."""
+        return [j for j in self.judged if j.void]
+
+    @property
+    def real(self) -> list[Judgement]:
+        """All others."""
+        return [j for j in self.judged if not j.void]
+
+    @property
+    def found(self) -> list[Judgement]:
+        """Those that some lane found, at whatever step."""
+        return [j for j in self.real if j.found]
+
+    @property
     def argued(self) -> list[Judgement]:
         """Survivors that are argued to change nothing."""
-        return [j for j in self.judged if not j.found and j.fault.name in equivalents()]
+        return [j for j in self.real if not j.found and j.fault.name in equivalents()]
 
     @property
     def survivors(self) -> list[Judgement]:
         """Survivors without an argument."""
-        return [j for j in self.judged if not j.found and j.fault.name not in equivalents()]
+        return [j for j in self.real if not j.found and j.fault.name not in equivalents()]
 
     @property
     def refuted(self) -> list[Judgement]:
         """Faults that were found although it is argued that they change nothing."""
-        return [j for j in self.judged if j.found and j.fault.name in equivalents()]
+        return [j for j in self.found if j.fault.name in equivalents()]
 
     @property
     def misblamed(self) -> list[Judgement]:
         """Found, but at another step."""
-        return [j for j in self.judged if j.found and not j.right]
+        return [j for j in self.found if not j.right]
+
+    @property
+    def wanted(self) -> int:
+        """How many there are to be found."""
+        return len(self.real) - len(self.argued)
 
     @property
     def share(self) -> float:
-        """The share found of those that are not argued away."""
-        wanted = len(self.judged) - len(self.argued)
-        return sum(j.found for j in self.judged) / wanted if wanted else 0.0
+        """The share found of those."""
+        return len(self.found) / self.wanted if self.wanted else 0.0
 
     @property
     def passed(self) -> bool:
@@ -96,51 +118,50 @@ class Survey:
         return self.share >= 0.99 and not self.misblamed and not self.refuted
 
 
-def chosen(steps: Sequence[int], every: int) -> list[Fault]:
+SUBJECTS: Final[dict[str, tuple[Callable[[int], list[Fault]], ...]]] = {
+    "models": (faults,),
+    "c": (c_faults,),
+    "all": (faults, c_faults),
+}
+"""What faults can be put into, and what makes them."""
+
+
+def chosen(steps: Sequence[int], every: int, subject: str = "models") -> list[Fault]:
     """The faults of some steps, or each ``every``-th of them."""
-    return [fault for step in steps for fault in faults(step)][::every]
+    made = [fault for step in steps for make in SUBJECTS[subject] for fault in make(step)]
+    return made[::every]
 
 
 def survey(
     wanted: Sequence[Fault],
-    traces: int,
-    seed: int = 1,
+    search: Search,
     jobs: int = 1,
-    budget: int = 0,
     rival: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Survey:
-    """Judge faults, each with at most ``traces`` traces of 50 operations.
+    """Judge faults.
 
     Args:
         wanted: the faults.
-        traces: how many traces a fault gets at most.
-        seed: of the traces; the same seed gives the same survey.
+        search: how each is looked for; the same seed gives the same survey.
         jobs: processes.
-        budget: evaluations for shortening what shows a fault; 0 leaves that out.
-        rival: ask the Hypothesis state machine too, with as many operations.
+        rival: ask the Hypothesis state machine too, with as many operations; it drives
+            models, and so is asked only of faults in these.
         progress: called with 1 for each fault judged.
     """
-    result = Survey(operations=traces * STEPS)
-    for judged, found in _every(wanted, traces, seed, jobs, budget, rival):
-        result.judged.append(judged)
-        if found is not None:
-            result.rival[judged.fault.name] = found
-        if progress:
-            progress(1)
+    result = Survey(operations=search.traces * STEPS)
+    tasks = [(fault, (fault, search, rival and not fault.in_c)) for fault in wanted]
+    with Pool(jobs, "judging faults") as pool:
+        for _, (judged, found) in pool.map(_one, tasks, lambda task: task[0].name):
+            result.judged.append(judged)
+            if found is not None:
+                result.rival[judged.fault.name] = found
+            if progress:
+                progress(1)
     return result
 
 
-def _every(
-    wanted: Sequence[Fault], traces: int, seed: int, jobs: int, budget: int, rival: bool
-) -> Iterator[tuple[Judgement, bool | None]]:
-    tasks = [(fault, (fault, traces, seed, budget, rival)) for fault in wanted]
-    with Pool(jobs, "judging faults") as pool:
-        for _, found in pool.map(_one, tasks, lambda task: task[0].name):
-            yield found
-
-
-def _one(task: tuple[Fault, int, int, int, bool]) -> tuple[Judgement, bool | None]:
-    fault, traces, seed, budget, rival = task
-    judged = judge_fault(fault, traces, seed, budget)
-    return judged, hypothesis_finds(fault, traces * STEPS, seed) if rival else None
+def _one(task: tuple[Fault, Search, bool]) -> tuple[Judgement, bool | None]:
+    fault, search, rival = task
+    judged = judge_fault(fault, search)
+    return judged, hypothesis_finds(fault, search.traces * STEPS, search.seed) if rival else None

@@ -3,38 +3,57 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Any
+from collections import Counter
+from typing import Any, Final
 
 from replay.faults.judge import Judgement
 from replay.faults.survey import Survey, equivalents
 from replay.report.style import PLAIN, Style
 
-WIDTH = 79
+WIDTH: Final = 79
+LANES: Final = ("python", "native", "both", "calls", "sanitized")
 
 
 def result_lines(result: Survey, style: Style = PLAIN) -> list[str]:
-    """A row a step, the survivors, and the shares."""
-    head = "step  faults  found  at its step  argued  survive  shortest trace (median)"
-    lines = [style.strong(head)]
-    for step in sorted({judged.fault.step for judged in result.judged}):
-        lines.append(_row(result, step))
+    """A table for the models and one for the C, the survivors, and the shares."""
+    lines: list[str] = []
+    for title, in_c in (("Faults in the models", False), ("Faults in the C", True)):
+        mine = [j for j in result.judged if j.fault.in_c == in_c]
+        if mine:
+            lines += [style.strong(title), *_table(result, mine), ""]
     for title, some in (
         ("Found at another step", result.misblamed),
         ("Found, though argued to change nothing", result.refuted),
         ("Survivors without an argument", result.survivors),
     ):
         if some:
-            lines += ["", style.bad(f"{title}:")]
+            lines.append(style.bad(f"{title}:"))
             for judged in some:
                 blamed = f" (blamed on step {judged.blamed})" if judged.blamed is not None else ""
                 text = f"line {judged.fault.line} of {judged.fault.name}{blamed}"
                 lines += textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="      ")
+            lines.append("")
     if result.argued:
         lines += [
-            "",
             f"{len(result.argued)} survive and are argued to change nothing; see --argued",
+            "",
         ]
-    return [*lines, "", *_summary(result, style)]
+    return [*lines, *_summary(result, style)]
+
+
+def _table(result: Survey, mine: list[Judgement]) -> list[str]:
+    """A row a step: the faults, and how many each lane found."""
+    lanes = [lane for lane in LANES if any(lane in j.lanes for j in mine)]
+    columns = ["step", "faults", "found", "here", *lanes, "argued", "alive", "trace"]
+    rows = [columns]
+    for step in sorted({judged.fault.step for judged in mine}):
+        rows.append(_row(result, [j for j in mine if j.fault.step == step], str(step), lanes))
+    rows.append(_row(result, mine, "all", lanes))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
+    return [
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
 
 
 def argued_lines(result: Survey) -> list[str]:
@@ -48,37 +67,37 @@ def argued_lines(result: Survey) -> list[str]:
     return lines
 
 
-def _row(result: Survey, step: int) -> str:
-    mine = [j for j in result.judged if j.fault.step == step]
+def _row(result: Survey, mine: list[Judgement], name: str, lanes: list[str]) -> list[str]:
     lengths = sorted(j.shortest for j in mine if j.shortest is not None)
-    middle = str(lengths[len(lengths) // 2]) if lengths else "-"
-    found = sum(j.found for j in mine)
-    right = sum(j.right for j in mine)
-    argued = sum(j.fault.step == step for j in result.argued)
-    survive = sum(j.fault.step == step for j in result.survivors)
-    return (
-        f"{step:>4}  {len(mine):>6}  {found:>5}  {right:>11}  {argued:>6}  {survive:>7}  {middle}"
-    )
+    numbers = [
+        sum(not j.void for j in mine),
+        sum(bool(j.found) for j in mine),
+        sum(j.right for j in mine),
+        *(sum(lane in j.lanes for j in mine) for lane in lanes),
+        sum(j in result.argued for j in mine),
+        sum(j in result.survivors for j in mine),
+    ]
+    return [name, *map(str, numbers), str(lengths[len(lengths) // 2]) if lengths else "-"]
 
 
 def _summary(result: Survey, style: Style) -> list[str]:
-    found = sum(j.found for j in result.judged)
-    wanted = len(result.judged) - len(result.argued)
+    found, wanted = len(result.found), result.wanted
     paint = style.good if result.passed else style.bad
     lines = [
         paint(
             f"{found} of {wanted} faults found ({100 * result.share:.1f} %), "
-            f"{sum(j.right for j in result.judged)} blamed on their step"
+            f"{sum(j.right for j in result.found)} blamed on their step"
         )
     ]
-    by: dict[str, int] = {}
-    for judged in result.judged:
-        if judged.found:
-            by[judged.by] = by.get(judged.by, 0) + 1
+    if result.void:
+        counts = Counter(judged.void for judged in result.void)
+        said = ", ".join(f"{number} {why}" for why, number in sorted(counts.items()))
+        lines.append(f"not counted: {said}")
+    by = Counter(f.by for judged in result.judged for f in judged.found[:1])
     lines.append("found by: " + ", ".join(f"{name} {count}" for name, count in sorted(by.items())))
     if result.rival:
         asked = [j for j in result.judged if j.fault.name in result.rival]
-        ours = sum(j.found for j in asked)
+        ours = sum(bool(j.found) for j in asked)
         theirs = sum(result.rival[j.fault.name] for j in asked)
         lines.append(
             f"with at most {result.operations} operations a fault: this checker {ours}, "
@@ -90,9 +109,9 @@ def _summary(result: Survey, style: Style) -> list[str]:
 def result_json(result: Survey) -> dict[str, Any]:
     """The survey as plain values."""
     return {
-        "format": "replay-faults/1",
-        "faults": len(result.judged),
-        "found": sum(j.found for j in result.judged),
+        "format": "replay-faults/2",
+        "faults": len(result.real),
+        "found": len(result.found),
         "share": result.share,
         "passed": result.passed,
         "operations": result.operations,
@@ -105,14 +124,17 @@ def _json(result: Survey, judged: Judgement) -> dict[str, Any]:
     return {
         "name": fault.name,
         "step": fault.step,
+        "file": fault.file or None,
         "function": fault.function,
         "operator": fault.operator,
         "line": fault.line,
-        "found": judged.found,
+        "void": judged.void or None,
+        "found": bool(judged.found),
         "blamed": judged.blamed,
-        "by": judged.by or None,
-        "traces": judged.traces,
-        "shortest": judged.shortest,
+        "lanes": [
+            {"lane": f.lane, "by": f.by, "traces": f.traces, "shortest": f.shortest}
+            for f in judged.found
+        ],
         "argued": equivalents().get(fault.name),
         "hypothesis": result.rival.get(fault.name),
     }
