@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -38,6 +38,26 @@ from replay.series import load
 from replay.symptoms import LANES, Kind, Question, ask_of
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+ROOT: Final = Path(__file__).resolve().parent.parent.parent
+"""The folder that holds the package: a checkout, or where it is installed."""
+
+SCRIPT: Final = """\
+#!/bin/sh
+# A test for 'git bisect run' in a repository made by 'replay series materialize':
+# 0 good, 1 bad, 125 cannot be built or judged. Any other failure stops the bisection,
+# since git would take it for a bad commit.
+PYTHONPATH={root}${{PYTHONPATH:+:$PYTHONPATH}}
+export PYTHONPATH
+{loads} || exit 255
+{probe}
+code=$?
+case $code in
+0 | 1 | 125) exit $code ;;
+*) exit 255 ;;
+esac
+"""
 
 
 @click.command(
@@ -194,14 +214,16 @@ def _write_script(question: Question, path: Path) -> int:
     else:
         against = "model" if question.against == "before" else question.against
         options += ["--against", against]
-    words = [sys.executable, "-m", "replay", "probe", *options, "."]
-    text = (
-        "#!/bin/sh\n"
-        "# A test for 'git bisect run' in a repository made by 'replay series materialize':\n"
-        "# 0 good, 1 bad, 125 cannot be built or judged.\n"
-        f"exec {shlex.join(words)}\n"
+    # -P: what lies in the tree that is judged is not imported.
+    words = [sys.executable, "-P", "-m", "replay", "probe", *options, "."]
+    _write(
+        path,
+        SCRIPT.format(
+            root=shlex.quote(str(ROOT)),
+            loads=shlex.join([sys.executable, "-P", "-c", "import replay.cli.bisect"]),
+            probe=shlex.join(words),
+        ),
     )
-    _write(path, text)
     click.echo(
         f"{path} written; in the repository: git bisect run {shlex.quote(str(path.resolve()))}"
     )

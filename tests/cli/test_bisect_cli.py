@@ -9,13 +9,21 @@ from pathlib import Path
 
 import pytest
 from faults.catalogue import FAULTS as MODEL_FAULTS
-from faults.history import plant
+from faults.history import plant, plant_systematic
 from faults.patches import FAULTS as PATCH_FAULTS
 
 from replay.bisect import Answer, binary_search
+from replay.build import Built, build
 from replay.check import Plan, check
+from replay.faults.ctrees import Trees
+from replay.faults.fault import Fault as CFault
+from replay.faults.mutate_c import c_faults
 from replay.files import write_trace
 from replay.gitreplay import import_range
+from replay.native.check import finding_of
+from replay.native.check import shortest as shortest_native
+from replay.native.compare import Work, do_share
+from replay.native.session import Libraries
 from replay.report.bisecting import shortest
 from replay.series import load
 from replay.symptoms import Question, ask_of
@@ -163,6 +171,79 @@ def test_git_bisect_and_the_tool_agree(fault, tmp_path: Path) -> None:
     assert f"{commits[fault.step]} is the first bad commit" in run.stdout
 
     assert binary_search(ask, 0, last).guilty == (fault.step,)
+
+
+SHOWN = [step for step in range(2, 40) if step not in (15, 18)]
+"""Step 1 has no code. What 15 asserts, and what 18 adds, no trace reaches: only direct calls."""
+
+
+@pytest.mark.parametrize("step", SHOWN)
+def test_at_every_step_git_bisect_and_the_tool_agree_on_a_systematic_fault(
+    step: int, tmp_path: Path
+) -> None:
+    fault, example = a_shown_fault(step, tmp_path)
+    trace = tmp_path / "failing.jsonl"
+    write_trace(example, trace)
+    repository, commits, last = plant_systematic(fault, tmp_path / "repository")
+    copy = tmp_path / "series"
+    import_range(repository, copy)
+    question = Question(trace=str(trace), against="model", lane="native", series=str(copy))
+    ask, _ = ask_of(question, load())
+    while ask(last)[0] is not Answer.BAD:
+        last -= 1  # a later step may take the trace another way, past the fault
+    assert binary_search(ask, 0, last).guilty == (step,)
+    git = ["git", "-C", str(repository), "bisect"]
+    script = a_script(str(trace), tmp_path)
+    subprocess.run([*git, "start", f"step-{last:02d}", "step-00"], check=True, capture_output=True)
+    run = subprocess.run([*git, "run", str(script)], check=True, capture_output=True, text=True)
+    assert f"{commits[step]} is the first bad commit" in run.stdout
+
+
+def a_shown_fault(step: int, folder: Path) -> tuple[CFault, Trace]:
+    """The first fault of a step's patch that compiles without a warning and that traces show."""
+    for fault in c_faults(step):
+        tree = Trees(fault, folder)
+        files, before = tree.files(step), tree.files(step - 1)
+        assert files is not None and before is not None
+        outcomes = {step: build(step, files), step - 1: build(step - 1, before)}
+        if not all(isinstance(outcome, Built) for outcome in outcomes.values()):
+            continue
+        work = Work("both", Plan(traces=20, steps=(step,)), Libraries.of(outcomes))
+        seen = do_share(work, 0, 20).wrong.get(step)
+        if seen and seen.fields != ("status",):
+            example, _ = shortest_native(work, finding_of(step, seen), 100)
+            return fault, example.trace
+    raise AssertionError(f"no trace shows any fault of step {step}")
+
+
+def a_script(trace: str, folder: Path) -> Path:
+    script = folder / "test.sh"
+    assert replay("bisect", "--trace", trace, "--script", str(script)).returncode == 0
+    return script
+
+
+def test_a_script_whose_tool_fails_stops_git_instead_of_calling_the_commit_bad(
+    lost: str, tmp_path: Path
+) -> None:
+    script = a_script(lost, tmp_path)
+    Path(lost).unlink()
+    done = subprocess.run([script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 255 and "lost.jsonl" in done.stderr
+    broken = script.read_text().replace(sys.executable, "/no/such/python")
+    script.write_text(broken)
+    done = subprocess.run([script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 255
+
+
+def test_a_script_imports_nothing_of_the_tree_that_it_judges(lost: str, tmp_path: Path) -> None:
+    script = a_script(lost, tmp_path)
+    trap = tmp_path / "tree"
+    trap.mkdir()
+    (trap / "replay.py").write_text("raise SystemExit(1)\n")
+    (trap / "click.py").write_text("raise SystemExit(1)\n")
+    subprocess.run(["git", "init", "--quiet", str(trap)], check=True)
+    done = subprocess.run([script], cwd=trap, capture_output=True, text=True, check=False)
+    assert done.returncode not in (0, 1)
 
 
 def test_a_tree_that_does_not_build_is_skipped(lost: str, tmp_path: Path) -> None:

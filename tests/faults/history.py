@@ -11,6 +11,8 @@ import subprocess
 from pathlib import Path
 
 from faults.patches import PatchFault
+from replay.faults.ctrees import Trees
+from replay.faults.fault import Fault
 from replay.gitsteps import trees
 from replay.patches import read_patches
 
@@ -31,6 +33,37 @@ def plant(fault: PatchFault, folder: Path) -> tuple[Path, list[str], int]:
         if text.startswith("+") and not text.startswith("+++") and fault.old in text
     )  # fmt: skip
     wrong = line.replace(fault.old, fault.new, 1)
+    steps = []
+    last, there = fault.step, True
+    for tree in trees():
+        here = False
+        files = dict(tree.files)
+        for path, data in tree.files.items():
+            text = data.decode()
+            if tree.step >= fault.step and there and f"{line}\n" in text:
+                here = True
+                files[path] = text.replace(f"{line}\n", f"{wrong}\n").encode()
+        if tree.step >= fault.step and there:
+            there = here
+            last = tree.step if here else last
+        steps.append(files)
+    return folder, commit_all(steps, folder), last
+
+
+def plant_systematic(fault: Fault, folder: Path, most: int = 4) -> tuple[Path, list[str], int]:
+    """The same for a fault that ``replay faults`` makes; it ends ``most`` steps behind it."""
+    faulty = Trees(fault, None)
+    steps: list[dict[str, bytes]] = []
+    for step in range(min(fault.step + most, 39) + 1):
+        files = faulty.files(step)
+        if files is None:
+            break
+        steps.append(files)
+    return folder, commit_all(steps, folder), len(steps) - 1
+
+
+def commit_all(steps: list[dict[str, bytes]], folder: Path) -> list[str]:
+    """A repository with a commit and a tag for each step; gives the commits."""
     environment = {**os.environ, **IDENTITY}
 
     def git(*words: str) -> str:
@@ -40,23 +73,16 @@ def plant(fault: PatchFault, folder: Path) -> tuple[Path, list[str], int]:
 
     folder.mkdir()
     git("init", "--quiet", "--initial-branch=main")
-    commits, last, there = [], fault.step, True
-    for tree in trees():
-        here = False
-        for path, data in tree.files.items():
-            text = data.decode()
-            if tree.step >= fault.step and there and f"{line}\n" in text:
-                here = True
-                text = text.replace(f"{line}\n", f"{wrong}\n")
+    commits = []
+    for step, files in enumerate(steps):
+        for path, data in files.items():
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8")
-        if tree.step >= fault.step and there:
-            there = here
-            last = tree.step if here else last
-        title = "base" if tree.step == 0 else read_patches()[tree.step - 1].title
+            if not target.exists() or target.read_bytes() != data:
+                target.write_bytes(data)
+        title = "base" if step == 0 else read_patches()[step - 1].title
         git("add", "--all")
         git("commit", "--quiet", "--message", title)
-        git("tag", f"step-{tree.step:02d}")
+        git("tag", f"step-{step:02d}")
         commits.append(git("rev-parse", "HEAD"))
-    return folder, commits, last
+    return commits
