@@ -185,14 +185,16 @@ class _Generator:
         """A range in one block; with chance ``past_block`` it may reach further."""
         page = self.a_page()
         addr = page * self.page + self.an_offset()
+        block = self.layout.block_of(page)
+        assert block is not None
+        room = inside = (block[0] + block[1]) * self.page - addr
         if past_block and self.random() < past_block:
             room = self.layout.end * self.page - addr
             if past_ram and self.random() < 0.1:
                 room += 3 * self.page
-        else:
-            block = self.layout.block_of(page)
-            assert block is not None
-            room = (block[0] + block[1]) * self.page - addr
+            # Most lengths would stay inside all the same.
+            if room > inside and self.random() < 0.3:
+                return addr, inside + 1 + self.pick(room - inside)
         return addr, self.a_length(room)
 
     def a_client(self) -> str:
@@ -203,8 +205,11 @@ class _Generator:
     def a_plan(self) -> list[Callable[[], Op | None]]:
         """Arm a page, let something clear it, store to it, and look."""
         page = self.a_page()
-        if self.random() < 0.15:
+        r = self.random()
+        if r < 0.15:
             return self.a_reuse(page)
+        if r < 0.25:
+            return self.a_gap()
         if self.random() < (0.4 if self.config.hpratio > 1 else 0.1):
             return self.a_logged_write(page)
         client = self.a_client()
@@ -256,9 +261,7 @@ class _Generator:
             return lambda: op if block in self.layout.blocks else None
 
         def again() -> Op | None:
-            end = self.layout.place(length) + length
-            most = self.layout.bitmap_pages if self.layout.migrating else self.limit
-            return Op("ram_alloc", (length,)) if end <= most else None
+            return Op("ram_alloc", (length,)) if self.fits(length) else None
 
         whole = (first * self.page, pages * self.page)
         return [
@@ -266,6 +269,46 @@ class _Generator:
             if_there(Op("ram_free", (first * self.page,))),
             again,
         ]
+
+    def a_gap(self) -> list[Callable[[], Op | None]]:
+        """Free a last block of a word or more and one between two others, and fill the gap.
+
+        The end of RAM falls below that of the store, by a word of a bitmap at least, and
+        then comes an allocation that does not raise it. That takes four blocks.
+        """
+
+        def stop() -> Op | None:  # while a migration runs, RAM may not grow past its bitmap
+            return Op("migration_stop") if self.layout.migrating else None
+
+        def alloc(pages: int) -> Op | None:
+            fits = self.fits(pages, 2 * self.word) and len(self.layout.blocks) < 6
+            return Op("ram_alloc", (pages,)) if fits else None
+
+        def free(place: int) -> Op | None:
+            blocks = sorted(self.layout.blocks)
+            return Op("ram_free", (blocks[place][0] * self.page,)) if len(blocks) > 2 else None
+
+        def fill() -> Op | None:
+            blocks = sorted(self.layout.blocks)
+            ends = [first + pages for first, pages in blocks]
+            gaps = [after[0] - end for end, after in zip(ends, blocks[1:], strict=False)]
+            most = max(gaps, default=0)
+            return Op("ram_alloc", (1 + self.pick(most),)) if most else None
+
+        missing = max(3 - len(self.layout.blocks), 0)
+        return [
+            stop,
+            *[lambda: alloc(1 + self.pick(3))] * missing,
+            lambda: alloc(self.word + self.pick(3)),
+            lambda: free(-1),
+            lambda: free(1),
+            fill,
+        ]
+
+    def fits(self, pages: int, more: int = 0) -> bool:
+        """Whether a new block of so many pages stays within the limits, or ``more`` past them."""
+        most = self.layout.bitmap_pages if self.layout.migrating else self.limit + more
+        return self.layout.place(pages) + pages <= most
 
     def log_of(self, page: int) -> Op | None:
         """The log of a block in which the kernel saw a write to one page."""
@@ -315,9 +358,7 @@ class _Generator:
             pages = word * (1 + self.pick(2)) + self.pick(3) - 1
         else:
             pages = 1 + self.pick(2 * word)
-        end = self.layout.place(pages) + pages
-        most = self.layout.bitmap_pages if self.layout.migrating else self.limit
-        return None if end > most else Op("ram_alloc", (pages,))
+        return Op("ram_alloc", (pages,)) if self.fits(pages) else None
 
     def ram_free(self) -> Op | None:
         if len(self.layout.blocks) < 2 and self.random() < 0.7:
