@@ -22,10 +22,11 @@ from replay.api import ApiResult, compare_calls
 from replay.diff import first_difference, follow_laws
 from replay.errors import SeriesError
 from replay.generate import Profile, generate
+from replay.inner import INNER_PROPERTIES, look_inside
 from replay.lockstep import run_steps
 from replay.model import Run
 from replay.pool import Pool
-from replay.properties import INNER_PROPERTIES, RUN_PROPERTIES, Violation
+from replay.properties import RUN_PROPERTIES, Violation
 from replay.run import PythonModel
 from replay.series import Series, load
 from replay.trace import Trace
@@ -216,13 +217,12 @@ class _Work:
     def inner(self, trace: Trace, number: int) -> None:
         """The properties of the inner store: where the step before holds, and this one not."""
         for prop in self.series.properties:
-            check = INNER_PROPERTIES.get(prop.name)
-            if check is None:
+            if prop.name not in INNER_PROPERTIES:
                 continue
             judged = [s for s in {*self.plan.steps, 0} if prop.first <= s <= prop.last]
             held: dict[int, Violation | None] = {}
             for step in sorted({*judged, *(s - 1 for s in judged if s > prop.first)}):
-                held[step] = check(self.classes[step], trace)
+                held[step] = look_inside(prop.name, self.classes[step], trace)
             for step in judged:
                 violation = held[step]
                 if violation and held.get(step - 1) is None:
@@ -313,10 +313,9 @@ class Finding:
         """The operation at which a trace shows it, with words; None where it does not."""
         old, new = classes[max(self.step - 1, 0)], classes[self.step]
         if self.what == "inner":
-            check = INNER_PROPERTIES[self.name]
             first = next(p.first for p in series.properties if p.name == self.name)
-            found = check(new, trace)
-            held = self.step == first or check(old, trace) is None
+            found = look_inside(self.name, new, trace)
+            held = self.step == first or look_inside(self.name, old, trace) is None
             return found if held else None
         if self.what == "property":
             rule = RUN_PROPERTIES[self.name]

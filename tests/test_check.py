@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from faults.catalogue import FAULTS, Fault
+from faults.catalogue import FAULTS, INSIDE, Fault
 
 from replay.check import Plan, check, gather
 from replay.errors import SeriesError
@@ -115,7 +115,7 @@ def test_a_model_that_crashes_is_a_finding(tmp_path: Path) -> None:
     assert "IndexError" in failure.text
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", (*FAULTS, *INSIDE), ids=lambda fault: fault.name)
 def test_a_fault_is_found_at_its_step_and_shrunk(fault: Fault, tmp_path: Path) -> None:
     steps = tuple(range(max(1, fault.step - 1), min(39, fault.step + 1) + 1))
     copies = ((fault.step, str(fault.write(tmp_path))),)
