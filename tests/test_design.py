@@ -23,7 +23,9 @@ TABLE: dict[str, set[str]] = {
     "diff": {"laws", "model", "moment", "run", "series", "trace"},
     "properties": {"domain", "model", "moment", "trace"},
     "inner": {"moment", "properties", "run", "trace"},
-    "generate": {"domain", "trace"},
+    "draws": {"domain", "trace"},
+    "plans": {"draws", "trace"},
+    "generate": {"domain", "draws", "plans", "trace"},
     "shrink": {"domain", "trace"},
     "bisect": {"errors", "jsonlines"},
     "verdict": {"series", "trace"},
@@ -65,7 +67,9 @@ def test_a_module_imports_only_what_the_table_allows(module: str) -> None:
     assert imports(REPLAY / f"{module}.py") - MODELS <= TABLE[module]
 
 
-@pytest.mark.parametrize("module", ["shrink", "bisect", "trace", "domain", "generate", "laws"])
+@pytest.mark.parametrize(
+    "module", ["shrink", "bisect", "trace", "domain", "draws", "plans", "generate", "laws"]
+)
 def test_who_takes_predicates_or_only_words_never_sees_a_model(module: str) -> None:
     assert "refmodels" not in imports(REPLAY / f"{module}.py")
 
