@@ -25,6 +25,7 @@ from replay.generate import Profile, generate
 from replay.inner import INNER_PROPERTIES, look_inside
 from replay.lockstep import run_steps
 from replay.model import Run
+from replay.patience import PATIENCE, patient
 from replay.pool import Pool
 from replay.properties import RUN_PROPERTIES, Violation
 from replay.run import PythonModel
@@ -63,6 +64,7 @@ class Plan:
         steps: the steps to judge, each against the one before.
         copies: changed copies of step modules to use instead, (step, path).
         series: another series.toml than the built-in one.
+        patience: seconds that a trace may take with a changed copy, see ``replay.patience``.
 
     """
 
@@ -72,6 +74,7 @@ class Plan:
     steps: tuple[int, ...] = tuple(range(1, delta.LAST_STEP + 1))
     copies: tuple[tuple[int, str], ...] = ()
     series: str | None = None
+    patience: float = PATIENCE
 
     def load_series(self) -> Series:
         """The series that declares."""
@@ -156,10 +159,17 @@ class Share:
 
 
 def do_share(plan: Plan, first: int, count: int) -> Share:
-    """Check ``count`` traces from index ``first`` on."""
+    """Check ``count`` traces from index ``first`` on.
+
+    Raises:
+        SeriesError: a changed copy of a step does not come back.
+
+    """
     work = _Work(plan)
     for number in range(first, first + count):
-        work.one_trace(generate(plan.seed, number, plan.profile), number)
+        trace = generate(plan.seed, number, plan.profile)
+        with patient(plan.copies, plan.patience, trace):
+            work.one_trace(trace, number)
         work.share.traces += 1
     return work.share
 
@@ -353,7 +363,8 @@ def shortest(plan: Plan, finding: Finding, number: int, budget: int) -> tuple[Ex
     trace = generate(plan.seed, number, plan.profile)
 
     def holds(candidate: Trace) -> bool:
-        return finding.shows(classes, series, candidate) is not None
+        with patient(plan.copies, plan.patience, candidate):
+            return finding.shows(classes, series, candidate) is not None
 
     if not holds(trace):
         raise AssertionError(f"{finding} does not show again on {trace.name}")

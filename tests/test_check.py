@@ -106,6 +106,16 @@ def test_a_copy_that_does_not_load_is_one_clear_error(tmp_path: Path) -> None:
         gather(Plan(traces=1, copies=((5, str(copy)),)))
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_copy_that_never_comes_back_is_one_clear_error(jobs: int, tmp_path: Path) -> None:
+    fault = Fault(
+        20, "endless", "    for addr in range(", "    while True: pass\n    for addr in range("
+    )
+    copy = fault.write(tmp_path)
+    with pytest.raises(SeriesError, match=r"endless\.py \(step 20\).*endless loop"):
+        gather(Plan(traces=40, steps=(20,), copies=((20, str(copy)),), patience=1.0), jobs=jobs)
+
+
 def test_a_model_that_crashes_is_a_finding(tmp_path: Path) -> None:
     fault = Fault(36, "crash", "c = bitmap[i]", "c = bitmap[i + 1]")
     plan = Plan(traces=40, steps=(36,), copies=((36, str(fault.write(tmp_path))),))

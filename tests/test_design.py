@@ -30,6 +30,7 @@ TABLE: dict[str, set[str]] = {
     "bisect": {"errors", "jsonlines"},
     "verdict": {"series", "trace"},
     "pool": {"errors"},
+    "patience": {"errors", "trace"},
     "jsonlines": {"errors"},
     "atomic": set(),
     "files": {"atomic", "domain", "errors", "jsonlines", "trace"},
