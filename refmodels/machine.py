@@ -286,6 +286,18 @@ class Machine:
         if self.watched:
             store.span.add(min(count, have), max(count, have))
 
+    def memset(self, store: bytearray, first: int, count: int) -> None:
+        """Zero ``count`` units of a store from ``first`` on.
+
+        As C's memset it cannot lengthen the store, which an assignment to a slice would.
+        Zeroing past an end of it is a heap overflow in C: counted, and ignored here.
+        """
+        low, high = max(first, 0), min(first + count, len(store))
+        if not 0 <= first <= first + count <= len(store):
+            self.stray += 1
+        if low < high:
+            store[low:high] = bytes(high - low)
+
     def abort(self, condition: bool = False) -> None:
         """As assert of a condition; and as abort where none is given."""
         if not condition:

@@ -23,6 +23,6 @@ def qemu_ram_alloc(vm: VM, size: int) -> int:
         first = new_block.offset >> vm.TARGET_PAGE_BITS
         pages = size >> vm.TARGET_PAGE_BITS
         vm.renew(vm.phys_dirty, new_ram_size)
-        vm.phys_dirty[first : first + pages] = bytes(pages)
+        vm.memset(vm.phys_dirty, first, pages)
     vm.cpu_physical_memory_set_dirty_range(new_block.offset, size)
     return new_block.offset

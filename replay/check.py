@@ -22,10 +22,12 @@ from replay.api import ApiResult, compare_calls
 from replay.diff import first_difference, follow_laws
 from replay.errors import SeriesError
 from replay.generate import Profile, generate
+from replay.inner import INNER_PROPERTIES, look_inside
 from replay.lockstep import run_steps
 from replay.model import Run
+from replay.patience import PATIENCE, patient
 from replay.pool import Pool
-from replay.properties import INNER_PROPERTIES, RUN_PROPERTIES, Violation
+from replay.properties import RUN_PROPERTIES, Violation
 from replay.run import PythonModel
 from replay.series import Series, load
 from replay.trace import Trace
@@ -62,6 +64,7 @@ class Plan:
         steps: the steps to judge, each against the one before.
         copies: changed copies of step modules to use instead, (step, path).
         series: another series.toml than the built-in one.
+        patience: seconds that a trace may take with a changed copy, see ``replay.patience``.
 
     """
 
@@ -71,6 +74,7 @@ class Plan:
     steps: tuple[int, ...] = tuple(range(1, delta.LAST_STEP + 1))
     copies: tuple[tuple[int, str], ...] = ()
     series: str | None = None
+    patience: float = PATIENCE
 
     def load_series(self) -> Series:
         """The series that declares."""
@@ -155,10 +159,17 @@ class Share:
 
 
 def do_share(plan: Plan, first: int, count: int) -> Share:
-    """Check ``count`` traces from index ``first`` on."""
+    """Check ``count`` traces from index ``first`` on.
+
+    Raises:
+        SeriesError: a changed copy of a step does not come back.
+
+    """
     work = _Work(plan)
     for number in range(first, first + count):
-        work.one_trace(generate(plan.seed, number, plan.profile), number)
+        trace = generate(plan.seed, number, plan.profile)
+        with patient(plan.copies, plan.patience, trace):
+            work.one_trace(trace, number)
         work.share.traces += 1
     return work.share
 
@@ -216,13 +227,12 @@ class _Work:
     def inner(self, trace: Trace, number: int) -> None:
         """The properties of the inner store: where the step before holds, and this one not."""
         for prop in self.series.properties:
-            check = INNER_PROPERTIES.get(prop.name)
-            if check is None:
+            if prop.name not in INNER_PROPERTIES:
                 continue
             judged = [s for s in {*self.plan.steps, 0} if prop.first <= s <= prop.last]
             held: dict[int, Violation | None] = {}
             for step in sorted({*judged, *(s - 1 for s in judged if s > prop.first)}):
-                held[step] = check(self.classes[step], trace)
+                held[step] = look_inside(prop.name, self.classes[step], trace)
             for step in judged:
                 violation = held[step]
                 if violation and held.get(step - 1) is None:
@@ -313,10 +323,9 @@ class Finding:
         """The operation at which a trace shows it, with words; None where it does not."""
         old, new = classes[max(self.step - 1, 0)], classes[self.step]
         if self.what == "inner":
-            check = INNER_PROPERTIES[self.name]
             first = next(p.first for p in series.properties if p.name == self.name)
-            found = check(new, trace)
-            held = self.step == first or check(old, trace) is None
+            found = look_inside(self.name, new, trace)
+            held = self.step == first or look_inside(self.name, old, trace) is None
             return found if held else None
         if self.what == "property":
             rule = RUN_PROPERTIES[self.name]
@@ -354,7 +363,8 @@ def shortest(plan: Plan, finding: Finding, number: int, budget: int) -> tuple[Ex
     trace = generate(plan.seed, number, plan.profile)
 
     def holds(candidate: Trace) -> bool:
-        return finding.shows(classes, series, candidate) is not None
+        with patient(plan.copies, plan.patience, candidate):
+            return finding.shows(classes, series, candidate) is not None
 
     if not holds(trace):
         raise AssertionError(f"{finding} does not show again on {trace.name}")

@@ -17,8 +17,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from replay.domain import Layout, follow
-from replay.trace import CLIENTS, Config, Op, Trace
+from replay.domain import follow
+from replay.draws import Draws
+from replay.plans import Plan, a_plan
+from replay.trace import Config, Op, Trace
 
 WEIGHTS: Final = {
     "ram_alloc": 5,
@@ -83,30 +85,20 @@ def generate(seed: int, index: int, profile: Profile = DEFAULT) -> Trace:
     )
 
 
-class _Generator:
-    """The making of one trace. ``pick`` draws an index, far cheaper than randrange."""
+def _a_config(rng: random.Random, profile: Profile) -> Config:
+    word_bits = 8 if rng.random() < profile.small_words else 64
+    hpratio = 1
+    if rng.random() < profile.large_host_pages:
+        hpratio = 16 if word_bits == 64 else (2, 4, 16)[int(rng.random() * 3)]
+    return Config(12, hpratio, rng.random() >= profile.no_tcg, word_bits)
+
+
+class _Generator(Draws):
+    """The making of one trace."""
 
     def __init__(self, rng: random.Random, profile: Profile) -> None:
-        self.rng = rng
-        self.random = rng.random
+        super().__init__(rng, _a_config(rng, profile))
         self.profile = profile
-        self.config = self._config()
-        self.word = self.config.word_bits
-        self.page = self.config.page_size
-        self.layout = Layout()
-        self.hot: list[int] = []
-        self.limit = self.word * (2 + self.pick(3)) + self.pick(9)
-
-    def pick(self, n: int) -> int:
-        return int(self.random() * n)
-
-    def _config(self) -> Config:
-        p = self.profile
-        word_bits = 8 if self.random() < p.small_words else 64
-        hpratio = 1
-        if self.random() < p.large_host_pages:
-            hpratio = 16 if word_bits == 64 else (2, 4, 16)[self.pick(3)]
-        return Config(12, hpratio, self.random() >= p.no_tcg, word_bits)
 
     def trace(self, name: str) -> Trace:
         weights = [
@@ -114,7 +106,7 @@ class _Generator:
         ]
         chosen = self.rng.choices(list(WEIGHTS), weights, k=self.profile.ops * 3)
         ops: list[Op] = []
-        plan: list[Callable[[], Op | None]] = []
+        plan: Plan = []
         while len(ops) < self.profile.ops:
             wanted = chosen.pop() if chosen else "store"
             if not self.layout.blocks:
@@ -124,183 +116,13 @@ class _Generator:
                 op = plan.pop(0)()
             else:
                 if not plan and self.layout.blocks and self.random() < self.profile.plans:
-                    plan = self.a_plan()
+                    plan = a_plan(self)
                 op = _MAKERS[wanted](self)
             if op is None:
                 continue
             follow(op, self.layout, self.config)
             ops.append(op)
         return Trace(tuple(ops), self.config, name)
-
-    # --- where ---
-
-    def a_page(self) -> int:
-        """A page of RAM: one used before, an edge of a block or a word, or any."""
-        r = self.random()
-        if r < 0.45 and self.hot:
-            page = self.hot[self.pick(len(self.hot))]
-            if self.layout.block_of(page):
-                return page
-        first, pages = self.layout.blocks[self.pick(len(self.layout.blocks))]
-        if r < 0.75:
-            edges = (first, first + pages - 1, first + pages // self.word * self.word, first + 1)
-            page = edges[self.pick(4)]
-        elif r < 0.88:
-            page = (first + self.pick(pages)) // self.word * self.word - self.pick(2)
-        else:
-            page = first + self.pick(pages)
-        page = min(max(page, first), first + pages - 1)
-        self.hot.append(page)
-        if len(self.hot) > 4:
-            self.hot.pop(0)
-        return page
-
-    def an_offset(self) -> int:
-        """A place in a page: mostly its start, else its edges or anywhere."""
-        r = self.random()
-        if r < 0.55:
-            return 0
-        if r < 0.8:
-            return (1, 100, self.page - 1, self.page - 4)[self.pick(4)]
-        return self.pick(self.page)
-
-    def a_length(self, room: int) -> int:
-        """A length in bytes of at most ``room``: empty, part of a page, pages, all."""
-        r = self.random()
-        if r < 0.08:
-            return 0
-        if r < 0.3:
-            length = 1 + self.pick(self.page)
-        elif r < 0.55:
-            length = self.page * (1 + self.pick(3))
-        elif r < 0.75:
-            length = self.page * (1 + self.pick(self.word + 2)) + (0, 0, 1, -1)[self.pick(4)]
-        elif r < 0.85:
-            length = room
-        else:
-            length = self.pick(room + 1)
-        return min(length, room)
-
-    def a_range(self, past_block: float = 0.0, past_ram: bool = False) -> tuple[int, int]:
-        """A range in one block; with chance ``past_block`` it may reach further."""
-        page = self.a_page()
-        addr = page * self.page + self.an_offset()
-        if past_block and self.random() < past_block:
-            room = self.layout.end * self.page - addr
-            if past_ram and self.random() < 0.1:
-                room += 3 * self.page
-        else:
-            block = self.layout.block_of(page)
-            assert block is not None
-            room = (block[0] + block[1]) * self.page - addr
-        return addr, self.a_length(room)
-
-    def a_client(self) -> str:
-        return CLIENTS[self.pick(3)]
-
-    # --- plans: what one operation cannot show ---
-
-    def a_plan(self) -> list[Callable[[], Op | None]]:
-        """Arm a page, let something clear it, store to it, and look."""
-        page = self.a_page()
-        if self.random() < 0.15:
-            return self.a_reuse(page)
-        if self.random() < (0.4 if self.config.hpratio > 1 else 0.1):
-            return self.a_logged_write(page)
-        client = self.a_client()
-        at = page * self.page
-
-        def here(op: Op) -> Callable[[], Op | None]:
-            return lambda: op if self.layout.block_of(page) else None
-
-        def migrating(name: str) -> Callable[[], Op | None]:
-            return lambda: Op(name) if self.layout.migrating else self.migration_start()
-
-        arm = [here(Op("region_set_dirty", (at, self.page)))] if self.random() < 0.5 else []
-        arm.append(here(Op("tlb_fill", (at,))))
-        at_store = at + self.pick(self.page // 4) * 4
-        quiet = self.random() < 0.15
-        stored = here(Op("store_notdirty", (at_store,)) if quiet else Op("store", (at_store, 4)))
-        if self.random() < 0.5:
-            return [
-                *arm,
-                lambda: self.reset_around(page, client),
-                stored,
-                here(Op("page_get_flag", (at, client))),
-            ]
-        return [
-            *arm,
-            migrating("migration_sync"),
-            lambda: self.send(page),
-            stored,
-            migrating("migration_sync"),
-        ]
-
-    def a_logged_write(self, page: int) -> list[Callable[[], Op | None]]:
-        """Clear a page for a client, have the kernel log a write to it, and look."""
-        client = CLIENTS[self.pick(2) * 2]
-        clear = lambda: self.reset_around(page, client)  # noqa: E731
-        look = lambda: (  # noqa: E731
-            Op("page_get_flag", (page * self.page, client)) if self.layout.block_of(page) else None
-        )
-        return [clear, lambda: self.log_of(page), look]
-
-    def a_reuse(self, page: int) -> list[Callable[[], Op | None]]:
-        """Free a block with clean pages and put another in its place, perhaps a shorter one."""
-        block = self.layout.block_of(page)
-        assert block is not None
-        first, pages = block
-        length = max(pages - self.pick(3), 1)
-
-        def if_there(op: Op) -> Callable[[], Op | None]:
-            return lambda: op if block in self.layout.blocks else None
-
-        def again() -> Op | None:
-            end = self.layout.place(length) + length
-            most = self.layout.bitmap_pages if self.layout.migrating else self.limit
-            return Op("ram_alloc", (length,)) if end <= most else None
-
-        whole = (first * self.page, pages * self.page)
-        return [
-            if_there(Op("region_reset_dirty", (*whole, self.a_client()))),
-            if_there(Op("ram_free", (first * self.page,))),
-            again,
-        ]
-
-    def log_of(self, page: int) -> Op | None:
-        """The log of a block in which the kernel saw a write to one page."""
-        block = self.layout.block_of(page)
-        if block is None:
-            return None
-        first, length = block
-        bit = (page - first) // self.config.hpratio
-        pages = -(-length // self.config.hpratio)
-        words = -(-pages // self.word)
-        log = 1 << bit
-        mask = (1 << self.word) - 1
-        return Op(
-            "kvm_log_sync",
-            (first * self.page, pages, tuple(log >> i * self.word & mask for i in range(words))),
-        )
-
-    def reset_around(self, page: int, client: str) -> Op | None:
-        """A reset that covers a page, mostly as the last one of an unaligned range."""
-        block = self.layout.block_of(page)
-        if block is None:
-            return None
-        name = ("region_reset_dirty", "region_test_and_clear_dirty")[self.pick(2)]
-        first = max(page - self.pick(3), block[0])
-        offset = self.an_offset()
-        end = min(page * self.page + 1 + self.an_offset(), (block[0] + block[1]) * self.page)
-        return Op(name, (first * self.page + offset, max(end - first * self.page - offset, 0),
-                         client))  # fmt: skip
-
-    def send(self, page: int) -> Op | None:
-        """Take a page from the migration bitmap."""
-        block = self.layout.block_of(page)
-        if block is None or not self.layout.migrating:
-            return None
-        return Op("migration_next", (block[0] * self.page, (page - block[0]) * self.page))
 
     # --- what ---
 
@@ -315,9 +137,7 @@ class _Generator:
             pages = word * (1 + self.pick(2)) + self.pick(3) - 1
         else:
             pages = 1 + self.pick(2 * word)
-        end = self.layout.place(pages) + pages
-        most = self.layout.bitmap_pages if self.layout.migrating else self.limit
-        return None if end > most else Op("ram_alloc", (pages,))
+        return Op("ram_alloc", (pages,)) if self.fits(pages) else None
 
     def ram_free(self) -> Op | None:
         if len(self.layout.blocks) < 2 and self.random() < 0.7:

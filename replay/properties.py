@@ -11,15 +11,13 @@ looked. A reset is a look of its client, also when the range was not asked about
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from replay.domain import Layout, follow
 from replay.model import Record
-from replay.moment import execute, numbers, span
-from replay.run import ALL_PAGES, run_small, start
+from replay.moment import numbers, span
 from replay.trace import CLIENTS, Config, Op, Trace
 
 
@@ -34,11 +32,7 @@ class Violation:
 Check: TypeAlias = Callable[[Trace, Sequence[Record]], Violation | None]
 """A property of a run. Pure: equal records, equal answer."""
 
-InnerCheck: TypeAlias = Callable[[type[Any], Trace], Violation | None]
-"""A property of what lies in a machine's store, unseen by any observation."""
-
 RUN_PROPERTIES: Final[dict[str, Check]] = {}
-INNER_PROPERTIES: Final[dict[str, InnerCheck]] = {}
 
 
 def of_runs(name: str) -> Callable[[Check], Check]:
@@ -46,16 +40,6 @@ def of_runs(name: str) -> Callable[[Check], Check]:
 
     def enter(check: Check) -> Check:
         RUN_PROPERTIES[name] = check
-        return check
-
-    return enter
-
-
-def of_stores(name: str) -> Callable[[InnerCheck], InnerCheck]:
-    """Enter a property of the inner store under its name."""
-
-    def enter(check: InnerCheck) -> InnerCheck:
-        INNER_PROPERTIES[name] = check
         return check
 
     return enter
@@ -315,116 +299,4 @@ def fresh_block_marked(trace: Trace, records: Sequence[Record]) -> Violation | N
             if fresh & ~(vga & code & migration):
                 missing = fresh & ~(vga & code & migration)
                 return Violation(index, f"{shown(missing)} of the new block is clean")
-    return None
-
-
-# --- what lies in the bytes ---------------------------------------------------------
-
-
-def unused_bits(machine: type[Any]) -> int:
-    """The bits of a page's byte that stand for no client at this step."""
-    used: int = 1 << machine.DIRTY_MEMORY_VGA | 1 << machine.DIRTY_MEMORY_CODE
-    used |= 1 << machine.DIRTY_MEMORY_MIGRATION
-    return ~used & 0xFF
-
-
-@of_stores("unused-bits-set")
-def unused_bits_set(machine: type[Any], trace: Trace) -> Violation | None:
-    """The five unused bits of every page of RAM stay 1."""
-    vm = start(machine, trace)
-    unused = unused_bits(machine)
-    for index, (name, args) in enumerate(trace.program):
-        if execute(vm, name, args)[1] != "ok":
-            return None
-        for block in vm.blocks:
-            first = block.offset >> vm.TARGET_PAGE_BITS
-            pages = vm.phys_dirty[first : first + (block.length >> vm.TARGET_PAGE_BITS)]
-            for page, byte in enumerate(pages, first):
-                if byte & unused != unused:
-                    return Violation(index, f"page {page} has the byte {byte:#04x}")
-    return None
-
-
-@of_stores("unused-bits-unread")
-def unused_bits_unread(machine: type[Any], trace: Trace) -> Violation | None:
-    """Scrambling the unused bits after every operation changes no observation."""
-    plain = run_small(machine, trace)
-    unused = unused_bits(machine)
-    scrambled = run_small(_scrambling(machine, unused, trace.name), trace)
-    for index, (a, b) in enumerate(zip(plain, scrambled, strict=False)):
-        if a != b:
-            return Violation(index, "another answer when the unused bits differ")
-    return None if len(plain) == len(scrambled) else Violation(len(plain) - 1, "another end")
-
-
-def _scrambling(machine: type[Any], unused: int, seed: str) -> type[Any]:
-    """A machine that flips unused bits whenever its store is looked at."""
-    observe = machine.store_content
-    rng = random.Random(f"scramble/{seed}")
-
-    def store_content(vm: Any) -> bytes:
-        for page in range(len(vm.phys_dirty)):
-            vm.phys_dirty[page] ^= rng.getrandbits(8) & unused
-        content: bytes = observe(vm)
-        return content
-
-    return type("Scrambling", (machine,), {"__slots__": (), "store_content": store_content})
-
-
-# --- what a function promises before anyone calls it ---------------------------------
-
-
-@of_stores("zero-extend-contract")
-def zero_extend_contract(machine: type[Any], trace: Trace) -> Violation | None:
-    """Old bits stay, those between the ends are clear, the rest of old words is untouched."""
-    rng = random.Random(f"extend/{trace.name}")
-    vm = start(machine, trace)
-    word = trace.config.word_bits
-    for _ in range(4):
-        old_nbits = rng.randrange(0, 3 * word)
-        new_nbits = old_nbits + rng.randrange(1, 2 * word)
-        bitmap = vm.new_words(-(-old_nbits // word))
-        for index in range(len(bitmap)):
-            bitmap[index] = rng.getrandbits(word)
-        whole = vm.bits_of(bitmap, 0, len(bitmap) * word)
-        wanted = whole & ~span(old_nbits, new_nbits - old_nbits)
-        made = vm.bitmap_zero_extend(bitmap, old_nbits, new_nbits)
-        if len(made) != -(-new_nbits // word):
-            return Violation(0, f"{new_nbits} bits are kept in {len(made)} words of {word}")
-        if vm.bits_of(made, 0, len(made) * word) != wanted:
-            return Violation(0, f"from {old_nbits} bits to {new_nbits}: bits lost or left over")
-    return None
-
-
-@of_stores("clients-are-indices")
-def clients_are_indices(machine: type[Any], trace: Trace) -> Violation | None:
-    """The clients are numbered from 0 and DIRTY_MEMORY_NUM is how many there are."""
-    clients = sorted(start(machine, trace).clients)
-    if clients != list(range(machine.DIRTY_MEMORY_NUM)):
-        return Violation(
-            0, f"clients are {clients}, DIRTY_MEMORY_NUM is {machine.DIRTY_MEMORY_NUM}"
-        )
-    return None
-
-
-@of_stores("one-flag-contract")
-def one_flag_contract(machine: type[Any], trace: Trace) -> Violation | None:
-    """Setting one flag of a page sets that one and leaves the others, and other pages, alone."""
-    rng = random.Random(f"flag/{trace.name}")
-    vm = start(machine, trace)
-    flags = "dirty_flag" in machine.cpu_physical_memory_set_dirty_flag.__code__.co_varnames
-    vm.ram_alloc(9)
-    for client in range(3):
-        for page in range(9):
-            if rng.random() < 0.6:
-                vm.region_reset_dirty(page * trace.config.page_size, 1, client)
-    for _ in range(8):
-        client, page = rng.randrange(3), rng.randrange(9)
-        wanted = list(vm.dirty_pages(0, ALL_PAGES))
-        wanted[client] |= span(page, 1)
-        number = vm.clients[client]
-        addr = page * trace.config.page_size
-        vm.cpu_physical_memory_set_dirty_flag(addr, 1 << number if flags else number)
-        if list(vm.dirty_pages(0, ALL_PAGES)) != wanted:
-            return Violation(0, f"setting {CLIENTS[client]} of page {page} did something else")
     return None

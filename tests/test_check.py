@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from faults.catalogue import FAULTS, Fault
+from faults.catalogue import FAULTS, INSIDE, Fault
 
 from replay.check import Plan, check, gather
 from replay.errors import SeriesError
@@ -106,6 +106,16 @@ def test_a_copy_that_does_not_load_is_one_clear_error(tmp_path: Path) -> None:
         gather(Plan(traces=1, copies=((5, str(copy)),)))
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_copy_that_never_comes_back_is_one_clear_error(jobs: int, tmp_path: Path) -> None:
+    fault = Fault(
+        20, "endless", "    for addr in range(", "    while True: pass\n    for addr in range("
+    )
+    copy = fault.write(tmp_path)
+    with pytest.raises(SeriesError, match=r"endless\.py \(step 20\).*endless loop"):
+        gather(Plan(traces=40, steps=(20,), copies=((20, str(copy)),), patience=1.0), jobs=jobs)
+
+
 def test_a_model_that_crashes_is_a_finding(tmp_path: Path) -> None:
     fault = Fault(36, "crash", "c = bitmap[i]", "c = bitmap[i + 1]")
     plan = Plan(traces=40, steps=(36,), copies=((36, str(fault.write(tmp_path))),))
@@ -115,7 +125,7 @@ def test_a_model_that_crashes_is_a_finding(tmp_path: Path) -> None:
     assert "IndexError" in failure.text
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", (*FAULTS, *INSIDE), ids=lambda fault: fault.name)
 def test_a_fault_is_found_at_its_step_and_shrunk(fault: Fault, tmp_path: Path) -> None:
     steps = tuple(range(max(1, fault.step - 1), min(39, fault.step + 1) + 1))
     copies = ((fault.step, str(fault.write(tmp_path))),)

@@ -12,7 +12,7 @@ from replay.lockstep import run_steps
 from replay.run import is_large
 from replay.samecode import differing, same_start, signatures
 from replay.trace import OPS, Op, Trace
-from tests.faults.catalogue import FAULTS
+from tests.faults.catalogue import FAULTS, INSIDE
 
 STEPS = range(delta.LAST_STEP + 1)
 
@@ -52,7 +52,7 @@ def test_sharing_changes_no_record_of_any_step(seed):
         assert_same(machines(()), trace)
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", (*FAULTS, *INSIDE), ids=lambda fault: fault.name)
 def test_sharing_changes_no_record_of_a_step_with_a_fault(fault, tmp_path):
     classes = machines(((fault.step, str(fault.write(tmp_path))),))
     for trace in traces(100 + fault.step, 4):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from refmodels import delta
 from replay.generate import traces
-from replay.properties import INNER_PROPERTIES, RUN_PROPERTIES
+from replay.inner import INNER_PROPERTIES
+from replay.properties import RUN_PROPERTIES
 from replay.run import python_model
 from replay.series import load
 from replay.trace import Config, Op, Trace
@@ -129,28 +127,3 @@ def test_ghost_pages_are_counted_from_step_39_on() -> None:
         )
     )
     assert [k for k in range(40) if violated("count-is-popcount", k, trace)] == [39]
-
-
-@pytest.mark.parametrize("name", sorted(INNER_PROPERTIES))
-def test_inner_properties_hold_where_steps_rest_on_them(name: str) -> None:
-    prop = DECLARED[name]
-    given_up = [s.number for s in SERIES.steps if name in s.breaks]
-    last = min(given_up, default=prop.last + 1)
-    for trace in traces(32, 12):
-        for step in range(prop.first, prop.last + 1):
-            broken = INNER_PROPERTIES[name](delta.build(step), trace) is not None
-            assert broken == (step >= last), (step, trace.name)
-
-
-def test_before_step_7_the_unused_bits_are_read() -> None:
-    check = INNER_PROPERTIES["unused-bits-unread"]
-    assert any(check(delta.build(6), trace) for trace in traces(33, 5))
-
-
-def test_the_contract_of_bitmap_zero_extend_can_fail(tmp_path: Path) -> None:
-    from faults.catalogue import FAULTS
-
-    fault = next(f for f in FAULTS if f.step == 18)
-    machine = delta.build_variant({18: fault.write(tmp_path)})[18]
-    trace = next(traces(34, 1))
-    assert INNER_PROPERTIES["zero-extend-contract"](machine, trace) is not None

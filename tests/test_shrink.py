@@ -25,7 +25,7 @@ def loses(trace: Trace) -> bool:
 
 
 def a_losing_trace() -> Trace:
-    return next(t for t in (generate(41, i) for i in range(200)) if loses(t))
+    return next(t for t in (generate(43, i) for i in range(200)) if loses(t))
 
 
 def test_the_lost_store_of_step_39_takes_at_most_eight_operations() -> None:

@@ -15,9 +15,7 @@ The lanes are those of the checker, each asked by itself:
 from __future__ import annotations
 
 import contextlib
-import signal
 import tempfile
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +32,7 @@ from replay.native.calls import compare_calls
 from replay.native.check import finding_of
 from replay.native.check import shortest as shortest_native
 from replay.native.session import Libraries, Session, session
+from replay.patience import Hanging, at_most
 from replay.series import load
 
 PART: Final = 10
@@ -44,13 +43,6 @@ HANG: Final = 3.0
 
 LATER: Final = 2
 """So many steps behind the fault's own are asked, if that does not show it."""
-
-
-class Hanging(BaseException):
-    """A model did not come back.
-
-    No Exception: those are what a model may fail with, and a run goes on to record them.
-    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,25 +92,6 @@ class Judgement:
     def shortest(self) -> int | None:
         """Operations of the shortest trace of any lane."""
         return min((f.shortest for f in self.found if f.shortest is not None), default=None)
-
-
-@contextlib.contextmanager
-def at_most(seconds: float) -> Iterator[None]:
-    """Raise Hanging in whatever runs longer; only in the main thread of a process."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ring(number: int, frame: Any) -> None:
-        raise Hanging
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 @dataclass(frozen=True, slots=True)

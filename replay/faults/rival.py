@@ -13,8 +13,9 @@ from typing import Final
 
 from refmodels import delta
 from replay.faults.fault import Fault
-from replay.faults.judge import HANG, Hanging, at_most
+from replay.faults.judge import HANG
 from replay.faults.mutate import faulty_text
+from replay.patience import Hanging, at_most
 
 STEPS: Final = 50
 """Operations an example."""

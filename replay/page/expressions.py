@@ -238,7 +238,6 @@ _NUMERIC_CALLS: Final[Mapping[str, tuple[tuple[int, ...], str, Type]]] = {
     "min": ((2,), "$.min({})", "int"),
     "max": ((2,), "$.max({})", "int"),
     "range": ((1, 2, 3), "$.range({})", "range"),
-    "bytes": ((1,), "{}", "bytes"),
     "RAMBlock": ((2,), "new $.RAMBlock({})", "block"),
 }
 """Calls that take numbers only: how many, what is written, what it gives."""

@@ -267,21 +267,13 @@ class Writer:
             self.fail(target, f"an assignment to {type(target).__name__}")
         container, kind = self.expr(target.value)
         if isinstance(target.slice, ast.Slice):
-            low, high = self._ends(target.slice)
-            if kind != "words":
-                self.fail(target, f"a slice of {kind}")
-            return [f"$.putSlice({container}, {low}, {high}, {value});"]
+            self.fail(target, f"an assignment to a slice of {kind}; vm.memset zeroes a span")
         index = self.number(target.slice)
         if kind == "tlb":
             return [f"{container}.set({index}, {value});"]
         if kind not in ("words", "stores"):
             self.fail(target, f"an assignment to a part of {kind}")
         return [f"$.put({container}, {index}, {value});"]
-
-    def _ends(self, node: ast.Slice) -> tuple[str, str]:
-        if node.lower is None or node.upper is None or node.step is not None:
-            self.fail(node, "a slice without both of its ends")
-        return self.number(node.lower), self.number(node.upper)
 
     def _change(self, node: ast.AugAssign) -> list[str]:
         value = self.number(node.value)

@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 Type: TypeAlias = Literal[
     "int", "bool", "number", "str", "none", "words", "stores", "ints", "block", "blocks",
-    "tlb", "pages", "range", "bytes",
+    "tlb", "pages", "range",
 ]  # fmt: skip
 """What an expression is.
 
@@ -100,6 +100,7 @@ RUNTIME: Final[Mapping[str, Method]] = {
     "new_bytes": Method("new_bytes", ("int",), "words"),
     "new_words": Method("new_words", ("int",), "words"),
     "renew": Method("renew", ("words", "int"), "none"),
+    "memset": Method("memset", ("words", "int", "int"), "none"),
 }
 """Methods of Machine, written by hand in ``static/machine.js``; arguments may be left out."""
 

@@ -118,7 +118,11 @@ def test_a_question_that_makes_no_sense_is_one_clear_error(words: list[str], mes
     assert message in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("fault", MODEL_FAULTS[::9], ids=lambda fault: fault.name)
+CLAIMED_SAME = [fault for fault in MODEL_FAULTS if not load().step(fault.step).deviations]
+"""Faults at steps where nothing but the fault can make a trace come out differently."""
+
+
+@pytest.mark.parametrize("fault", CLAIMED_SAME[::6], ids=lambda fault: fault.name)
 def test_a_fault_in_a_model_is_found_by_bisection(fault, tmp_path: Path) -> None:
     copy = f"{fault.step}={fault.write(tmp_path)}"
     result = check(

@@ -68,6 +68,8 @@ FAULTS = (
     Fault(11, "misses-the-last-page", "while addr < end:", "while addr + vm.TARGET_PAGE_SIZE < end:"),
     Fault(11, "event-before-alignment", "vm.xen_modified_memory(addr, length)",
           "vm.xen_modified_memory(start, length)"),
+    Fault(11, "store-not-grown",
+          "    vm.renew(vm.phys_dirty, vm.last_ram_offset() >> vm.TARGET_PAGE_BITS)\n", ""),
     Fault(12, "clears-too-much", "mask = ~dirty_flag & 0xFF", "mask = 0"),
     Fault(12, "misses-the-rearm", "    if vm.tcg:\n        vm.tlb_reset_dirty_range_all(start, end, length)\n", ""),
     Fault(13, "wrong-client", "ram_addr + vm.TARGET_PAGE_SIZE, vm.DIRTY_MEMORY_CODE",
@@ -77,13 +79,11 @@ FAULTS = (
     Fault(14, "two-clients-one-bit", "DIRTY_MEMORY_MIGRATION=2", "DIRTY_MEMORY_MIGRATION=1"),
     Fault(15, "assertion-off-by-one", "client < vm.DIRTY_MEMORY_NUM)\n    try:\n        return",
           "client < vm.DIRTY_MEMORY_NUM - 1)\n    try:\n        return"),
-    Fault(15, "assertion-too-wide", "client < vm.DIRTY_MEMORY_NUM", "client <= vm.DIRTY_MEMORY_NUM + 1", 2),
     Fault(16, "never-grows", "if new_ram_size > old_ram_size:", "if old_ram_size == 0:"),
     Fault(16, "marks-only-when-grown", "    vm.cpu_physical_memory_set_dirty_range(new",
           "        vm.cpu_physical_memory_set_dirty_range(new"),
+    Fault(16, "store-not-grown", "        vm.renew(vm.phys_dirty, new_ram_size)\n", ""),
     Fault(17, "clears-the-others", "mask = ~(1 << client) & 0xFF", "mask = 1 << client"),
-    Fault(18, "clears-the-old", "vm.bitmap_clear(old, old_nbits, new_nbits - old_nbits)",
-          "vm.bitmap_clear(old, 0, new_nbits)"),
     Fault(19, "old-size-in-words", "vm.dirty_memory[i], old_ram_size, new_ram_size",
           "vm.dirty_memory[i], 0, new_ram_size"),
     Fault(19, "one-bitmap-not-grown", "for i in range(vm.DIRTY_MEMORY_NUM):",
@@ -116,6 +116,7 @@ FAULTS = (
           "vm.cpu_tlb_reset_dirty_all(start, end)"),
     Fault(30, "misses-the-rearm", "    if vm.tcg:\n        vm.tlb_reset_dirty_range_all(start, length)\n", ""),
     Fault(30, "aligns-the-length-too", "    block = vm.qemu", "    length = end - start\n    block = vm.qemu"),
+    Fault(30, "may-leave-the-block", "    vm.abort(block is vm.qemu_get_ram_block(end - 1))\n", ""),
     Fault(31, "swapped", "tracking(True)", "tracking(False)"),
     Fault(33, "counts-without-resetting", "                vm.cpu_physical_memory_reset_dirty(\n                    block.offset + addr, vm.TARGET_PAGE_SIZE, vm.DIRTY_MEMORY_MIGRATION\n                )\n", ""),
     Fault(33, "wrong-client", "vm.TARGET_PAGE_SIZE, vm.DIRTY_MEMORY_MIGRATION\n                )", "vm.TARGET_PAGE_SIZE, vm.DIRTY_MEMORY_VGA\n                )"),
@@ -136,3 +137,25 @@ FAULTS = (
     Fault(39, "rounds-down", "(pages + vm.BITS_PER_LONG - 1)", "pages"),
     Fault(39, "slow-path-misses-the-rearm", "            vm.cpu_physical_memory_reset_dirty(\n", "            vm.cpu_physical_memory_clear_dirty_range(\n"),
 )  # fmt: skip
+
+INSIDE = (
+    Fault(11, "zeroes-past-the-store", "pages = size >>", "pages = size <<"),
+    Fault(15, "assertion-too-wide", "client < vm.DIRTY_MEMORY_NUM", "client <= vm.DIRTY_MEMORY_NUM + 1", 2),
+    Fault(16, "resizes-always", "new_ram_size > old_ram_size", "True"),
+    Fault(16, "resizes-when-the-end-stays", "new_ram_size > old", "new_ram_size >= old"),
+    Fault(16, "zeroes-elsewhere", "first = new_block.offset >>", "first = new_block.offset <<"),
+    Fault(16, "zeroes-past-the-store", "pages = size >>", "pages = size <<"),
+    Fault(18, "clears-the-old", "vm.bitmap_clear(old, old_nbits, new_nbits - old_nbits)",
+          "vm.bitmap_clear(old, 0, new_nbits)"),
+    Fault(19, "resizes-always", "new_ram_size > old_ram_size", "True"),
+    Fault(19, "resizes-when-the-end-stays", "new_ram_size > old", "new_ram_size >= old"),
+    Fault(19, "one-page-too-many", "vm.INT_MAX + 1", "vm.INT_MAX + 2"),
+    Fault(19, "one-page-too-few", "> vm.INT_MAX + 1", ">= vm.INT_MAX + 1"),
+    Fault(19, "limit-before-the-last-page", "vm.INT_MAX + 1", "vm.INT_MAX - 1"),
+    Fault(19, "limit-of-the-wrong-end", "new_block.offset + size", "new_block.offset - size"),
+    Fault(19, "assertion-off-by-one", "client < vm.DIRTY_MEMORY_NUM", "client <= vm.DIRTY_MEMORY_NUM", 2),
+    Fault(25, "misses-a-last-byte", "vm.TARGET_PAGE_SIZE - 1", "vm.TARGET_PAGE_SIZE - 2"),
+)  # fmt: skip
+"""Faults that no trace shows by what it observes: how long the store is, which page number is
+the last, what a function does that no caller asks of it. Properties and direct calls find them.
+"""

@@ -132,6 +132,7 @@ BODIES = {
     "an unknown attribute": "return vm.phys_clean[addr]",
     "a division": "return addr / 2",
     "an except of everything": "try:\n        return 1\n    except Exception:\n        return 0",
+    "a slice that may lengthen a store": "vm.phys_dirty[addr : addr + 1] = b'0'",
     "arithmetic with a store": "return vm.phys_dirty + addr",
     "an unknown function": "return sorted(vm.blocks)",
     "a with": "with vm.tlb:\n        return 1",

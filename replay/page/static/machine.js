@@ -44,6 +44,11 @@ class Machine {
     store.resize(count);
   }
 
+  memset(store, first, count) {
+    store.zero(first, count);
+    if (first < 0n || count < 0n || first + count > python.len(store)) this.stray += 1n;
+  }
+
   abort(condition = false) {
     if (!condition) throw new Aborted("abort");
   }

@@ -74,6 +74,15 @@ class Store {
     if (have < this.cells.length) this.cells.fill(0n, have);
     this.writes += 1;
   }
+
+  /** What of the span lies outside stays out: zeroing never lengthens a store. */
+  zero(first, count) {
+    const end = BigInt(this.cells.length);
+    const low = python.max(first, 0n);
+    const high = python.min(first + count, end);
+    if (low < high) this.cells.fill(0n, Number(low), Number(high));
+    this.writes += 1;
+  }
 }
 
 const python = {
@@ -149,12 +158,4 @@ const python = {
     container.writes += 1;
   },
 
-  /** bytes(count) into [low, high): as many cells out as in, or the store changes its size. */
-  putSlice(store, low, high, count) {
-    const end = BigInt(store.cells.length);
-    const from = Number(python.min(low, end));
-    const to = Math.max(from, Number(python.min(high, end)));
-    store.cells.splice(from, to - from, ...new Array(Number(count)).fill(0n));
-    store.writes += 1;
-  },
-};
+  /** bytes(count) into [low, high): as many cells out as in, or the store changes its size. */};
