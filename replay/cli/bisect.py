@@ -43,6 +43,17 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 """The folder that holds the package: a checkout, or where it is installed."""
 
+LOAD: Final = """\
+try:
+    from replay.cli import main
+except ImportError as error:
+    import sys
+    print(f"replay cannot be loaded: {error}", file=sys.stderr)
+    sys.exit(255)
+main()
+"""
+"""The command; a failure to load it must not look like the verdict "bad", which is 1, too."""
+
 SCRIPT: Final = """\
 #!/bin/sh
 # A test for 'git bisect run' in a repository made by 'replay series materialize':
@@ -50,7 +61,6 @@ SCRIPT: Final = """\
 # since git would take it for a bad commit.
 PYTHONPATH={root}${{PYTHONPATH:+:$PYTHONPATH}}
 export PYTHONPATH
-{loads} || exit 255
 {probe}
 code=$?
 case $code in
@@ -215,15 +225,8 @@ def _write_script(question: Question, path: Path) -> int:
         against = "model" if question.against == "before" else question.against
         options += ["--against", against]
     # -P: what lies in the tree that is judged is not imported.
-    words = [sys.executable, "-P", "-m", "replay", "probe", *options, "."]
-    _write(
-        path,
-        SCRIPT.format(
-            root=shlex.quote(str(ROOT)),
-            loads=shlex.join([sys.executable, "-P", "-c", "import replay.cli.bisect"]),
-            probe=shlex.join(words),
-        ),
-    )
+    words = [sys.executable, "-P", "-c", LOAD, "probe", *options, "."]
+    _write(path, SCRIPT.format(root=shlex.quote(str(ROOT)), probe=shlex.join(words)))
     click.echo(
         f"{path} written; in the repository: git bisect run {shlex.quote(str(path.resolve()))}"
     )
