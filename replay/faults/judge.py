@@ -236,6 +236,10 @@ def _compared(work: compare.Work, step: int, search: Search, lane: str = "") -> 
                 share = compare.do_share(work, done, min(2 * PART, search.traces - done))
         except Hanging:
             return Found(lane, "hang", done)
+        except Exception:
+            if lane != "both":
+                raise
+            return Found(lane, "crash", done)  # a model's, as in lane python
         done += 2 * PART
         seen = share.wrong.get(step)
         if seen:
@@ -263,6 +267,8 @@ def _calls(
                 wrong = compare_calls(series, step, held, search.seed, numbers, machine).wrong
         except Hanging:
             return Found("calls", "hang", done)
+        except Exception:
+            return Found("calls", "crash", done)  # as in lane python
         if wrong:
             return Found("calls", "call", done, len(wrong.case.trace.ops))
     return None

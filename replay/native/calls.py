@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from refmodels import delta
+from refmodels.machine import RAMBlock
 from replay.api import draw_call
 from replay.domain import Layout, follow, is_valid
 from replay.generate import Profile, generate
@@ -61,7 +62,7 @@ def draw_case(series: Series, step: int, machine: type[Any], seed: int, number: 
     names = call_names(series, step)
     functions = {function.name: function for function in inner_functions(series, step)}
     vm = machine(trace.config.page_bits, trace.config.hpratio, trace.config.tcg, 64, False)
-    vm.blocks = _blocks(machine, trace)
+    vm.blocks = _blocks(trace)
     calls, rows = list(trace.ops), []
     wanted = list(OWN[:2])
     wanted += [names[rng.randrange(2, len(names))] for _ in range(MOST_CALLS)]
@@ -113,15 +114,12 @@ def _blocks_come_and_go(rng: random.Random, trace: Trace) -> tuple[Op, ...]:
     return (*ops, Op("ram_alloc", (rng.choice([*freed, 9]),)))
 
 
-def _blocks(machine: type[Any], trace: Trace) -> list[Any]:
-    """The blocks that a machine has after a trace."""
-    config = trace.config
-    vm = machine(config.page_bits, config.hpratio, config.tcg, config.word_bits, False)
-    for name, args in trace.program:
-        if name in ("ram_alloc", "ram_free"):
-            getattr(vm, name)(*args)
-    blocks: list[Any] = vm.blocks
-    return blocks
+def _blocks(trace: Trace) -> list[RAMBlock]:
+    """The blocks there are after a trace; whatever the model does, which may be faulty."""
+    layout, size = Layout(), trace.config.page_size
+    for op in trace.ops:
+        follow(op, layout, trace.config)
+    return [RAMBlock(first * size, pages * size) for first, pages in layout.blocks]
 
 
 def _extension(rng: random.Random) -> tuple[int, int, tuple[int, ...]]:
@@ -264,7 +262,7 @@ def _shortened(step: int, session: Session, machine: type[Any], found: WrongCall
     at = best.index - 1
     while at >= 0:
         case = _without(best.case, at)
-        again = _tried(step, session, machine, case) if _valid(machine, case) else None
+        again = _tried(step, session, machine, case) if _valid(case) else None
         best = _cut(again) if again else best
         at = min(at, best.index) - 1
     return best
@@ -286,12 +284,12 @@ def _without(case: Case, at: int) -> Case:
     return Case(trace, case.head, case.rows[:place] + case.rows[place + 1 :])
 
 
-def _valid(machine: type[Any], case: Case) -> bool:
+def _valid(case: Case) -> bool:
     """Whether the head is valid, and every call inside a block that is there."""
     head = case.trace.with_ops(case.trace.ops[: case.head])
     if not is_valid(head):
         return False
-    blocks = _blocks(machine, head)
+    blocks = _blocks(head)
     return all(
         op.name in OWN
         or any(b.offset <= addr and addr + size <= b.offset + b.length for b in blocks)

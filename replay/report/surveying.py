@@ -97,11 +97,11 @@ def _summary(result: Survey, style: Style) -> list[str]:
     lines.append("found by: " + ", ".join(f"{name} {count}" for name, count in sorted(by.items())))
     if result.rival:
         asked = [j for j in result.judged if j.fault.name in result.rival]
-        ours = sum(bool(j.found) for j in asked)
+        ours = sum("python" in j.lanes for j in asked)
         theirs = sum(result.rival[j.fault.name] for j in asked)
         lines.append(
-            f"with at most {result.operations} operations a fault: this checker {ours}, "
-            f"a Hypothesis state machine {theirs} of {len(asked)}"
+            f"with at most {result.operations} operations a fault: lane python {ours}, "
+            f"a Hypothesis state machine over the same models {theirs} of {len(asked)}"
         )
     return lines
 
