@@ -28,8 +28,16 @@ from replay.errors import UsageError
 from replay.pool import default_jobs
 from replay.repo.calls import to_text
 from replay.repo.git import find
-from replay.repo.reporting import Commands, report_json, report_lines
+from replay.repo.reporting import (
+    Commands,
+    report_json,
+    report_lines,
+    search_json,
+    search_lines,
+)
 from replay.repo.results import Example, Report
+from replay.repo.searching import Search, search
+from replay.repo.subjects import Progress
 from replay.repo.verify import BUILD_LIMIT, CALL_LIMIT, Request, verify
 from replay.report.style import Style
 
@@ -54,6 +62,7 @@ def _model(
         "replay verify --repo DIR --range v1..v2 --build 'make -s' \\",
         "    --library libring.so --binding binding.toml --traces 1000",
         "replay verify … --trace counterexamples/commit-5-difference.jsonl",
+        "replay verify … --bisect                 build only what a search asks",
     ),
 )
 @click.option(
@@ -102,9 +111,13 @@ def _model(
     help="Where to save the traces that show a difference; by default counterexamples, "
     "outside of the repository.",
 )  # fmt: skip
+@click.option(
+    "--bisect", is_flag=True,
+    help="Search the commit that changed something, and build only those that this asks.",
+)  # fmt: skip
 @click.option("--rebuild", is_flag=True, help="Build also what is in the cache of builds.")
 @json_option
-def command(save: Path | None, as_json: bool, **options: Any) -> int:
+def command(save: Path | None, bisect: bool, as_json: bool, **options: Any) -> int:
     """Check that each commit of a range does the same as the one before.
 
     Each commit is built in a folder of its own, and random traces of calls run on its
@@ -112,17 +125,31 @@ def command(save: Path | None, as_json: bool, **options: Any) -> int:
     differs from the commit before. Else it has an undeclared difference, crashes or
     hangs, and the shortest trace that shows it is saved; or it cannot be built, or cannot
     be judged. A merge is judged as one change against its first parent.
+
+    With --bisect the ends of the range are compared, on random traces or on --trace, and
+    a binary search finds the commit since which the trace shows something else.
     """
     request = _request(options)
+    if bisect and request.model:
+        raise click.UsageError("--bisect compares with the start of the range, not with --model")
     find(request.repo)
     with progress_bar("verifying") as bar:
-        report = verify(request, bar.show)
-    saved = _save(report, request, save)
+        look = search if bisect else _verified
+        searched = look(request, bar.show)
+    report = searched.report
+    saved = _save(report, request, save, bisect)
     if as_json:
-        print_json(report_json(report, saved))
+        extra = {"search": search_json(searched.found, searched.commits)} if bisect else {}
+        print_json(report_json(report, saved) | extra)
     else:
-        print_lines(report_lines(report, saved, Style(wants_color(sys.stdout))))
+        style = Style(wants_color(sys.stdout))
+        print_lines(search_lines(searched.found, searched.commits, style))
+        print_lines(report_lines(report, saved, style))
     return ExitCode.OK if report.passed else ExitCode.DIFFERENCE
+
+
+def _verified(request: Request, progress: Progress) -> Search:
+    return Search(verify(request, progress), [])
 
 
 def _request(options: dict[str, Any]) -> Request:
@@ -130,9 +157,9 @@ def _request(options: dict[str, Any]) -> Request:
     return Request(**{renamed.get(name, name): value for name, value in options.items()})
 
 
-def _save(report: Report, request: Request, folder: Path | None) -> Commands:
+def _save(report: Report, request: Request, folder: Path | None, shortened: bool) -> Commands:
     """Save the examples; gives where, and the commands that run them again."""
-    if report.plan is None or request.trace is not None:
+    if report.plan is None or (request.trace is not None and not shortened):
         return {}
     target = folder or _default_folder(request.repo)
     saved: Commands = {}

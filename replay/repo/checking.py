@@ -105,9 +105,13 @@ class Checker:
         budget: int,
         trace: CallTrace | None = None,
         model: tuple[Path, str] | None = None,
+        shorten: bool = False,
         progress: Callable[[float, float, str], None],
     ) -> None:
-        """Give each row of a report its verdict, against the last one that has a subject."""
+        """Give each row of a report its verdict, against the last one that has a subject.
+
+        A trace that is given is shown as it is, unless it is to be shortened, too.
+        """
         self.load(report.rows, subjects)
         numbers = range(1) if trace is not None else range(traces)
 
@@ -119,7 +123,7 @@ class Checker:
         judged = self.with_model(pairs, report.rows, subjects, model, wanted)
         self.run_pairs(judged, numbers, traces_of, report, progress)
         shown = [pair for pair in judged if pair.difference is not None]
-        left = budget if trace is None else 0
+        left = budget if trace is None or shorten else 0
 
         def conclude(pair: Pair) -> None:
             few = shown.index(pair) < SHRUNK_ROWS

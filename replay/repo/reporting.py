@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from replay.bisect import Answer, Bisection
 from replay.jsonlines import printable
 from replay.repo.binding import Plan
+from replay.repo.git import Commit
 from replay.repo.results import Example, Report, Row, Verdict
 from replay.repo.runner import Run
 from replay.report.style import PLAIN, Style
@@ -39,6 +42,41 @@ def report_lines(report: Report, saved: Commands | None = None, style: Style = P
         if row.model_example is not None and _first_wrong(report) is row:
             lines += ["", *_finding(row, row.model_example, report, saved, style)]
     return [*lines, "", *_summary(report, style)]
+
+
+def search_lines(
+    found: Bisection | None, commits: Sequence[Commit], style: Style = PLAIN
+) -> list[str]:
+    """The probes of a search, and what they leave open."""
+    if found is None:
+        return []
+    total = _count(len(commits) - 1, "commit")
+    lines = [style.strong(f"binary search: {len(found.probes)} probes in {total}")]
+    for probe in found.probes:
+        commit = commits[probe.step]
+        paint = {Answer.GOOD: style.good, Answer.BAD: style.bad}.get(probe.answer, str)
+        note = f"  {probe.note}" if probe.note else ""
+        lines.append(
+            f"{INDENT}{commit.short}  {paint(f'{probe.answer.value:<4}')}{printable(note)}"
+        )
+    if found.suspects:
+        names = ", ".join(commits[step].short for step in found.suspects)
+        lines += _wrap(f"some could not be judged: the guilty commit is one of {names}")
+    return [*lines, ""]
+
+
+def search_json(found: Bisection | None, commits: Sequence[Commit]) -> dict[str, Any] | None:
+    """The same as plain values."""
+    if found is None:
+        return None
+    return {
+        "commits": len(commits) - 1,
+        "probes": [
+            {"commit": commits[p.step].id, "answer": p.answer.value, "note": p.note}
+            for p in found.probes
+        ],
+        "suspects": [commits[step].id for step in found.suspects],
+    }
 
 
 def _first_wrong(report: Report) -> Row | None:
@@ -139,7 +177,7 @@ def _summary(report: Report, style: Style) -> list[str]:
         name for name in (report.plan.ops if report.plan else {}) if not report.calls.get(name)
     ]
     lines = [f"{good} of {_count(len(rows), 'commit')} as claimed, on {calls} calls a commit"]
-    if report.calls and never:
+    if report.traces > 1 and report.calls and never:
         lines += _wrap(f"never called: {', '.join(never)}", "")
     guilty = report.guilty
     if guilty is not None:

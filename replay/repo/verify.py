@@ -84,17 +84,10 @@ def verify(request: Request, progress: Progress = lambda done, total, text: None
     """
     binding = read_binding(request.binding) if request.binding else None
     with workspace() as place:
-        repository = Repository(request.repo, place)
-        commits = repository.range(request.commits)
-        applies = _rules(binding, repository) if binding else {}
-        rows = _rows(commits)
-        builder = Builder(
-            repository, request.build, request.library, request.build_limit, request.rebuild
-        )
+        rows, applies, builder, notes = opened(request, binding, place)
         outcomes = build_rows(builder, rows, request.jobs, progress)
         shapes = inspect_rows(rows, outcomes)
-        report = Report(rows, None, request.seed, request.traces, request.ops, {}, [])
-        report.notes += commits.notes
+        report = Report(rows, None, request.seed, request.traces, request.ops, {}, notes)
         if not any(shapes):
             report.notes.append("no commit could be built and read: nothing was compared")
             return report
@@ -115,6 +108,24 @@ def verify(request: Request, progress: Progress = lambda done, total, text: None
                 trace=trace, model=request.model, progress=progress,
             )  # fmt: skip
         return report
+
+
+def opened(
+    request: Request, binding: Binding | None, place: Path
+) -> tuple[list[Row], dict[str, frozenset[str]], Builder, list[str]]:
+    """The rows of a range, where each map of the binding holds, what builds, and notes.
+
+    Raises:
+        RepoError: no such repository, range or library path.
+
+    """
+    repository = Repository(request.repo, place)
+    commits = repository.range(request.commits)
+    applies = _rules(binding, repository) if binding else {}
+    builder = Builder(
+        repository, request.build, request.library, request.build_limit, request.rebuild
+    )
+    return _rows(commits), applies, builder, list(commits.notes)
 
 
 @contextlib.contextmanager
