@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 
 import click
 
@@ -20,6 +21,7 @@ from replay.cli.common import (
     wants_color,
 )
 from replay.cli.progress import progress_bar
+from replay.errors import UsageError
 from replay.faults.judge import Search
 from replay.faults.survey import chosen, survey
 from replay.pool import default_jobs
@@ -75,6 +77,11 @@ def command(
     ignored. The exit code is 0 if at least 99 in 100 of the others are found, each at its
     step. Faults in the C need the extra "faults" and a C compiler.
     """
+    if rival and find_spec("hypothesis") is None:
+        raise UsageError(
+            "--hypothesis needs Hypothesis, which is not installed: "
+            "pip install 'replay-series[faults]'"
+        )
     wanted = chosen([step for step in steps if step], every, subject)
     if not wanted:
         raise click.UsageError("there are no faults to put in; --steps takes steps from 1 to 39")

@@ -79,7 +79,7 @@ def _parser() -> Parser:
     except ImportError:
         raise UsageError(
             "faults in the C need tree-sitter, which is not installed: "
-            "pip install 'replay-series[faults]'"
+            "pip install 'replay-series[faults]', or leave them out with --in models"
         ) from None
     return Parser(Language(tree_sitter_c.language()))
 
