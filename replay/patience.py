@@ -16,6 +16,10 @@ PATIENCE: Final = 20.0
 """Seconds that a short trace may take on changed models: hundreds of times what it does take."""
 
 
+AGAIN: Final = 1.0
+"""Seconds after which code that has not ended by then is told so once more."""
+
+
 class Hanging(BaseException):
     """The code did not come back.
 
@@ -41,12 +45,33 @@ def at_most(seconds: float) -> Iterator[None]:
         raise Hanging
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    # Again and again: where the exception is swallowed, as in a callback, another follows.
+    signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@contextlib.contextmanager
+def memory_at_most(size: int) -> Iterator[None]:
+    """Have this process fail with MemoryError where it wants more bytes of address space.
+
+    Without effect where there is no such limit, or a lower one.
+    """
+    try:
+        import resource
+    except ImportError:
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limits = [limit for limit in (size, soft, hard) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 @contextlib.contextmanager

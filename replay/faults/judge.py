@@ -15,6 +15,7 @@ The lanes are those of the checker, each asked by itself:
 from __future__ import annotations
 
 import contextlib
+import gc
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -32,7 +33,7 @@ from replay.native.calls import compare_calls
 from replay.native.check import finding_of
 from replay.native.check import shortest as shortest_native
 from replay.native.session import Libraries, Session, session
-from replay.patience import Hanging, at_most
+from replay.patience import Hanging, at_most, memory_at_most
 from replay.series import load
 
 PART: Final = 10
@@ -40,6 +41,9 @@ PART: Final = 10
 
 HANG: Final = 3.0
 """Seconds after which a model that does not come back counts as hanging."""
+
+MEMORY: Final = 4 << 30
+"""Bytes that a model may make this process have: what loops may write down events for ever."""
 
 LATER: Final = 2
 """So many steps behind the fault's own are asked, if that does not show it."""
@@ -116,7 +120,11 @@ def judge_fault(fault: Fault, search: Search) -> Judgement:
     the wrong one.
     """
     with tempfile.TemporaryDirectory(prefix="replay-fault-") as folder:
-        return (_in_c if fault.in_c else _in_model)(fault, search, Path(folder))
+        judged = (_in_c if fault.in_c else _in_model)(fault, search, Path(folder))
+    # Machines and their bound methods are cycles; those that ran wild hold much.
+    machines.cache_clear()
+    gc.collect()
+    return judged
 
 
 def _asked(lanes: Iterator[Found | None]) -> tuple[Found, ...]:
@@ -133,13 +141,14 @@ def _in_model(fault: Fault, search: Search, folder: Path) -> Judgement:
         seed=search.seed, traces=search.traces, steps=(fault.step,),
         copies=((fault.step, str(copy)),),
     )  # fmt: skip
-    found = _asked(_model_lanes(plan, fault.step, search))
-    if found:
-        return Judgement(fault, fault.step, found)
-    for step in range(fault.step + 1, min(fault.step + LATER, delta.LAST_STEP) + 1):
-        later = _python(replace(plan, steps=(step,)), step, search)
-        if later:
-            return Judgement(fault, step, (later,))
+    with memory_at_most(MEMORY):
+        found = _asked(_model_lanes(plan, fault.step, search))
+        if found:
+            return Judgement(fault, fault.step, found)
+        for step in range(fault.step + 1, min(fault.step + LATER, delta.LAST_STEP) + 1):
+            later = _python(replace(plan, steps=(step,)), step, search)
+            if later:
+                return Judgement(fault, step, (later,))
     return Judgement(fault)
 
 
@@ -148,6 +157,7 @@ def _model_lanes(plan: Plan, step: int, search: Search) -> Iterator[Found | None
     yield found
     if found and found.by == "link":
         return
+    gc.collect()
     libraries = right_trees().libraries((step - 1, step))
     yield _compared(compare.Work("both", plan, libraries), step, search)
     yield _calls(session(libraries), step, search, machines(plan.copies)[step])
@@ -232,7 +242,7 @@ def _compared(work: compare.Work, step: int, search: Search, lane: str = "") -> 
     done = 0
     while done < search.traces:
         try:
-            with at_most(HANG * 10):
+            with at_most(HANG * 3):
                 share = compare.do_share(work, done, min(2 * PART, search.traces - done))
         except Hanging:
             return Found(lane, "hang", done)
@@ -246,7 +256,7 @@ def _compared(work: compare.Work, step: int, search: Search, lane: str = "") -> 
             by = seen.text.partition(":")[0] if seen.fields == ("status",) else "difference"
             length = None
             if search.budget:
-                with contextlib.suppress(Hanging), at_most(HANG * 10):
+                with contextlib.suppress(Hanging), at_most(HANG * 3):
                     example, _ = shortest_native(work, finding_of(step, seen), search.budget)
                     length = len(example.trace.ops)
             return Found(lane, by if by in compare.DEATHS else "difference", done, length)
@@ -263,7 +273,7 @@ def _calls(
         numbers = range(done, min(done + 2 * PART, search.traces))
         done += 2 * PART
         try:
-            with at_most(HANG * 10):
+            with at_most(HANG * 3):
                 wrong = compare_calls(series, step, held, search.seed, numbers, machine).wrong
         except Hanging:
             return Found("calls", "hang", done)

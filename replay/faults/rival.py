@@ -7,15 +7,16 @@ Hypothesis (the extra ``bench``).
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 from refmodels import delta
 from replay.faults.fault import Fault
-from replay.faults.judge import HANG
+from replay.faults.judge import HANG, MEMORY
 from replay.faults.mutate import faulty_text
-from replay.patience import Hanging, at_most
+from replay.patience import Hanging, at_most, memory_at_most
 
 STEPS: Final = 50
 """Operations an example."""
@@ -33,8 +34,10 @@ def hypothesis_finds(fault: Fault, operations: int, seed: int) -> bool:
         except delta.LinkError:
             return True
         try:
-            with at_most(HANG * 6):
+            with at_most(HANG * 6), memory_at_most(MEMORY):
                 drive(delta.build(fault.step), faulty, max(operations // STEPS, 1), STEPS, seed)
         except (Hanging, Exception):
             return True
+        finally:
+            gc.collect()
     return False
