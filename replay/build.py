@@ -34,6 +34,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Final, TypeAlias
 
 from replay.errors import ReplayError
+from replay.pool import result_of
 
 LIBRARY: Final = "libdirty.so"
 FORMAT: Final = "replay-build/1"
@@ -451,7 +452,7 @@ def build_series(
         }  # fmt: skip
         try:
             for step, future in futures.items():
-                outcomes[step] = future.result()
+                outcomes[step] = result_of(future)
                 if progress:
                     progress(outcomes[step])
         except BaseException:

@@ -12,7 +12,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
 from types import TracebackType
@@ -26,6 +26,21 @@ Tag = TypeVar("Tag")
 
 AHEAD: Final = 3
 """Tasks a worker that are handed out before the first one's result is taken."""
+
+
+TURN: Final = 0.2
+"""Seconds that a wait for a future takes at most, before the next one."""
+
+
+def result_of(future: Future[R]) -> R:
+    """The result of a future, waited for in short turns.
+
+    A signal that comes just as a wait begins does not end that wait: without turns, Ctrl-C
+    would be seen when the future is done.
+    """
+    while not wait([future], TURN).done:
+        pass
+    return future.result()
 
 
 def default_jobs() -> int:
@@ -105,7 +120,7 @@ class Pool:
     ) -> tuple[Tag, R]:
         tag, task, future = queue.popleft()
         try:
-            return tag, future.result()
+            return tag, result_of(future)
         except BrokenProcessPool:
             raise self._died(label(task)) from None
 

@@ -22,12 +22,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Final, Protocol, TypeAlias
 
 from replay.build import cache_folder
+from replay.pool import TURN
 from replay.repo.errors import RepoError
 
 FORMAT: Final = "replay-repo-build/1"
@@ -129,10 +130,14 @@ class Builder:
         executor = ThreadPoolExecutor(jobs)
         try:
             futures = {executor.submit(self.build, tree): tree for tree in dict.fromkeys(trees)}
-            for future in as_completed(futures):
-                outcomes[futures[future]] = future.result()
-                if progress:
-                    progress()
+            waiting = set(futures)
+            while waiting:
+                # In turns, as replay.pool.result_of says.
+                done, waiting = wait(waiting, TURN, FIRST_COMPLETED)
+                for future in done:
+                    outcomes[futures[future]] = future.result()
+                    if progress:
+                        progress()
         finally:
             self.stop()
             executor.shutdown(wait=True, cancel_futures=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeAlias, TypeVar
 
+from replay.pool import result_of
 from replay.repo.binding import Plan
 from replay.repo.bound import Unbound
 from replay.repo.calls import CallTrace
@@ -91,7 +92,7 @@ class Checker:
     def each(self, work: Callable[[T], None], items: Sequence[T]) -> None:
         """Do something with each item, several at a time; the first failure is raised."""
         for future in [self.executor.submit(work, item) for item in items]:
-            future.result()
+            result_of(future)
 
     # --- judging ----------------------------------------------------------------------
 
