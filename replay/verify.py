@@ -5,8 +5,8 @@ step that cannot be built is not asked the later ones. What is compared with wha
 prototypes in the binary's debug information with series.toml; the code of a step that
 only moves or renames with the code before it; the behaviour in C with the model of the
 same step (``both``, with direct calls of the inner API), and with the C of the step before
-(``native``). A step is blamed for
-departing from its model only where the step before does not.
+(``native``). A step is blamed for departing from its model only where the step before does
+not.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ from replay.cli.common import (
     wants_color,
 )
 from replay.errors import UsageError
+from replay.native.session import ROOT
 from replay.report.bisecting import guilty_lines, probe_line, result_json, result_lines
 from replay.report.style import Style
 from replay.series import load
@@ -39,9 +40,6 @@ from replay.symptoms import LANES, Kind, Question, ask_of
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
-
-ROOT: Final = Path(__file__).resolve().parent.parent.parent
-"""The folder that holds the package: a checkout, or where it is installed."""
 
 LOAD: Final = """\
 try:
@@ -107,7 +105,7 @@ esac
 @click.option("--good", type=STEP, default=0, show_default=True, help="A step known to be good.")
 @click.option("--bad", type=STEP, default=39, show_default=True, help="A step known to be bad.")
 @click.option("--scan", is_flag=True, help="Ask every step, also where a binary search would do.")
-@traces_option(300, "Random traces for a property without --trace.")
+@traces_option(300, "Random traces for a property without --trace.", most=None)
 @seed_option
 @click.option(
     "--log", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",

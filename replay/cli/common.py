@@ -223,18 +223,22 @@ seed_option = click.option(
 )  # fmt: skip
 
 
-def traces_option(default: int, text: str = "How many random traces.") -> Callable[..., Any]:
+def traces_option(
+    default: int, text: str = "How many random traces.", most: int | None = 10_000_000
+) -> Callable[..., Any]:
     """``--traces``: how many are run."""
     return click.option(
-        "--traces", type=click.IntRange(1, 10_000_000), default=default, show_default=True,
+        "--traces", type=click.IntRange(1, most), default=default, show_default=True,
         metavar="N", help=text,
     )  # fmt: skip
 
 
-def ops_option(default: int, text: str = "Operations a trace.") -> Callable[..., Any]:
+def ops_option(
+    default: int, text: str = "Operations a trace.", most: int = 100_000
+) -> Callable[..., Any]:
     """``--ops``: how long a trace is."""
     return click.option(
-        "--ops", type=click.IntRange(1, 100_000), default=default, show_default=True,
+        "--ops", type=click.IntRange(1, most), default=default, show_default=True,
         metavar="N", help=text,
     )  # fmt: skip
 

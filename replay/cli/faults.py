@@ -50,7 +50,7 @@ from replay.report.surveying import argued_lines, result_json, result_lines
     "--every", type=click.IntRange(1), default=1, show_default=True, metavar="N",
     help="Only each N-th fault.",
 )  # fmt: skip
-@traces_option(400, "Random traces a fault and lane at most, of 50 operations.")
+@traces_option(400, "Random traces a fault and lane at most, of 50 operations.", most=None)
 @seed_option
 @budget_option(0, "Candidates tried to shorten what shows a fault; 0 leaves that out.")
 @click.option("--hypothesis", "rival", is_flag=True, help="Ask a Hypothesis state machine too.")

@@ -12,6 +12,7 @@ from typing import Any, Final
 import click
 
 from replay.atomic import replace_file
+from replay.cli.calling import binding_option, call_timeout_option, timeout_option
 from replay.cli.common import (
     ExitCode,
     examples,
@@ -35,7 +36,6 @@ from replay.mail.reading import MailSeries, read_series
 from replay.mail.reporting import comparison_json, comparison_lines, series_json, series_lines
 from replay.pool import default_jobs
 from replay.repo.shrinking import BUDGET as CALL_BUDGET
-from replay.repo.verify import BUILD_LIMIT, CALL_LIMIT
 from replay.report.style import Style
 from replay.shrink import BUDGET
 
@@ -110,11 +110,8 @@ def show(mailbox: Path, version: int | None, as_json: bool) -> int:
     "--library", metavar="PATH",
     help="The shared library that the build makes, relative to DIR. It is EXECUTED.",
 )  # fmt: skip
-@click.option(
-    "--binding", type=_PATH, metavar="FILE",
-    help="What to call, and with what; replay init writes one. By default it is guessed.",
-)  # fmt: skip
-@traces_option(200)
+@binding_option
+@traces_option(200, most=1_000_000)
 @click.option(
     "--ops", type=click.IntRange(1, 10_000), metavar="N",
     help="Operations a trace; by default 50, calls 40.",
@@ -126,14 +123,8 @@ def show(mailbox: Path, version: int | None, as_json: bool) -> int:
     help=f"Candidates tried to shorten each example; by default {BUDGET}, for calls "
     f"{CALL_BUDGET}; 0 leaves them as found.",
 )  # fmt: skip
-@click.option(
-    "--timeout", type=click.FloatRange(0.1, 86_400), default=BUILD_LIMIT, show_default=True,
-    metavar="S", help="Seconds that one --build may take.",
-)  # fmt: skip
-@click.option(
-    "--call-timeout", type=click.FloatRange(0.01, 3600), default=CALL_LIMIT, show_default=True,
-    metavar="S", help="Seconds of processor time that a trace of calls may take.",
-)  # fmt: skip
+@timeout_option
+@call_timeout_option
 @click.option(
     "--trace", type=_PATH, metavar="FILE", help="Run only this trace, as --save has saved it.",
 )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from replay.cli.calling import binding_option, call_timeout_option, timeout_option
 from replay.cli.common import (
     ExitCode,
     budget_option,
@@ -38,7 +39,7 @@ from replay.repo.reporting import (
 from replay.repo.results import Example, Report
 from replay.repo.searching import Search, search
 from replay.repo.subjects import Progress
-from replay.repo.verify import BUILD_LIMIT, CALL_LIMIT, Request, verify
+from replay.repo.verify import CALL_LIMIT, Request, verify
 from replay.report.style import Style
 
 
@@ -81,22 +82,13 @@ def _model(
     "--library", required=True, metavar="PATH",
     help="The shared library that the build makes, relative to the top of the tree.",
 )  # fmt: skip
-@click.option(
-    "--binding", type=click.Path(path_type=Path), metavar="FILE",
-    help="What to call, and with what; replay init writes one. By default it is guessed.",
-)  # fmt: skip
-@traces_option(200, "How many random traces of calls.")
-@ops_option(40, "Calls a trace.")
+@binding_option
+@traces_option(200, "How many random traces of calls.", most=1_000_000)
+@ops_option(40, "Calls a trace.", most=10_000)
 @seed_option
 @jobs_option(default_jobs)
-@click.option(
-    "--timeout", type=click.FloatRange(0.1, 86_400), default=BUILD_LIMIT, show_default=True,
-    metavar="S", help="Seconds that the build of a commit may take.",
-)  # fmt: skip
-@click.option(
-    "--call-timeout", type=click.FloatRange(0.01, 3600), default=CALL_LIMIT, show_default=True,
-    metavar="S", help="Seconds of processor time that a trace may take; then it hangs.",
-)  # fmt: skip
+@timeout_option
+@call_timeout_option
 @budget_option(1500)
 @click.option(
     "--trace", type=click.Path(path_type=Path), metavar="FILE",

@@ -27,12 +27,12 @@ from replay.check import Plan, Share, do_share, judge, machines, shortest
 from replay.errors import SeriesError
 from replay.faults.ctrees import Trees, right_trees
 from replay.faults.fault import Fault
-from replay.faults.mutate import faulty_text
+from replay.faults.mutate import faulty_copy
 from replay.native import compare
 from replay.native.calls import compare_calls
 from replay.native.check import finding_of
 from replay.native.check import shortest as shortest_native
-from replay.native.session import Libraries, Session, session
+from replay.native.session import Session, session
 from replay.patience import Hanging, at_most, memory_at_most
 from replay.series import load
 
@@ -88,6 +88,11 @@ class Judgement:
         return self.blamed == self.fault.step
 
     @property
+    def survives(self) -> bool:
+        """Whether it is a fault, and nothing found it."""
+        return not self.void and not self.found
+
+    @property
     def lanes(self) -> tuple[str, ...]:
         """The lanes that found it."""
         return tuple(found.lane for found in self.found)
@@ -112,6 +117,10 @@ class Search:
     seed: int = 1
     budget: int = 0
 
+    def plan(self, step: int) -> Plan:
+        """What to check of a step."""
+        return Plan(seed=self.seed, traces=self.traces, steps=(step,))
+
 
 def judge_fault(fault: Fault, search: Search) -> Judgement:
     """Look for a fault with every lane that can know of it.
@@ -135,12 +144,8 @@ def _asked(lanes: Iterator[Found | None]) -> tuple[Found, ...]:
 
 
 def _in_model(fault: Fault, search: Search, folder: Path) -> Judgement:
-    copy = folder / f"fault_s{fault.step:02d}.py"
-    copy.write_text(faulty_text(fault), encoding="utf-8")
-    plan = Plan(
-        seed=search.seed, traces=search.traces, steps=(fault.step,),
-        copies=((fault.step, str(copy)),),
-    )  # fmt: skip
+    copy = faulty_copy(fault, folder)
+    plan = replace(search.plan(fault.step), copies=((fault.step, str(copy)),))
     with memory_at_most(MEMORY):
         found = _asked(_model_lanes(plan, fault.step, search))
         if found:
@@ -208,7 +213,8 @@ def _in_c(fault: Fault, search: Search, folder: Path) -> Judgement:
     found = _asked(_c_lanes(trees, fault.step, search))
     if not found:
         sanitized = trees.libraries((fault.step - 1, fault.step), sanitize=True)
-        found = _asked(iter([_native(sanitized, fault.step, search, "sanitized")]))
+        work = compare.Work("native", search.plan(fault.step), sanitized)
+        found = _asked(iter([_compared(work, fault.step, search, "sanitized")]))
     if found:
         return Judgement(fault, fault.step, found)
     for step in range(fault.step + 1, min(fault.step + LATER, delta.LAST_STEP) + 1):
@@ -222,15 +228,10 @@ def _in_c(fault: Fault, search: Search, folder: Path) -> Judgement:
 
 def _c_lanes(trees: Trees, step: int, search: Search) -> Iterator[Found | None]:
     libraries = trees.libraries((step - 1, step))
-    yield _native(libraries, step, search)
-    plan = Plan(seed=search.seed, traces=search.traces, steps=(step,))
+    plan = search.plan(step)
+    yield _compared(compare.Work("native", plan, libraries), step, search)
     yield _compared(compare.Work("both", plan, libraries), step, search)
     yield _calls(session(libraries), step, search)
-
-
-def _native(libraries: Libraries, step: int, search: Search, lane: str = "native") -> Found | None:
-    plan = Plan(seed=search.seed, traces=search.traces, steps=(step,))
-    return _compared(compare.Work("native", plan, libraries), step, search, lane)
 
 
 # --- what both share ----------------------------------------------------------------

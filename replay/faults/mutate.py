@@ -54,6 +54,13 @@ def faulty_text(fault: Fault) -> str:
     return fault.put_into(module_text(fault.step))
 
 
+def faulty_copy(fault: Fault, folder: Path) -> Path:
+    """A file in a folder with this module, for ``delta.build_variant``."""
+    copy = folder / f"fault_s{fault.step:02d}.py"
+    copy.write_text(faulty_text(fault), encoding="utf-8")
+    return copy
+
+
 def faults(step: int) -> list[Fault]:
     """All faults of one step's model, in the order of the text; without doubles."""
     return in_order(_Mutator(step).all())

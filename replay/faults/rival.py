@@ -15,7 +15,7 @@ from typing import Final
 from refmodels import delta
 from replay.faults.fault import Fault
 from replay.faults.judge import HANG, MEMORY
-from replay.faults.mutate import faulty_text
+from replay.faults.mutate import faulty_copy
 from replay.patience import Hanging, at_most, memory_at_most
 
 STEPS: Final = 50
@@ -27,8 +27,7 @@ def hypothesis_finds(fault: Fault, operations: int, seed: int) -> bool:
     from replay.bench.stateful import drive
 
     with TemporaryDirectory(prefix="replay-fault-") as folder:
-        copy = Path(folder) / f"fault_s{fault.step:02d}.py"
-        copy.write_text(faulty_text(fault), encoding="utf-8")
+        copy = faulty_copy(fault, Path(folder))
         try:
             faulty = delta.build_variant({fault.step: copy}, fault.step)[fault.step]
         except delta.LinkError:

@@ -85,12 +85,12 @@ class Survey:
     @property
     def argued(self) -> list[Judgement]:
         """Survivors that are argued to change nothing."""
-        return [j for j in self.real if not j.found and j.fault.name in equivalents()]
+        return [j for j in self.real if j.survives and j.fault.name in equivalents()]
 
     @property
     def survivors(self) -> list[Judgement]:
         """Survivors without an argument."""
-        return [j for j in self.real if not j.found and j.fault.name not in equivalents()]
+        return [j for j in self.real if j.survives and j.fault.name not in equivalents()]
 
     @property
     def refuted(self) -> list[Judgement]:

@@ -11,9 +11,8 @@ from typing import Any, Final
 from replay.jsonlines import printable
 from replay.mail.behaviour import Example, Finding, StepBehaviour, Verdict
 from replay.mail.comparing import Pairing, Status
-from replay.report.style import Style
+from replay.report.style import Style, counted, wrapped
 
-WIDTH: Final = 79
 INDENT: Final = " " * 11
 CELL: Final = 24
 CELL_LINES: Final = 3
@@ -65,7 +64,7 @@ def _head(step: StepBehaviour, row: Pairing, names: tuple[str, str]) -> str:
     if finding.verdict is Verdict.SAME_CODE:
         return f"another tree after it, but the same code{again}"
     if finding.verdict is Verdict.NO_DIFFERENCE:
-        return f"another tree after it, no difference in {_traces(finding.traces)}{again}"
+        return f"another tree after it, no difference in {counted(finding.traces, 'trace')}{again}"
     still = "" if step.since == step.new_place else "still "
     sides = {"": "", "old": f"{names[0]} ", "new": f"{names[1]} "}
     said = (f"{sides[side]}{still}{finding.verdict}: {text}" for side, text in finding.problems)
@@ -73,23 +72,19 @@ def _head(step: StepBehaviour, row: Pairing, names: tuple[str, str]) -> str:
 
 
 def _differs(step: StepBehaviour, finding: Finding) -> str:
-    on = f"on {len(finding.differing)} of {_traces(finding.traces)}"
+    on = f"on {len(finding.differing)} of {counted(finding.traces, 'trace')}"
     if step.since == step.new_place:
         return f"behaves differently since this patch, {on}"
     more = f", on {step.fresh} of them only since this patch" if step.fresh else ""
     return f"still behaves differently, since patch {step.since}, {on}{more}"
 
 
-def _traces(count: int) -> str:
-    return f"{count} trace{'' if count == 1 else 's'}"
-
-
 def _example(example: Example, style: Style, names: tuple[str, str]) -> list[str]:
     """The trace up to the operation at which the two part, and what was seen there."""
     indent = INDENT + "  "
     count = len(example.ops)
-    what = f"shortest trace ({count}" if example.shortest else f"a trace ({count}"
-    lines = [style.dim(f"{INDENT}{what} operation{'' if count == 1 else 's'}):")]
+    what = "shortest trace" if example.shortest else "a trace"
+    lines = [style.dim(f"{INDENT}{what} ({counted(count, 'operation')}):")]
     first = max(example.index + 1 - OPS_SHOWN, 0)
     if first:
         lines.append(f"{indent}  … {first} before")
@@ -120,10 +115,7 @@ def _cell(text: str) -> list[str]:
 
 
 def _wrap(text: str) -> list[str]:
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT, break_long_words=False,
-        break_on_hyphens=False,
-    )  # fmt: skip
+    return wrapped(text, INDENT)
 
 
 def summary_lines(steps: Sequence[StepBehaviour], style: Style) -> list[str]:

@@ -24,7 +24,7 @@ from replay.domain import Layout, follow, is_valid
 from replay.generate import Profile, generate
 from replay.model import Record, Run
 from replay.native.encode import Batch, encode
-from replay.native.inner import EXTENDED, FIRST, OWN, call_names, inner_functions
+from replay.native.inner import EXTENDED, FIRST, OWN, InnerApi, inner_api
 from replay.native.session import Session
 from replay.run import PythonModel
 from replay.series import Series
@@ -52,15 +52,15 @@ class Case:
     rows: tuple[tuple[int, int, int, tuple[int, ...]], ...]
 
 
-def draw_case(series: Series, step: int, machine: type[Any], seed: int, number: int) -> Case:
+def draw_case(api: InnerApi, machine: type[Any], seed: int, number: int) -> Case:
     """The case with this number; the same seed and number give the same case."""
-    rng = random.Random(f"calls/{seed}/{step}/{number}")
+    rng = random.Random(f"calls/{seed}/{api.step}/{number}")
     trace = generate(rng.getrandbits(32), 0, CASE)
     head = rng.randrange(1, len(trace.ops) + 1)
     ops = trace.ops[:head] if rng.random() < 0.7 else _blocks_come_and_go(rng, trace)
     trace, head = trace.with_ops(ops), len(ops)
-    names = call_names(series, step)
-    functions = {function.name: function for function in inner_functions(series, step)}
+    names = api.names
+    functions = {function.name: function for function in api.functions}
     vm = machine(trace.config.page_bits, trace.config.hpratio, trace.config.tcg, 64, False)
     vm.blocks = _blocks(trace)
     calls, rows = list(trace.ops), []
@@ -84,7 +84,9 @@ def draw_case(series: Series, step: int, machine: type[Any], seed: int, number: 
             )
         calls.append(Op(name, args))
         rows.append((FIRST + names.index(name), *numbers))
-    return Case(replace(trace, ops=tuple(calls), name=f"calls-{step}-{number}"), head, tuple(rows))
+    return Case(
+        replace(trace, ops=tuple(calls), name=f"calls-{api.step}-{number}"), head, tuple(rows)
+    )
 
 
 def _blocks_come_and_go(rng: random.Random, trace: Trace) -> tuple[Op, ...]:
@@ -217,7 +219,8 @@ def compare_calls(
         DomainError: the library was not built with these calls.
     """
     machine = _callable(machine or delta.build(step))
-    cases = [draw_case(series, step, machine, seed, number) for number in numbers]
+    api = inner_api(series, step)
+    cases = [draw_case(api, machine, seed, number) for number in numbers]
     which = [(step, place) for place in range(len(cases))]
     runs = session.records(encode_cases(cases), which, in_domain=True)
     made = 0

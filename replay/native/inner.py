@@ -22,6 +22,7 @@ FIRST: Final = 1000
 """The number of the first operation that is such a call."""
 
 HOOK: Final = "    /* These have no address. */\n"
+RUN: Final = "/* Run one operation;"
 EXTEND: Final = "bitmap_zero_extend"
 EXTENDED: Final = "zero_extended"
 """The call that makes a bitmap, extends it with the former, and tells what is in it."""
@@ -119,15 +120,29 @@ class Inner:
         return "client" in self.parameters
 
 
-def inner_functions(series: Series, step: int) -> list[Inner]:
-    """The functions of the declared API that can be called directly, by name."""
-    found = []
-    for prototype in series.api(step):
-        name = name_of(prototype)
+@dataclass(frozen=True, slots=True)
+class InnerApi:
+    """What can be called directly at a step.
+
+    ``names`` are all calls in the order of their numbers: two of OWN, the functions, and
+    the third of OWN where there is bitmap_zero_extend.
+    """
+
+    step: int
+    functions: tuple[Inner, ...]
+    names: tuple[str, ...]
+
+
+def inner_api(series: Series, step: int) -> InnerApi:
+    """The declared API of a step, as far as its functions can be called by themselves."""
+    declared = {name_of(prototype): prototype for prototype in series.api(step)}
+    functions = []
+    for name, prototype in sorted(declared.items()):
         names = tuple(re.findall(r"(\w+)\s*[,)]", prototype.partition("(")[2]))
         if name.startswith(PREFIX) and set(names) <= set(ARGUMENT):
-            found.append(Inner(name, names, not prototype.startswith("void ")))
-    return sorted(found, key=lambda function: function.name)
+            functions.append(Inner(name, names, not prototype.startswith("void ")))
+    last = (EXTENDED,) if EXTEND in declared else ()
+    return InnerApi(step, tuple(functions), (*OWN[:2], *(f.name for f in functions), *last))
 
 
 def with_calls(files: Mapping[str, bytes], series: Series, step: int) -> dict[str, bytes]:
@@ -137,16 +152,15 @@ def with_calls(files: Mapping[str, bytes], series: Series, step: int) -> dict[st
         BuildError: the tree has another driver.
     """
     driver = files.get(DRIVER, b"").decode("utf-8", "replace")
-    if driver.count(HOOK) != 1 or ALLOCATOR not in files:
+    if driver.count(HOOK) != 1 or driver.count(RUN) != 1 or ALLOCATOR not in files:
         raise BuildError(f"the tree's {DRIVER} is not this version's: no calls can be added to it")
     hook = f"    if (op[0] >= {FIRST}) {{\n        return call_inner(op, words);\n    }}\n"
     declared = "static int64_t call_inner(const int64_t op[4], const uint64_t *words);\n"
-    place = driver.index("/* Run one operation;")
-    text = driver[:place] + declared + driver[place:].replace(HOOK, hook + HOOK)
+    text = driver.replace(RUN, declared + RUN).replace(HOOK, hook + HOOK)
     headers = sorted(path for path in files if path.startswith("include/exec/"))
     includes = "".join(f'#include "{path.removeprefix("include/")}"\n' for path in headers)
     includes += '#include "qemu/bitmap.h"\nsize_t array_size(const void *mem);\n'
-    text += includes + CODE.format(first=FIRST, cases="\n".join(_cases(series, step)))
+    text += includes + CODE.format(first=FIRST, cases="\n".join(_cases(inner_api(series, step))))
     return {
         **files,
         DRIVER: text.encode(),
@@ -154,23 +168,16 @@ def with_calls(files: Mapping[str, bytes], series: Series, step: int) -> dict[st
     }
 
 
-def _cases(series: Series, step: int) -> list[str]:
-    store = "dirty_memory[DIRTY_MEMORY_VGA]" if step >= SPLIT else "phys_dirty"
+def _cases(api: InnerApi) -> list[str]:
+    store = "dirty_memory[DIRTY_MEMORY_VGA]" if api.step >= SPLIT else "phys_dirty"
+    room, clients, extended = OWN
     bodies = {
-        "store_room": f"        ret = array_size(ram_list.{store});",
-        "clients_are": CONSTANTS,
+        room: f"        ret = array_size(ram_list.{store});",
+        clients: CONSTANTS,
+        extended: EXTENDING,
     }
-    for function in inner_functions(series, step):
+    for function in api.functions:
         arguments = ", ".join(ARGUMENT[name] for name in function.parameters)
         value = "ret = " if function.valued else ""
         bodies[function.name] = f"        {value}{function.name}({arguments});"
-    if EXTEND in {name_of(prototype) for prototype in series.api(step)}:
-        bodies[EXTENDED] = EXTENDING
-    assert list(bodies) == call_names(series, step)
-    return [f"    case {i}:\n{body}\n        break;" for i, body in enumerate(bodies.values())]
-
-
-def call_names(series: Series, step: int) -> list[str]:
-    """What can be called, in the order of the operations' numbers."""
-    names = [*OWN[:2], *(f.name for f in inner_functions(series, step))]
-    return [*names, *([EXTENDED] if EXTEND in map(name_of, series.api(step)) else [])]
+    return [f"    case {i}:\n{bodies[n]}\n        break;" for i, n in enumerate(api.names)]

@@ -4,6 +4,7 @@
 command on each commit, ``shapes`` reads what the library says of its functions,
 ``binding`` and ``bindingfile`` say which calls to make, ``runner`` makes them in a process
 of its own, ``subjects`` and ``checking`` turn trees into libraries and compare them in
-pairs, ``verify`` puts it together for a history. Of what is read here only the build command, the
-library it makes, and a model that was asked for are ever executed.
+pairs, ``verify`` puts it together for a history and ``searching`` asks only some of its
+commits. Of what is read here only the build command, the library it makes, and a model that
+was asked for are ever executed.
 """

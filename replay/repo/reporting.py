@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,9 +12,8 @@ from replay.repo.binding import Plan
 from replay.repo.git import Commit
 from replay.repo.results import Example, Report, Row, Verdict
 from replay.repo.runner import Run
-from replay.report.style import PLAIN, Style
+from replay.report.style import PLAIN, WIDTH, Style, counted, wrapped
 
-WIDTH: Final = 79
 INDENT: Final = " " * 4
 OUTPUT_LINES: Final = 12
 """Lines of a failed build that are shown, from its end."""
@@ -50,7 +48,7 @@ def search_lines(
     """The probes of a search, and what they leave open."""
     if found is None:
         return []
-    total = _count(len(commits) - 1, "commit")
+    total = counted(len(commits) - 1, "commit")
     lines = [style.strong(f"binary search: {len(found.probes)} probes in {total}")]
     for probe in found.probes:
         commit = commits[probe.step]
@@ -104,7 +102,7 @@ def _details(row: Row, style: Style) -> list[str]:
             lines.append(f"{INDENT}| [{len(output) - OUTPUT_LINES} lines before]")
         lines += [f"{INDENT}| {line[:200]}" for line in output[-OUTPUT_LINES:]]
     if row.model:
-        lines.append(INDENT + style.bad(f"differs from the model on {_count(row.model, 'trace')}"))
+        lines.append(INDENT + style.bad(f"differs from the model on {counted(row.model, 'trace')}"))
     for note in row.notes:
         lines += _wrap(printable(note))
     return lines
@@ -122,7 +120,7 @@ def _finding(
     total = f" of {row.traces}" if row.traces else ""
     lines.append(f"{INDENT}shown by {count}{total} trace{'' if total == ' of 1' else 's'}")
     limit = "" if example.complete else ", perhaps not the shortest"
-    lines.append(f"{INDENT}shortest trace ({_count(len(example.trace), 'call')}{limit}):")
+    lines.append(f"{INDENT}shortest trace ({counted(len(example.trace), 'call')}{limit}):")
     lines += _calls(example, report.plan, style)
     if example.name in saved:
         path, command = saved[example.name]
@@ -176,7 +174,7 @@ def _summary(report: Report, style: Style) -> list[str]:
     never = [
         name for name in (report.plan.ops if report.plan else {}) if not report.calls.get(name)
     ]
-    lines = [f"{good} of {_count(len(rows), 'commit')} as claimed, on {calls} calls a commit"]
+    lines = [f"{good} of {counted(len(rows), 'commit')} as claimed, on {calls} calls a commit"]
     if report.traces > 1 and report.calls and never:
         lines += _wrap(f"never called: {', '.join(never)}", "")
     guilty = report.guilty
@@ -186,15 +184,8 @@ def _summary(report: Report, style: Style) -> list[str]:
     return lines
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
 def _wrap(text: str, indent: str = INDENT) -> list[str]:
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=indent,
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
+    return wrapped(text, indent)
 
 
 # --- as plain values ------------------------------------------------------------------

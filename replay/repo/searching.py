@@ -9,15 +9,15 @@ commit is compared with the one before it, and the trace shortened for the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from replay.bisect import Answer, Bisection, Probe, binary_search
 from replay.repo.binding import Mapping as Rule
 from replay.repo.bindingfile import read_binding
 from replay.repo.bound import Unbound
-from replay.repo.building import Outcome
 from replay.repo.calls import CallTrace, read_calls
 from replay.repo.checking import Checker
 from replay.repo.git import Commit
@@ -46,89 +46,68 @@ class Search:
     commits: list[Commit]
     found: Bisection | None = None
 
-    @property
-    def suspects(self) -> list[Commit]:
-        """The commits among which the guilty one is, where some could not be judged."""
-        return [self.commits[i] for i in self.found.suspects] if self.found else []
-
 
 def search(request: Request, progress: Progress = lambda done, total, text: None) -> Search:
     """Search a range of commits; errors as of :func:`replay.repo.verify.verify`."""
     with workspace() as place:
-        site = _Site(request, place, progress)
-        return site.search()
+        return _search(request, place, progress)
 
 
-@dataclass(slots=True)
-class _Site:
-    request: Request
-    place: Path
-    progress: Progress
-    rows: list[Row] = field(init=False)
-    outcomes: dict[str, Outcome] = field(default_factory=dict)
+def _search(request: Request, place: Path, progress: Progress) -> Search:
+    binding = read_binding(request.binding) if request.binding else None
+    rows, applies, builder, notes = opened(request, binding, place)
+    commits = [row.commit for row in rows]
+    last = len(rows) - 1
+    ends = [rows[0], rows[-1]]
+    report = Report(ends, None, request.seed, request.traces, request.ops, {}, notes)
 
-    def search(self) -> Search:
-        request, progress = self.request, self.progress
-        binding = read_binding(request.binding) if request.binding else None
-        self.rows, applies, builder, notes = opened(request, binding, self.place)
-        commits = [row.commit for row in self.rows]
-        last = len(self.rows) - 1
-        ends = [self.rows[0], self.rows[-1]]
-        report = Report(ends, None, request.seed, request.traces, request.ops, {}, notes)
+    def holds(rule: Rule, index: int) -> bool:
+        return commits[index].id in applies.get(rule.key, frozenset())
 
-        def holds(rule: Rule, index: int) -> bool:
-            return commits[index].id in applies.get(rule.key, frozenset())
+    outcomes = build_rows(builder, ends, request.jobs, progress)
+    shapes = inspect_rows(ends, outcomes)
+    if not all(shapes):
+        report.notes.append("both ends of the range have to be built: nothing was searched")
+        return Search(report, commits)
+    if binding is None:
+        binding = drafted(shapes)
+        report.notes.append("no --binding: one was drafted from the library; see replay init")
+    plan = report.plan = resolve(binding, shapes, lambda rule, end: holds(rule, end * last))
+    known = dict(zip((0, last), shapes, strict=True))
 
-        def built(index: int) -> list[Row]:
-            self.outcomes |= build_rows(builder, [self.rows[index]], 1, progress)
-            return [self.rows[index]]
-
-        self.outcomes |= build_rows(builder, ends, request.jobs, progress)
-        shapes = inspect_rows(ends, self.outcomes)
-        if not all(shapes):
-            report.notes.append("both ends of the range have to be built: nothing was searched")
-            return Search(report, commits)
-        if binding is None:
-            binding = drafted(shapes)
-            report.notes.append("no --binding: one was drafted from the library; see replay init")
-        plan = report.plan = resolve(
-            binding, shapes, lambda rule, end: holds(rule, last if end else 0)
+    @cache
+    def subject(index: int) -> Subject | None:
+        one = [rows[index]]
+        if index not in known:
+            outcomes.update(build_rows(builder, one, 1, progress))
+            (known[index],) = inspect_rows(one, outcomes)
+        (found,) = bind_rows(
+            plan, one, [known[index]], outcomes, lambda rule, _: holds(rule, index)
         )
-        subjects: dict[int, Subject | None] = {}
+        return found
 
-        def subject(index: int) -> Subject | None:
-            if index not in subjects:
-                picked = [self.rows[index]] if index in (0, last) else built(index)
-                shape = inspect_rows(picked, self.outcomes)
-                (subjects[index],) = bind_rows(
-                    plan, picked, shape, self.outcomes, lambda rule, _: holds(rule, index)
-                )
-            return subjects[index]
+    given = read_calls(request.trace, plan) if request.trace else None
+    with Checker(request.jobs, plan, request.call_limit) as checker:
 
-        given = read_calls(request.trace, plan) if request.trace else None
-        with Checker(request.jobs, plan, request.call_limit) as checker:
-            self.judge(checker, report, [subject(0), subject(last)], given)
-            shown = self.rows[-1].example
-            if shown is None:
-                return Search(report, commits)
-            probing = _Probing(checker, subject, shown.trace, self.rows, progress)
-            found = binary_search(probing.ask, 0, last, probing.tell)
-            first, guilty = _last_good(found), (found.guilty or found.suspects)[-1]
-            rows = self.rows[first : guilty + 1]
-            result = Report(rows, plan, request.seed, 1, len(shown.trace), {}, notes)
-            between = [subject(index) for index in range(first, guilty + 1)]
-            self.judge(checker, result, between, shown.trace)
-        return Search(result, commits, found)
+        def judge(report: Report, indices: Iterable[int], trace: CallTrace | None) -> None:
+            checker.judge(
+                report, [subject(index) for index in indices], traces=request.traces,
+                ops=request.ops, budget=request.budget, trace=trace, shorten=True,
+                progress=progress,
+            )  # fmt: skip
 
-    def judge(
-        self, checker: Checker, report: Report, subjects: list[Subject | None],
-        trace: CallTrace | None,
-    ) -> None:  # fmt: skip
-        """Judge the rows of a report, and shorten the trace for them."""
-        checker.judge(
-            report, subjects, traces=self.request.traces, ops=self.request.ops,
-            budget=self.request.budget, trace=trace, shorten=True, progress=self.progress,
-        )  # fmt: skip
+        judge(report, (0, last), given)
+        shown = rows[-1].example
+        if shown is None:
+            return Search(report, commits)
+        probing = _Probing(checker, subject, shown.trace, rows, progress)
+        found = binary_search(probing.ask, 0, last, probing.tell)
+        guilty = (found.guilty or found.suspects)[-1]
+        between = range(_last_good(found, guilty), guilty + 1)
+        asked = [rows[index] for index in between]
+        result = Report(asked, plan, request.seed, 1, len(shown.trace), {}, notes)
+        judge(result, between, shown.trace)
+    return Search(result, commits, found)
 
 
 @dataclass(slots=True)
@@ -168,6 +147,5 @@ class _Probing:
         self.progress(0, 0, f"{self.rows[probe.step].commit.short} is {probe.answer.value}")
 
 
-def _last_good(found: Bisection) -> int:
-    bad = (found.guilty or found.suspects)[-1]
+def _last_good(found: Bisection, bad: int) -> int:
     return max(p.step for p in found.probes if p.answer is Answer.GOOD and p.step < bad)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from replay.report.style import PLAIN, Style
+from replay.report.style import PLAIN, WIDTH, Style, counted, wrapped
 from replay.series import Deviation
 from replay.verdict import (
     CheckResult,
@@ -20,7 +19,6 @@ from replay.verdict import (
     example_json,
 )
 
-WIDTH = 79
 INDENT = " " * 6
 
 Saved = Mapping[int, Path]
@@ -71,15 +69,8 @@ def _details(step: StepResult, saved: Saved, style: Style) -> list[str]:
     return lines
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
 def _wrap(text: str, indent: str = INDENT) -> list[str]:
-    return textwrap.wrap(
-        " ".join(text.split()), WIDTH, initial_indent=indent, subsequent_indent=indent,
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
+    return wrapped(" ".join(text.split()), indent)
 
 
 def _deviation(found: DeviationFound, step: int, saved: Saved, style: Style) -> list[str]:
@@ -89,7 +80,7 @@ def _deviation(found: DeviationFound, step: int, saved: Saved, style: Style) -> 
         lines = [INDENT + style.bad(f"{head}: declared, but nothing showed it")]
         return lines + _wrap(deviation.text, INDENT + "  ")
     by = "direct call" if found.call else "trace"
-    lines = [f"{INDENT}{style.new(head)}, shown by {_count(found.count, by)}"]
+    lines = [f"{INDENT}{style.new(head)}, shown by {counted(found.count, by)}"]
     lines += _wrap(_text(deviation), INDENT + "  ")
     if found.call:
         lines += _wrap(f"for instance {found.call}", INDENT + "  ")
@@ -107,7 +98,7 @@ def _property(prop: PropertyFound, step: int, saved: Saved, style: Style) -> lis
         return [INDENT + style.bad(f"{head}: declared, but no trace showed it")]
     paint = style.new if prop.declared else style.bad
     said = "" if prop.declared else ", which nothing declares"
-    lines = [f"{INDENT}{paint(head)}{said}, shown by {_count(prop.count, 'trace')}"]
+    lines = [f"{INDENT}{paint(head)}{said}, shown by {counted(prop.count, 'trace')}"]
     lines += _wrap(prop.text, INDENT + "  ")
     return lines + example_lines(prop.example, step, saved, style)
 
@@ -120,7 +111,7 @@ def _failure(failure: Failure, step: int, saved: Saved, style: Style) -> list[st
         head = "undeclared difference in " + ", ".join(failure.fields)
     else:
         head = f"breaks {failure.what}, which nothing declares"
-    lines = [*_wrap(head), f"{INDENT}  shown by {_count(failure.count, 'trace')}"]
+    lines = [*_wrap(head), f"{INDENT}  shown by {counted(failure.count, 'trace')}"]
     lines[0] = style.bad(lines[0])
     lines += _wrap(failure.text, INDENT + "  ")
     return lines + example_lines(failure.example, step, saved, style)
@@ -145,7 +136,7 @@ def example_lines(example: Example | None, step: int, saved: Saved, style: Style
     limit = "" if example.shrunk else ", not shrunk to the end"
     on = f" on {', '.join(machine)}" if machine else ""
     lines = [
-        style.dim(f"{INDENT}  shortest trace ({_count(len(trace.ops), 'operation')}{limit}){on}:")
+        style.dim(f"{INDENT}  shortest trace ({counted(len(trace.ops), 'operation')}{limit}){on}:")
     ]
     for index, op in enumerate(trace.ops):
         mark = ">" if index == example.index else " "

@@ -1,9 +1,13 @@
-"""Colour, or none: every mark is a character first, and colour only repeats it."""
+"""How reports look. Colour, or none: a mark is a character first, and colour repeats it."""
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import Final
+
+WIDTH: Final = 79
+"""Columns of a report."""
 
 _RESET: Final = "\x1b[0m"
 
@@ -39,3 +43,16 @@ class Style:
 
 
 PLAIN: Final = Style()
+
+
+def wrapped(text: str, indent: str) -> list[str]:
+    """A text in lines of a report, each indented; long words and names stay whole."""
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent=indent,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things, in words."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -74,8 +74,8 @@ def _row(result: Survey, mine: list[Judgement], name: str, lanes: list[str]) -> 
         sum(bool(j.found) for j in mine),
         sum(j.right for j in mine),
         *(sum(lane in j.lanes for j in mine) for lane in lanes),
-        sum(j in result.argued for j in mine),
-        sum(j in result.survivors for j in mine),
+        sum(j.survives and j.fault.name in equivalents() for j in mine),
+        sum(j.survives and j.fault.name not in equivalents() for j in mine),
     ]
     return [name, *map(str, numbers), str(lengths[len(lengths) // 2]) if lengths else "-"]
 

@@ -9,7 +9,7 @@ from replay.build import BuildError, BuildFailed, Built, build
 from replay.check import Plan
 from replay.native.calls import compare_calls, draw_case
 from replay.native.check import check_both
-from replay.native.inner import call_names, inner_functions, with_calls
+from replay.native.inner import inner_api, with_calls
 from replay.native.session import Libraries, session
 from replay.series import load, name_of
 
@@ -44,7 +44,7 @@ FAULTS = (
 
 
 def test_every_declared_function_that_stands_alone_is_called() -> None:
-    called = {name for step in range(40) for name in call_names(SERIES, step)}
+    called = {name for step in range(40) for name in inner_api(SERIES, step).names}
     declared = {name_of(p) for step in range(40) for p in SERIES.api(step)}
     # The two are static functions of one file and have arguments of its own.
     own = {"migration_bitmap_set_dirty", "migration_bitmap_sync_range"}
@@ -80,8 +80,8 @@ def test_check_blames_the_step_that_brings_it_and_not_the_next() -> None:
 
 def test_the_same_seed_gives_the_same_cases() -> None:
     machine = delta.build(20)
-    one, two = (draw_case(SERIES, 20, machine, 5, 17) for _ in range(2))
-    assert one == two and one != draw_case(SERIES, 20, machine, 6, 17)
+    one, two = (draw_case(inner_api(SERIES, 20), machine, 5, 17) for _ in range(2))
+    assert one == two and one != draw_case(inner_api(SERIES, 20), machine, 6, 17)
 
 
 def test_boundary_clients_are_among_the_calls() -> None:
@@ -89,7 +89,7 @@ def test_boundary_clients_are_among_the_calls() -> None:
     clients = {
         op.args[-1]
         for number in range(200)
-        for op in draw_case(SERIES, 20, machine, 1, number).trace.ops
+        for op in draw_case(inner_api(SERIES, 20), machine, 1, number).trace.ops
         if op.name == "cpu_physical_memory_get_dirty_flag"
     }
     assert {0, 1, 2, 3} <= clients
@@ -104,10 +104,13 @@ def test_a_declared_function_that_is_not_there_does_not_build() -> None:
 def test_a_foreign_driver_is_refused() -> None:
     with pytest.raises(BuildError, match="driver"):
         with_calls({"driver.c": b"int main;", "util/alloc.c": b""}, SERIES, 20)
+    half = series()[20]["driver.c"].replace(b"/* Run one operation;", b"/* Run it;")
+    with pytest.raises(BuildError, match="driver"):
+        with_calls(series()[20] | {"driver.c": half}, SERIES, 20)
 
 
 def test_a_library_without_the_calls_refuses_them() -> None:
-    assert inner_functions(SERIES, 20)
+    assert inner_api(SERIES, 20).functions
     held = session(libraries())
     wrong = compare_calls(SERIES, 20, held, 1, range(3)).wrong
     assert wrong is not None and "refuses" in wrong.text

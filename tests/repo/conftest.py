@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import userrepo
 from userrepo import UserRepo, example
 
 
@@ -12,18 +12,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.fixture(autouse=True)
-def own_places(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A cache of builds for the tests alone, and a folder for what is temporary."""
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    monkeypatch.setenv("REPLAY_CACHE", str(cache))
-    monkeypatch.setenv("TMPDIR", str(scratch))
-    monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.chdir(tmp_path)
-    yield
-    left = [p.name for p in scratch.iterdir() if p.name.startswith("replay-verify-")]
-    assert not left, "a temporary folder is left behind"
+own_places = pytest.fixture(autouse=True)(userrepo.own_places)
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 from click.testing import CliRunner
 
 from replay.cli import COMMANDS, Entry, main
@@ -19,6 +21,20 @@ for name in ("verify", "init", "mail"):
     COMMANDS.setdefault(name, Entry(f"replay.cli.{name}:command", name))
 main()
 """
+
+
+def own_places(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A cache of builds for the tests alone, and a folder for what is temporary."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("REPLAY_CACHE", str(cache))
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.chdir(tmp_path)
+    yield
+    assert not list(scratch.glob("replay-*")), "a temporary folder is left behind"
+
+
 MAKE = "cc -O1 -g -fPIC -shared -o libx.so x.c"
 
 
