@@ -6,19 +6,12 @@ import sys
 
 import click
 
-from replay.bench.figures import Effort
-from replay.bench.render import report_lines
-from replay.bench.sections import SECTIONS, run
-from replay.cli.common import (
-    ExitCode,
-    examples,
-    json_option,
-    print_json,
-    print_lines,
-    wants_color,
-)
+from replay.base.style import Style
+from replay.cli.common import ExitCode, examples, json_option, print_json, print_lines, wants_color
 from replay.cli.progress import progress_bar
-from replay.report.style import Style
+from replay.dirty.bench.figures import Effort
+from replay.dirty.bench.sections import SECTIONS, run
+from replay.report.benching import report_lines
 
 
 def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:

@@ -9,17 +9,8 @@ from typing import Any, Final
 
 import click
 
-from replay.atomic import replace_file
-from replay.bisect import (
-    Answer,
-    Bisection,
-    Probe,
-    binary_search,
-    every_change,
-    full_scan,
-    log_lines,
-    read_log,
-)
+from replay.base.atomic import replace_file
+from replay.base.style import Style
 from replay.cli.common import (
     STEP,
     ExitCode,
@@ -31,12 +22,21 @@ from replay.cli.common import (
     traces_option,
     wants_color,
 )
+from replay.dirty.native.session import ROOT
+from replay.dirty.symptoms import LANES, Kind, Question, ask_of
 from replay.errors import UsageError
-from replay.native.session import ROOT
 from replay.report.bisecting import guilty_lines, probe_line, result_json, result_lines
-from replay.report.style import Style
-from replay.series import load
-from replay.symptoms import LANES, Kind, Question, ask_of
+from replay.search.bisect import (
+    Answer,
+    Bisection,
+    Probe,
+    binary_search,
+    every_change,
+    full_scan,
+    log_lines,
+    read_log,
+)
+from replay.series.declared import load
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -242,7 +242,7 @@ def probe(tree: Path, path: Path, name: str, against: str, step: int | None) -> 
 
     The exit code is 0 for good, 1 for bad, 125 if TREE cannot be built or judged.
     """
-    from replay.symptoms import judge_tree
+    from replay.dirty.symptoms import judge_tree
 
     answer, note = judge_tree(tree, path, name, _against(against), step)
     click.echo(f"{answer.value}: {note}")

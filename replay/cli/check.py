@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from replay.build import Outcome
-from replay.check import Plan, check
+from replay.base.pool import default_jobs
+from replay.base.style import Style
+from replay.build.compile import Outcome
 from replay.cli.common import (
     STEPS,
     ExitCode,
@@ -27,15 +28,14 @@ from replay.cli.common import (
     wants_color,
 )
 from replay.cli.progress import progress_bar
-from replay.files import write_trace
-from replay.generate import Profile
-from replay.native.check import check_both, check_native
-from replay.native.model import built_series, libraries_of
-from replay.pool import default_jobs
+from replay.dirty.check import Plan, check
+from replay.dirty.language.files import write_trace
+from replay.dirty.language.generate import Profile
+from replay.dirty.language.shrink import BUDGET
+from replay.dirty.native.check import check_both, check_native
+from replay.dirty.native.model import built_series, libraries_of
+from replay.dirty.verdict import CheckResult, Example
 from replay.report.checking import result_json, result_lines
-from replay.report.style import Style
-from replay.shrink import BUDGET
-from replay.verdict import CheckResult, Example
 
 LANES = ("python", "native", "both")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from replay.base.style import Style
 from replay.cli.common import (
     STEP,
     ExitCode,
@@ -16,10 +17,9 @@ from replay.cli.common import (
     print_lines,
     wants_color,
 )
-from replay.files import read_trace
+from replay.dirty.language.files import read_trace
+from replay.dirty.machine.run import python_model
 from replay.report.comparing import compare_runs, comparison_json, comparison_lines
-from replay.report.style import Style
-from replay.run import python_model
 
 
 @click.command("compare", epilog=examples("replay compare trace.jsonl 38 39"))

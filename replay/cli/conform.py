@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from replay.base.pool import default_jobs
+from replay.base.style import Style
 from replay.cli.common import (
     STEPS,
     ExitCode,
@@ -19,12 +21,10 @@ from replay.cli.common import (
     wants_color,
 )
 from replay.cli.progress import progress_bar
-from replay.conform import Progress, conform
-from replay.model import Model
-from replay.pool import default_jobs
+from replay.dirty.conform import Progress, conform
+from replay.dirty.machine.model import Model
+from replay.dirty.machine.run import python_model
 from replay.report.conforming import result_json, result_lines
-from replay.report.style import Style
-from replay.run import python_model
 
 
 @click.command(
@@ -95,6 +95,6 @@ def command(
 def native_maker(jobs: int, sanitize: bool, compiler: str | None) -> Callable[[int], Model]:
     """Build the C of all steps; what gives a step's model."""
     from replay.cli.check import build
-    from replay.native.model import libraries_of, maker
+    from replay.dirty.native.model import libraries_of, maker
 
     return maker(libraries_of(build(jobs, sanitize, compiler)))

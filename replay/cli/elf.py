@@ -8,7 +8,8 @@ import click
 
 from replay import elf
 from replay.cli.common import ExitCode, examples, json_option, print_json
-from replay.series import load
+from replay.report import binaries
+from replay.series.declared import load
 
 FILE = click.Path(path_type=Path)
 
@@ -26,11 +27,11 @@ def command() -> None:
     """Inspect objects, libraries and executables (ELF, with debug information)."""
 
 
-def _print(result: elf.render.Result, as_json: bool) -> None:
+def _print(result: binaries.Result, as_json: bool) -> None:
     if as_json:
-        print_json(elf.to_json(result))
+        print_json(binaries.to_json(result))
     else:
-        click.echo(elf.to_text(result))
+        click.echo(binaries.to_text(result))
 
 
 def _selection(every: bool, names: tuple[str, ...]) -> elf.Selection | None:

@@ -7,6 +7,8 @@ from importlib.util import find_spec
 
 import click
 
+from replay.base.pool import default_jobs
+from replay.base.style import Style
 from replay.cli.common import (
     STEPS,
     ExitCode,
@@ -21,11 +23,9 @@ from replay.cli.common import (
     wants_color,
 )
 from replay.cli.progress import progress_bar
+from replay.dirty.faults.judge import Search
+from replay.dirty.faults.survey import chosen, survey
 from replay.errors import UsageError
-from replay.faults.judge import Search
-from replay.faults.survey import chosen, survey
-from replay.pool import default_jobs
-from replay.report.style import Style
 from replay.report.surveying import argued_lines, result_json, result_lines
 
 

@@ -11,7 +11,10 @@ from typing import Any, Final
 
 import click
 
-from replay.atomic import replace_file
+from replay.base.atomic import replace_file
+from replay.base.jsonlines import printable
+from replay.base.pool import default_jobs
+from replay.base.style import Style
 from replay.cli.calling import binding_option, call_timeout_option, timeout_option
 from replay.cli.common import (
     ExitCode,
@@ -25,19 +28,16 @@ from replay.cli.common import (
     wants_color,
 )
 from replay.cli.progress import progress_bar
+from replay.dirty.language.files import read_trace
+from replay.dirty.language.shrink import BUDGET
 from replay.errors import UsageError
-from replay.files import read_trace
-from replay.gitapply import File
-from replay.gitfolders import read_tree
-from replay.jsonlines import printable
+from replay.git.apply import File
+from replay.git.folders import read_tree
 from replay.mail.behaviour import StepBehaviour, compare_behaviour
 from replay.mail.comparing import Status, compare_series
 from replay.mail.reading import MailSeries, read_series
-from replay.mail.reporting import comparison_json, comparison_lines, series_json, series_lines
-from replay.pool import default_jobs
 from replay.repo.shrinking import BUDGET as CALL_BUDGET
-from replay.report.style import Style
-from replay.shrink import BUDGET
+from replay.report.mailing import comparison_json, comparison_lines, series_json, series_lines
 
 _PATH = click.Path(path_type=Path)
 
@@ -232,8 +232,8 @@ def _behaviour(before: MailSeries, after: MailSeries, asked: Asked) -> list[Step
     if not asked.executes:
         return compare_behaviour(before, after, base)
     # What executes code is loaded only where that is asked.
+    from replay.dirty.mailed import DriverJudge, Plan, check_tree
     from replay.mail.calling import Request, calling, check_clean
-    from replay.mail.driving import DriverJudge, Plan, check_tree
 
     with progress_bar("comparing") as bar:
         if asked.build is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from replay import series
+from replay.base.style import Style
 from replay.cli.common import (
     OPS,
     STEP,
@@ -18,11 +18,11 @@ from replay.cli.common import (
     print_lines,
     wants_color,
 )
+from replay.dirty.language.files import read_trace
+from replay.dirty.machine.run import python_model
 from replay.errors import UsageError
-from replay.files import read_trace
 from replay.report.running import run_json, run_lines
-from replay.report.style import Style
-from replay.run import python_model
+from replay.series import declared as series
 
 
 @click.command(

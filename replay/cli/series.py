@@ -9,21 +9,14 @@ from typing import Any, Final
 
 import click
 
-from replay import series
-from replay.check import Plan, check
+from replay.base.style import Style
 from replay.cli import verifying
-from replay.cli.common import (
-    STEP,
-    ExitCode,
-    examples,
-    json_option,
-    print_lines,
-    wants_color,
-)
+from replay.cli.common import STEP, ExitCode, examples, json_option, print_lines, wants_color
+from replay.dirty.check import Plan, check
 from replay.errors import SeriesError, UsageError
-from replay.patches import read_patches, series_folder
 from replay.report.patching import patch_json, patch_lines, plain, row_of, table_lines
-from replay.report.style import Style
+from replay.series import declared as series
+from replay.series.patches import read_patches, series_folder
 
 WIDTH: Final = 80
 
@@ -132,7 +125,7 @@ def materialize_command(dest: Path, folder: Path | None, as_json: bool) -> int:
     commits. The same series gives the same commit ids everywhere, whatever the settings
     of git are.
     """
-    from replay.gitreplay import materialize
+    from replay.series.history import materialize
 
     made = materialize(dest, folder)
     if as_json:
@@ -180,7 +173,7 @@ def import_command(source: Path, commits: str | None, into: Path | None, as_json
     patches. A DIR that is new becomes a copy of the series with these patches. On any
     error the old patches stay.
     """
-    from replay.gitreplay import import_range
+    from replay.series.history import import_range
 
     done = import_range(source, _own_series() if into is None else into, commits)
     for warning in done.warnings:

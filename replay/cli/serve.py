@@ -30,8 +30,8 @@ def command(
 
     Nothing is left behind: the folder goes when the server is ended with Ctrl-C.
     """
-    from replay.page.build import make_site
-    from replay.page.serve import HOST, server
+    from replay.teach.page.build import make_site
+    from replay.teach.page.serve import HOST, server
 
     with tempfile.TemporaryDirectory(prefix="replay-site-") as folder:
         site = Path(folder) / "site"

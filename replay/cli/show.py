@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from replay.base.style import Style
 from replay.cli.common import (
     STEP,
     ExitCode,
@@ -16,7 +17,6 @@ from replay.cli.common import (
     wants_color,
 )
 from replay.report.showing import life_json, life_lines, step_json, step_lines, whole_lines
-from replay.report.style import Style
 
 
 @click.command(

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from replay.base.pool import default_jobs
 from replay.cli.common import ExitCode, examples, jobs_option, print_lines
 from replay.cli.progress import progress_bar
-from replay.pool import default_jobs
 
 if TYPE_CHECKING:
-    from replay.check import Plan
-    from replay.page.build import Material
-    from replay.verdict import CheckResult
+    from replay.dirty.check import Plan
+    from replay.dirty.verdict import CheckResult
+    from replay.teach.page.build import Material
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -49,10 +49,10 @@ def material_options(command: Command) -> Command:
 
 def gather(report: Path | None, bench: Path | None, traces: int, seed: int, jobs: int) -> Material:
     """What a site is made of; without a saved report a check is run, under a progress bar."""
-    from replay.check import Plan
-    from replay.page.build import Material
-    from replay.page.measured import read_bench
-    from replay.page.verdicts import read_report, report_of
+    from replay.dirty.check import Plan
+    from replay.teach.page.build import Material
+    from replay.teach.page.measured import read_bench
+    from replay.teach.page.verdicts import read_report, report_of
 
     measured = read_bench(bench) if bench else None
     if report:
@@ -62,7 +62,7 @@ def gather(report: Path | None, bench: Path | None, traces: int, seed: int, jobs
 
 def checked(plan: Plan, jobs: int) -> CheckResult:
     """Run a check under a progress bar."""
-    from replay.check import check
+    from replay.dirty.check import check
 
     done = 0
     with progress_bar("checking") as bar:
@@ -98,8 +98,8 @@ def command(
     verdict, and a player in which a trace runs at two steps at once. OUT must be new,
     empty, or an earlier site; the same input gives the same bytes.
     """
-    from replay.page.build import make_site
-    from replay.page.output import check_target
+    from replay.teach.page.build import make_site
+    from replay.teach.page.output import check_target
 
     check_target(out.absolute())
     count = make_site(gather(report, bench, traces, seed, jobs), out)

@@ -11,9 +11,9 @@ import click
 
 from replay.cli.common import ExitCode, examples, on_terminal, print_lines, wants_color
 from replay.errors import UsageError
-from replay.lessons import Lessons, load_lessons
-from replay.teach import lines, progress
-from replay.teach.session import Session
+from replay.teach.lessons import Lessons, load_lessons
+from replay.teach.terminal import lines, progress
+from replay.teach.terminal.session import Session
 
 
 @click.command(
@@ -46,7 +46,7 @@ def command(place: str | None, plain: bool, file: Path | None, reset: bool) -> i
         return ExitCode.OK
     session = Session(lessons, remembered, at)
     if on_terminal(sys.stdout) and os.environ.get("TERM"):
-        from replay.teach import screen
+        from replay.teach.terminal import screen
 
         screen.run(session, wants_color(sys.stdout))
     else:

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from replay.base.pool import default_jobs
+from replay.base.style import Style
 from replay.cli.calling import binding_option, call_timeout_option, timeout_option
 from replay.cli.common import (
     ExitCode,
@@ -26,21 +28,13 @@ from replay.cli.common import (
 )
 from replay.cli.progress import progress_bar
 from replay.errors import UsageError
-from replay.pool import default_jobs
 from replay.repo.calls import to_text
 from replay.repo.git import find
-from replay.repo.reporting import (
-    Commands,
-    report_json,
-    report_lines,
-    search_json,
-    search_lines,
-)
 from replay.repo.results import Example, Report
 from replay.repo.searching import Search, search
 from replay.repo.subjects import Progress
 from replay.repo.verify import CALL_LIMIT, Request, verify
-from replay.report.style import Style
+from replay.report.commits import Commands, report_json, report_lines, search_json, search_lines
 
 
 def _model(

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from replay.check import Plan
+from replay.base.pool import default_jobs
+from replay.base.style import Style
 from replay.cli.common import (
     STEPS,
     ExitCode,
@@ -23,12 +24,11 @@ from replay.cli.common import (
     wants_color,
 )
 from replay.cli.progress import progress_bar
-from replay.generate import Profile
-from replay.pool import default_jobs
-from replay.report.style import Style
+from replay.dirty.check import Plan
+from replay.dirty.language.generate import Profile
+from replay.dirty.language.shrink import BUDGET
+from replay.dirty.verify import verify
 from replay.report.verifying import result_json, result_lines
-from replay.shrink import BUDGET
-from replay.verify import verify
 
 
 @click.command(

@@ -2,9 +2,8 @@
 
 ``show`` and ``layout`` tell what is in a file, ``compare`` what changed between two
 builds, ``identify`` which step of the series a file was built from. All read a file, and
-give values; :func:`~replay.elf.render.to_text` and :func:`~replay.elf.render.to_json`
-make them fit to be shown. A file that cannot be read is an :class:`ElfError`, whatever
-it holds.
+give values, which :mod:`replay.report.binaries` makes fit to be shown. A file that
+cannot be read is an :class:`ElfError`, whatever it holds.
 """
 
 from replay.elf.code import Code
@@ -23,7 +22,6 @@ from replay.elf.identification import Candidate, Identification, Identity, ident
 from replay.elf.image import Section, Symbol
 from replay.elf.layouts import Layout, Member, layout
 from replay.elf.prototype import Prototype, normalise_prototype, parse_prototype
-from replay.elf.render import to_json, to_text
 
 __all__ = [
     "DIRTY_TRACKING",
@@ -54,6 +52,4 @@ __all__ = [
     "ranges",
     "select",
     "show",
-    "to_json",
-    "to_text",
 ]

@@ -1,7 +1,7 @@
 """Two versions of a series on one tree: after which patches do the trees differ, and how.
 
-The patches are applied in memory by ``replay.gitapply``, exactly, after
-``replay.gitdiff`` has read them, which refuses hostile paths and modes. What two trees
+The patches are applied in memory by ``replay.git.apply``, exactly, after
+``replay.git.diff`` has read them, which refuses hostile paths and modes. What two trees
 that differ *do* differently is asked of a judge, which the caller gives: it builds and
 runs them, or does not. Nothing is executed here.
 
@@ -18,10 +18,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Protocol, TypeAlias
 
-from replay.gitapply import Tree, apply_changes
-from replay.gitdiff import Place, parse_diff
-from replay.gitobjects import tree_id
-from replay.gitpaths import PatchError
+from replay.git.apply import Tree, apply_changes
+from replay.git.diff import Place, parse_diff
+from replay.git.objects import tree_id
+from replay.git.paths import PatchError
 from replay.mail.comparing import Pairing, Status, compare_series
 from replay.mail.reading import MailPatch, MailSeries
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from replay.build.output import telling_line
 from replay.elf.image import Image
-from replay.gitapply import Tree
-from replay.gitfolders import write_tree
-from replay.gitobjects import tree_id
+from replay.git.apply import Tree
+from replay.git.folders import write_tree
+from replay.git.objects import tree_id
 from replay.mail.behaviour import Example, Finding, Trees, Verdict
-from replay.mail.driving import telling_line
 from replay.repo.binding import Binding, Plan
 from replay.repo.bindingfile import read_binding
 from replay.repo.building import Builder
@@ -29,10 +29,10 @@ from replay.repo.errors import BindingError, RepoError
 from replay.repo.generating import generate
 from replay.repo.git import Commit
 from replay.repo.pairing import Names, Pair, Subject
-from replay.repo.reporting import value_text
 from replay.repo.resolving import resolve
 from replay.repo.results import Report, Row
 from replay.repo.results import Verdict as RowVerdict
+from replay.repo.showing import value_text
 from replay.repo.subjects import bind_rows, build_rows, drafted, inspect_rows
 from replay.repo.verify import workspace
 

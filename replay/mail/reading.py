@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from replay.errors import ReplayError
-from replay.gitmail import split_mbox
+from replay.git.mail import split_mbox
 
 MOST_BYTES: Final = 256 << 20
 MOST_MAILS: Final = 20_000

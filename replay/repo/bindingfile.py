@@ -32,7 +32,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from replay.jsonlines import nearest, shown
+from replay.base.jsonlines import nearest, shown
 from replay.repo.binding import MOST_BYTES, Binding, Draft, Mapping, Param
 from replay.repo.errors import BindingError
 from replay.repo.shapes import TYPE_NAMES, shape_of

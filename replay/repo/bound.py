@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from replay.jsonlines import nearest
+from replay.base.jsonlines import nearest
 from replay.repo.binding import Mapping as Rule
 from replay.repo.binding import Operation, Param, Plan
 from replay.repo.resolving import fit, nearest_only

@@ -27,8 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Final, Protocol, TypeAlias
 
-from replay.build import cache_folder
-from replay.pool import TURN
+from replay.base.pool import TURN
+from replay.build.compile import cache_folder
 from replay.repo.errors import RepoError
 
 FORMAT: Final = "replay-repo-build/1"
@@ -132,7 +132,7 @@ class Builder:
             futures = {executor.submit(self.build, tree): tree for tree in dict.fromkeys(trees)}
             waiting = set(futures)
             while waiting:
-                # In turns, as replay.pool.result_of says.
+                # In turns, as replay.base.pool.result_of says.
                 done, waiting = wait(waiting, TURN, FIRST_COMPLETED)
                 for future in done:
                     outcomes[futures[future]] = future.result()

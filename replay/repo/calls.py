@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from replay.base.jsonlines import Place, check_keys, decode, nearest, read_lines, shown
 from replay.errors import TraceError
-from replay.jsonlines import Place, check_keys, decode, nearest, read_lines, shown
 from replay.repo.binding import Operation, Param, Plan
 
 FORMAT: Final = "replay-calls/1"

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeAlias, TypeVar
 
-from replay.pool import result_of
+from replay.base.pool import result_of
 from replay.repo.binding import Plan
 from replay.repo.bound import Unbound
 from replay.repo.calls import CallTrace

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Final
 
-from replay.jsonlines import printable
+from replay.base.jsonlines import printable
 from replay.repo import guessing
 from replay.repo.binding import Param
 from replay.repo.bindingfile import FORMAT

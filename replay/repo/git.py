@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from replay.gitpaths import quote, shown
-from replay.gitsealed import environment
+from replay.git.paths import quote, shown
+from replay.git.sealed import environment
 from replay.repo.errors import RepoError
 
 MOST_COMMITS: Final = 10_000

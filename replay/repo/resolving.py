@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
-from replay.jsonlines import nearest
+from replay.base.jsonlines import nearest
 from replay.repo import guessing
 from replay.repo.binding import POINTERS, Binding, Draft, Operation, Param, Plan, Returns
 from replay.repo.binding import Mapping as Rule

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from replay.bisect import Answer, Bisection, Probe, binary_search
 from replay.repo.binding import Mapping as Rule
 from replay.repo.bindingfile import read_binding
 from replay.repo.bound import Unbound
@@ -22,12 +21,13 @@ from replay.repo.calls import CallTrace, read_calls
 from replay.repo.checking import Checker
 from replay.repo.git import Commit
 from replay.repo.pairing import Subject
-from replay.repo.reporting import value_text
 from replay.repo.resolving import resolve
 from replay.repo.results import Report, Row, compare
 from replay.repo.runner import Run
+from replay.repo.showing import value_text
 from replay.repo.subjects import Progress, bind_rows, build_rows, drafted, inspect_rows
 from replay.repo.verify import Request, opened, workspace
+from replay.search.bisect import Answer, Bisection, Probe, binary_search
 
 
 @dataclass(slots=True)

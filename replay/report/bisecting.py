@@ -6,15 +6,23 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from replay import shrink
-from replay.bisect import Answer, Bisection, Probe
-from replay.patches import PatchError, read_patches
+from replay.base.style import PLAIN, Style
+from replay.dirty.language import shrink
+from replay.dirty.language.trace import Trace
+from replay.dirty.symptoms import (
+    Ask,
+    Kind,
+    Lane,
+    Question,
+    property_breaks,
+    the_traces,
+    trace_changes,
+)
 from replay.report.comparing import compare_runs, comparison_lines
 from replay.report.patching import patch_lines
-from replay.report.style import PLAIN, Style
-from replay.series import load
-from replay.symptoms import Ask, Kind, Lane, Question, property_breaks, the_traces, trace_changes
-from replay.trace import Trace
+from replay.search.bisect import Answer, Bisection, Probe
+from replay.series.declared import load
+from replay.series.patches import PatchError, read_patches
 
 
 def probe_line(probe: Probe) -> str:

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from replay.report.style import PLAIN, WIDTH, Style, counted, wrapped
-from replay.series import Deviation
-from replay.verdict import (
+from replay.base.style import PLAIN, WIDTH, Style, counted, wrapped
+from replay.dirty.verdict import (
     CheckResult,
     DeviationFound,
     Example,
@@ -18,6 +17,7 @@ from replay.verdict import (
     Verdict,
     example_json,
 )
+from replay.series.declared import Deviation
 
 INDENT = " " * 6
 

@@ -6,8 +6,8 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any, Final
 
-from replay.model import Run
-from replay.report.pages import (
+from replay.base.style import PLAIN, Style
+from replay.dirty.language.pages import (
     INDENT,
     MAP_LIMIT,
     Blocks,
@@ -20,10 +20,10 @@ from replay.report.pages import (
     run_text,
     set_of,
 )
+from replay.dirty.language.trace import FIELDS, PAGE_SETS, Observation, Op, State, Trace
+from replay.dirty.language.values import event_texts, field_text, machine_text, op_text, trace_name
+from replay.dirty.machine.model import Run
 from replay.report.running import layouts
-from replay.report.style import PLAIN, Style
-from replay.report.values import event_texts, field_text, machine_text, op_text, trace_name
-from replay.trace import FIELDS, PAGE_SETS, Observation, Op, State, Trace
 
 COLUMN: Final = 38
 """Two columns and the marks between them make 80."""
@@ -38,7 +38,7 @@ EQUAL_ENDS: Final = 20
 class Parted:
     """An operation of which two steps were seen differently.
 
-    ``fields`` are names of ``replay.trace.FIELDS``; an observation is None where that
+    ``fields`` are names of ``language.trace.FIELDS``; an observation is None where that
     run had ended, and ``fields`` is then ``("status",)``.
     """
 

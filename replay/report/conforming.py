@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from replay.conform import Difference, Mismatch, Result
-from replay.jsonlines import printable
-from replay.report.style import PLAIN, Style
-from replay.report.values import field_text, op_text
-from replay.trace import PAGE_SETS
+from replay.base.jsonlines import printable
+from replay.base.style import PLAIN, Style
+from replay.dirty.conform import Difference, Mismatch, Result
+from replay.dirty.language.trace import PAGE_SETS
+from replay.dirty.language.values import field_text, op_text
 
 
 def mismatch_lines(mismatch: Mismatch, style: Style = PLAIN) -> list[str]:

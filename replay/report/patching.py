@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-from replay import series
-from replay.patches import Patch
-from replay.report.style import PLAIN, Style
+from replay.base.style import PLAIN, Style
+from replay.series import declared as series
+from replay.series.patches import Patch
 
 WIDTH = 79
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from replay.domain import Layout, follow
-from replay.model import Run
-from replay.report.pages import INDENT, LEGEND, Blocks, draw
-from replay.report.style import PLAIN, Style
-from replay.report.values import event_texts, machine_text, op_text, ret_text, trace_name
-from replay.trace import Observation, Op, State, Trace
+from replay.base.style import PLAIN, Style
+from replay.dirty.language.domain import Layout, follow
+from replay.dirty.language.pages import INDENT, LEGEND, Blocks, draw
+from replay.dirty.language.trace import Observation, Op, State, Trace
+from replay.dirty.language.values import event_texts, machine_text, op_text, ret_text, trace_name
+from replay.dirty.machine.model import Run
 
 
 def layouts(trace: Trace) -> Iterator[Blocks]:

@@ -11,9 +11,9 @@ from itertools import groupby
 from typing import Any
 
 from refmodels import delta
-from replay import series
+from replay.base.style import PLAIN, Style
 from replay.errors import UsageError
-from replay.report.style import PLAIN, Style
+from replay.series import declared as series
 
 WIDTH = 80
 

@@ -6,9 +6,9 @@ import textwrap
 from collections import Counter
 from typing import Any, Final
 
-from replay.faults.judge import Judgement
-from replay.faults.survey import Survey, equivalents
-from replay.report.style import PLAIN, Style
+from replay.base.style import PLAIN, Style
+from replay.dirty.faults.judge import Judgement
+from replay.dirty.faults.survey import Survey, equivalents
 
 WIDTH: Final = 79
 LANES: Final = ("python", "native", "both", "calls", "sanitized")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-from replay.jsonlines import printable
+from replay.base.jsonlines import printable
+from replay.base.style import PLAIN, Style
+from replay.dirty.verify import Row, Verification
 from replay.report.checking import example_lines, step_json
-from replay.report.style import PLAIN, Style
-from replay.verify import Row, Verification
 
 WIDTH = 79
 

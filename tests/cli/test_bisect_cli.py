@@ -12,23 +12,23 @@ from faults.catalogue import FAULTS as MODEL_FAULTS
 from faults.history import plant, plant_systematic
 from faults.patches import FAULTS as PATCH_FAULTS
 
-from replay.bisect import Answer, binary_search
-from replay.build import Built, build
-from replay.check import Plan, check
-from replay.faults.ctrees import Trees
-from replay.faults.fault import Fault as CFault
-from replay.faults.mutate_c import c_faults
-from replay.files import write_trace
-from replay.gitreplay import import_range
-from replay.native.check import finding_of
-from replay.native.check import shortest as shortest_native
-from replay.native.compare import Work, do_share
-from replay.native.session import Libraries
+from replay.build.compile import Built, build
+from replay.dirty.check import Plan, check
+from replay.dirty.faults.ctrees import Trees
+from replay.dirty.faults.fault import Fault as CFault
+from replay.dirty.faults.mutate_c import c_faults
+from replay.dirty.language.files import write_trace
+from replay.dirty.language.trace import Op, Trace
+from replay.dirty.native.check import finding_of
+from replay.dirty.native.check import shortest as shortest_native
+from replay.dirty.native.compare import Work, do_share
+from replay.dirty.native.session import Libraries
+from replay.dirty.symptoms import Question, ask_of
+from replay.dirty.verify import verify
 from replay.report.bisecting import shortest
-from replay.series import load
-from replay.symptoms import Question, ask_of
-from replay.trace import Op, Trace
-from replay.verify import verify
+from replay.search.bisect import Answer, binary_search
+from replay.series.declared import load
+from replay.series.history import import_range
 
 LOST = Trace(
     (

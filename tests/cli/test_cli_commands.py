@@ -7,8 +7,8 @@ from click.testing import CliRunner, Result
 
 from refmodels import delta
 from replay.cli import main
-from replay.files import write_trace
-from replay.vectors import read_vectors
+from replay.dirty.language.files import write_trace
+from replay.dirty.language.vectors import read_vectors
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 NAMED = VECTORS / "named.jsonl"

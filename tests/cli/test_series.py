@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from replay import cli, series
+from replay import cli
+from replay.series import declared as series
 
 DATA = series.data_path()
 HEADER = " no  theme  kind          files      +/-  title"

@@ -16,10 +16,9 @@ from replay.elf import (
     Whole,
     compare,
     select,
-    to_json,
-    to_text,
 )
 from replay.errors import UsageError
+from replay.report.binaries import to_json, to_text
 
 SOURCE = """
 extern int ext(int);

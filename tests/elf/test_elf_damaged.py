@@ -14,8 +14,9 @@ from elf_craft import SYMTAB, Elf, Entry, Part, leb, sample_unit, with_debug
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from replay.elf import ElfError, compare, functions, identify, layout, show, to_json, to_text
+from replay.elf import ElfError, compare, functions, identify, layout, show
 from replay.errors import ReplayError
+from replay.report.binaries import to_json, to_text
 
 SOURCE = """
 typedef unsigned long ram_addr_t;

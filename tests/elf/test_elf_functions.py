@@ -15,9 +15,8 @@ from replay.elf import (
     normalise_prototype,
     select,
     show,
-    to_json,
-    to_text,
 )
+from replay.report.binaries import to_json, to_text
 
 HEADER = """
 typedef unsigned long ram_addr_t;

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from conftest import Build
 
-from replay.elf import ElfError, Identity, identify, ranges, to_json, to_text
+from replay.elf import ElfError, Identity, identify, ranges
 from replay.errors import UsageError
+from replay.report.binaries import to_json, to_text
 
 TYPES = (
     "typedef unsigned long ram_addr_t; typedef _Bool bool;\n"

@@ -7,8 +7,9 @@ import pytest
 from conftest import Build
 from elf_craft import Entry, sample_unit, with_debug
 
-from replay.elf import ElfError, Layout, layout, to_json, to_text
+from replay.elf import ElfError, Layout, layout
 from replay.elf.image import Image
+from replay.report.binaries import to_json, to_text
 
 MEMBERS = ["lock", "mru", "a", "x", "y", "dirty_memory", "name", "callback", "block"]
 

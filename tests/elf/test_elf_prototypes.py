@@ -5,16 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replay.elf import normalise_prototype, parse_prototype
-from replay.elf.ctype import (
-    Array,
-    CType,
-    Function,
-    Named,
-    Parameter,
-    Pointer,
-    canonical,
-    spell,
-)
+from replay.elf.ctype import Array, CType, Function, Named, Parameter, Pointer, canonical, spell
 from replay.errors import ReplayError, UsageError
 
 SAME = [

@@ -11,10 +11,10 @@ import subprocess
 from pathlib import Path
 
 from faults.patches import PatchFault
-from replay.faults.ctrees import Trees
-from replay.faults.fault import Fault
-from replay.gitsteps import trees
-from replay.patches import read_patches
+from replay.dirty.faults.ctrees import Trees
+from replay.dirty.faults.fault import Fault
+from replay.series.patches import read_patches
+from replay.series.trees import trees
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@b.invalid", "GIT_COMMITTER_NAME": "A",

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from replay.series import data_path
+from replay.series.declared import data_path
 
 
 @dataclass(frozen=True, slots=True)

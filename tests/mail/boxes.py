@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from faults.patches import PatchFault
 
 from replay.cli import main
-from replay.series import data_path
+from replay.series.declared import data_path
 
 TREE = data_path() / "tree"
 SEPARATOR = "From 0123456789 Mon Sep 17 00:00:00 2001\n"

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from replay.cli import COMMANDS, Entry, main
-from replay.gitapply import File
+from replay.git.apply import File
 from replay.mail.behaviour import compare_behaviour
 from replay.mail.comparing import Status, compare_series
 from replay.mail.reading import MailError, read_series

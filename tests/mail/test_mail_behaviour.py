@@ -16,7 +16,7 @@ import pytest
 from boxes import TREE, builtin, compare, patch, series, write
 from faults.patches import FAULTS, PatchFault
 
-from replay import shrink
+from replay.dirty.language import shrink
 
 pytestmark = pytest.mark.usefixtures("own_places")
 

@@ -7,18 +7,11 @@ from pathlib import Path
 
 from boxes import series
 
-from replay.gitapply import File
-from replay.mail.behaviour import (
-    Example,
-    Finding,
-    StepBehaviour,
-    Trees,
-    Verdict,
-    compare_behaviour,
-)
+from replay.git.apply import File
+from replay.mail.behaviour import Example, Finding, StepBehaviour, Trees, Verdict, compare_behaviour
 from replay.mail.comparing import compare_series
 from replay.mail.reading import read_series
-from replay.mail.reporting import comparison_lines
+from replay.report.mailing import comparison_lines
 
 SHOWN = Example(("one()", "two()"), 1, (("returns", "1", "2"),), "{}\n", True)
 

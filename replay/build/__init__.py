@@ -1,0 +1,1 @@
+"""Commands run sealed, and a cache of what they made."""

@@ -1,0 +1,285 @@
+"""Whether a fault is found, by which lane, at which step, and how short its trace gets.
+
+The lanes are those of the checker, each asked by itself:
+
+* ``python``: the models, each step against the one before, with the direct calls and the
+  properties (``replay.dirty.check``); for faults in a model.
+* ``native``: the C, each step against the one before; for faults in the C.
+* ``both``: C against the model of the same step, the one with the fault against the
+  other one as it is.
+* ``calls``: the inner API of C and model, called directly.
+* ``sanitized``: as ``native``, built with the address and undefined behaviour sanitizer;
+  only asked for what no other lane finds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from refmodels import delta
+from replay.base.patience import Hanging, at_most, memory_at_most
+from replay.dirty.check import Plan, Share, do_share, judge, machines, shortest
+from replay.dirty.faults.ctrees import Trees, right_trees
+from replay.dirty.faults.fault import Fault
+from replay.dirty.faults.mutate import faulty_copy
+from replay.dirty.native import compare
+from replay.dirty.native.calls import compare_calls
+from replay.dirty.native.check import finding_of
+from replay.dirty.native.check import shortest as shortest_native
+from replay.dirty.native.session import Session, session
+from replay.errors import SeriesError
+from replay.series.declared import load
+
+PART: Final = 10
+"""Traces after which a search looks whether it has found something."""
+
+HANG: Final = 3.0
+"""Seconds after which a model that does not come back counts as hanging."""
+
+MEMORY: Final = 4 << 30
+"""Bytes that a model may make this process have: what loops may write down events for ever."""
+
+LATER: Final = 2
+"""So many steps behind the fault's own are asked, if that does not show it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A lane's finding.
+
+    Attributes:
+        lane: which lane.
+        by: "difference", "api", "link", "hang", "crash", "call" or a property's name.
+        traces: traces, or cases of calls, that were run until then.
+        shortest: operations of the shrunk trace, None without one.
+    """
+
+    lane: str
+    by: str
+    traces: int
+    shortest: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What became of a fault.
+
+    Attributes:
+        fault: the fault.
+        blamed: the first step that fails because of it; None when it survived.
+        found: what each lane that found it says; the first is the first asked.
+        void: why it is no fault to find: it does not compile, or compiles to the same code.
+    """
+
+    fault: Fault
+    blamed: int | None = None
+    found: tuple[Found, ...] = ()
+    void: str = ""
+
+    @property
+    def right(self) -> bool:
+        """Whether the step blamed is the one it was put into."""
+        return self.blamed == self.fault.step
+
+    @property
+    def survives(self) -> bool:
+        """Whether it is a fault, and nothing found it."""
+        return not self.void and not self.found
+
+    @property
+    def lanes(self) -> tuple[str, ...]:
+        """The lanes that found it."""
+        return tuple(found.lane for found in self.found)
+
+    @property
+    def shortest(self) -> int | None:
+        """Operations of the shortest trace of any lane."""
+        return min((f.shortest for f in self.found if f.shortest is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How a fault is looked for.
+
+    Attributes:
+        traces: random traces a lane at most.
+        seed: of the traces.
+        budget: evaluations for shortening what shows a fault; 0 leaves that out.
+    """
+
+    traces: int
+    seed: int = 1
+    budget: int = 0
+
+    def plan(self, step: int) -> Plan:
+        """What to check of a step."""
+        return Plan(seed=self.seed, traces=self.traces, steps=(step,))
+
+
+def judge_fault(fault: Fault, search: Search) -> Judgement:
+    """Look for a fault with every lane that can know of it.
+
+    The step itself is judged first; a fault that shows only at a later step is blamed on
+    the wrong one.
+    """
+    with tempfile.TemporaryDirectory(prefix="replay-fault-") as folder:
+        judged = (_in_c if fault.in_c else _in_model)(fault, search, Path(folder))
+    # Machines and their bound methods are cycles; those that ran wild hold much.
+    machines.cache_clear()
+    gc.collect()
+    return judged
+
+
+def _asked(lanes: Iterator[Found | None]) -> tuple[Found, ...]:
+    return tuple(found for found in lanes if found)
+
+
+# --- faults in a model --------------------------------------------------------------
+
+
+def _in_model(fault: Fault, search: Search, folder: Path) -> Judgement:
+    copy = faulty_copy(fault, folder)
+    plan = replace(search.plan(fault.step), copies=((fault.step, str(copy)),))
+    with memory_at_most(MEMORY):
+        found = _asked(_model_lanes(plan, fault.step, search))
+        if found:
+            return Judgement(fault, fault.step, found)
+        for step in range(fault.step + 1, min(fault.step + LATER, delta.LAST_STEP) + 1):
+            later = _python(replace(plan, steps=(step,)), step, search)
+            if later:
+                return Judgement(fault, step, (later,))
+    return Judgement(fault)
+
+
+def _model_lanes(plan: Plan, step: int, search: Search) -> Iterator[Found | None]:
+    found = _python(plan, step, search)
+    yield found
+    if found and found.by == "link":
+        return
+    gc.collect()
+    libraries = right_trees().libraries((step - 1, step))
+    yield _compared(compare.Work("both", plan, libraries), step, search)
+    yield _calls(session(libraries), step, search, machines(plan.copies)[step])
+
+
+def _python(plan: Plan, step: int, search: Search) -> Found | None:
+    share = Share()
+    done = 0
+    while done < plan.traces:
+        try:
+            with at_most(HANG):
+                share.merge(do_share(plan, done, min(PART, plan.traces - done)))
+        except SeriesError:
+            return Found("python", "link", 0)
+        except Hanging:
+            return Found("python", "hang", done)
+        except Exception:
+            # The fault spoiled the machine so that it could not even be looked at.
+            return Found("python", "crash", done)
+        done += PART
+        result, wanted = judge(plan, share)
+        failures = result.steps[0].failures
+        if failures:
+            by = min(failures, key=lambda f: f.what == "api").what
+            length = _length(plan, step, wanted, search.budget) if search.budget else None
+            return Found("python", by, done, length)
+    return None
+
+
+def _length(plan: Plan, step: int, wanted: Any, budget: int) -> int | None:
+    lengths = []
+    for finding, seen, item in wanted:
+        if finding.step == step and hasattr(item, "what"):
+            with contextlib.suppress(Hanging), at_most(HANG):
+                example, _ = shortest(plan, finding, seen.soonest[1], budget)
+                lengths.append(len(example.trace.ops))
+    return min(lengths, default=None)
+
+
+# --- faults in the C ----------------------------------------------------------------
+
+
+def _in_c(fault: Fault, search: Search, folder: Path) -> Judgement:
+    trees = Trees(fault, folder)
+    problem = trees.problem()
+    if problem:
+        return Judgement(fault, void=problem)
+    found = _asked(_c_lanes(trees, fault.step, search))
+    if not found:
+        sanitized = trees.libraries((fault.step - 1, fault.step), sanitize=True)
+        work = compare.Work("native", search.plan(fault.step), sanitized)
+        found = _asked(iter([_compared(work, fault.step, search, "sanitized")]))
+    if found:
+        return Judgement(fault, fault.step, found)
+    for step in range(fault.step + 1, min(fault.step + LATER, delta.LAST_STEP) + 1):
+        if not trees.carried(step):
+            break
+        later = _asked(_c_lanes(trees, step, search))
+        if later:
+            return Judgement(fault, step, later)
+    return Judgement(fault)
+
+
+def _c_lanes(trees: Trees, step: int, search: Search) -> Iterator[Found | None]:
+    libraries = trees.libraries((step - 1, step))
+    plan = search.plan(step)
+    yield _compared(compare.Work("native", plan, libraries), step, search)
+    yield _compared(compare.Work("both", plan, libraries), step, search)
+    yield _calls(session(libraries), step, search)
+
+
+# --- what both share ----------------------------------------------------------------
+
+
+def _compared(work: compare.Work, step: int, search: Search, lane: str = "") -> Found | None:
+    """What lane native or both finds of a step, with its traces."""
+    lane = lane or work.lane
+    done = 0
+    while done < search.traces:
+        try:
+            with at_most(HANG * 3):
+                share = compare.do_share(work, done, min(2 * PART, search.traces - done))
+        except Hanging:
+            return Found(lane, "hang", done)
+        except Exception:
+            if lane != "both":
+                raise
+            return Found(lane, "crash", done)  # a model's, as in lane python
+        done += 2 * PART
+        seen = share.wrong.get(step)
+        if seen:
+            by = seen.text.partition(":")[0] if seen.fields == ("status",) else "difference"
+            length = None
+            if search.budget:
+                with contextlib.suppress(Hanging), at_most(HANG * 3):
+                    example, _ = shortest_native(work, finding_of(step, seen), search.budget)
+                    length = len(example.trace.ops)
+            return Found(lane, by if by in compare.DEATHS else "difference", done, length)
+    return None
+
+
+def _calls(
+    held: Session, step: int, search: Search, machine: type[Any] | None = None
+) -> Found | None:
+    """What direct calls find of a step, with as many cases as there are traces."""
+    series = load()
+    done = 0
+    while done < search.traces:
+        numbers = range(done, min(done + 2 * PART, search.traces))
+        done += 2 * PART
+        try:
+            with at_most(HANG * 3):
+                wrong = compare_calls(series, step, held, search.seed, numbers, machine).wrong
+        except Hanging:
+            return Found("calls", "hang", done)
+        except Exception:
+            return Found("calls", "crash", done)  # as in lane python
+        if wrong:
+            return Found("calls", "call", done, len(wrong.case.trace.ops))
+    return None

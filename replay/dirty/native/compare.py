@@ -1,0 +1,355 @@
+"""What a share of the traces shows of the C: the comparing, and the grounds for blaming.
+
+Lane "native" compares each C step with the C step before it, by digests; Python is asked
+only where the digests differ, or where the step declares that they may. Why the verdicts
+hold, up to the chance of 2^-64 that two digests agree by accident:
+
+* A step that declares nothing observable: equal digests mean that the same was observed
+  (the whole state enters after every operation). Where they differ, records decide
+  between the two steps, and the models say which of the two departs: a step that merely
+  returns to what its model does, after an earlier one had left it, is not to blame.
+* A step with deviations: neither equal nor different digests say enough, since a
+  deviation may be missing where it is due. So on every trace C at this step must equal
+  its model, and the models' own pair is followed under the laws, operation by operation.
+  C and models are then the same at both steps, and what holds of the models' pair holds
+  of the C's. Where C equals its model at this step but not at the one before, the former
+  still is right; where it equals it at neither, the trace decides nothing about this step.
+* So the first step that departs from its model on a trace is found: either it declares
+  nothing, and then its digest differs from that of a step before which agrees with its
+  model; or it deviates, and is compared with its model directly.
+
+Lane "both" compares C with its model at every step, and blames the first that departs.
+
+What is repeatable is not taken for granted: a step may keep state that a reset leaves.
+Then the digests of a batch may differ and the records of the trace alone may not; that
+is a finding as well, with no operation to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from replay.dirty.check import Plan, Seen, machines
+from replay.dirty.language.generate import Profile, generate
+from replay.dirty.language.trace import Trace
+from replay.dirty.machine.lockstep import run_steps
+from replay.dirty.machine.model import Run
+from replay.dirty.native.encode import encode
+from replay.dirty.native.session import Digests, Libraries, Session, session
+from replay.dirty.rules.diff import Lawful, first_difference, follow_laws
+from replay.series.declared import Deviation, Series
+
+DEATHS: Final = ("crash", "hang")
+UNREPEATED: Final = ("unrepeatable",)
+UNREPEATED_TEXT: Final = (
+    "but alone in a fresh process the trace does not show it: the code keeps something "
+    "that a reset leaves"
+)
+
+
+def native_profile(profile: Profile) -> Profile:
+    """The profile with machines that the C can be: words of 64 bits alone."""
+    return replace(profile, small_words=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What to compare. Picklable.
+
+    Attributes:
+        lane: "native" or "both".
+        plan: traces and steps; its profile is taken with 64-bit words.
+        libraries: the steps that were built; others stay undecided.
+        every: see ``Session.digests``; more than 1 may miss what heals soon.
+
+    """
+
+    lane: str
+    plan: Plan
+    libraries: Libraries
+    every: int = 1
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The steps to judge: in lane "both" step 0, which has a model, too."""
+        return tuple(sorted({0, *self.plan.steps})) if self.lane == "both" else self.plan.steps
+
+    @property
+    def needed(self) -> tuple[int, ...]:
+        """The steps to run, as far as there are libraries of them."""
+        return tuple(step for step in self.plan.needed if step in set(self.libraries.steps))
+
+    def trace(self, number: int) -> Trace:
+        """The trace with this index."""
+        return generate(self.plan.seed, number, native_profile(self.plan.profile))
+
+
+@dataclass(slots=True)
+class Found:
+    """What a share of the traces showed. ``traces``: on how many each step was decided."""
+
+    total: int = 0
+    traces: dict[int, int] = field(default_factory=dict)
+    differing: dict[int, int] = field(default_factory=dict)
+    from_start: dict[int, int] = field(default_factory=dict)
+    shown: dict[tuple[int, str], Seen] = field(default_factory=dict)
+    wrong: dict[int, Seen] = field(default_factory=dict)
+
+    def merge(self, other: Found) -> None:
+        """Add another share. Merge in order of the traces: the same result always."""
+        self.total += other.total
+        for name in ("traces", "differing", "from_start"):
+            counts = getattr(self, name)
+            for step, count in getattr(other, name).items():
+                counts[step] = counts.get(step, 0) + count
+        for name in ("shown", "wrong"):
+            kept: dict[Any, Seen] = getattr(self, name)
+            for key, seen in getattr(other, name).items():
+                kept.setdefault(key, Seen()).merge(seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """Where and how a run is not what it should be."""
+
+    index: int
+    fields: tuple[str, ...]
+    text: str
+
+
+def departure(wanted: Run, got: Run, compared_with: str) -> Departure | None:
+    """Where a run of C departs from another run; two that die alike do not.
+
+    ``compared_with`` ends the sentence about a death.
+    """
+    difference = first_difference(wanted, got)
+    if difference is None:
+        return None
+    index = difference.index
+    statuses = [o.status if o else "ended" for o in (difference.old, difference.new)]
+    died = statuses[1] in DEATHS
+    if died and statuses[0] == statuses[1]:
+        return None
+    if died:
+        how = difference.new.ret if difference.new else ""
+        return Departure(index, ("status",), f"{statuses[1]}: {how}; {compared_with} does not")
+    fields = ("status",) if statuses[0] in DEATHS else difference.fields
+    return Departure(index, fields, f"{difference.words()} ({compared_with})")
+
+
+def dead(run: Run) -> bool:
+    """Whether the library died in a run."""
+    return bool(run.records) and run.records[-1][1] in DEATHS
+
+
+@dataclass(slots=True)
+class Case:
+    """One trace on all that is asked about it: C runs as recorded, models as needed."""
+
+    series: Series
+    classes: list[type[Any]]
+    trace: Trace
+    runs: Mapping[int, Run]
+    models: dict[int, Run] = field(default_factory=dict)
+    off: dict[int, Departure | None] = field(default_factory=dict)
+
+    def departs(self, step: int) -> Departure | None:
+        """Where C at a step departs from its model."""
+        if step not in self.off:
+            if step not in self.models:
+                self.models |= run_steps(self.classes, self.trace, [step])
+            self.off[step] = departure(self.models[step], self.runs[step], "as in the model")
+        return self.off[step]
+
+    def plain(self, step: int) -> Departure | None:
+        """A step that declares nothing, whose digest is not that of the step before.
+
+        None where it equals the step before, or is what its model is.
+        """
+        found = departure(self.runs[step - 1], self.runs[step], "as at the step before")
+        if found is None or (self.departs(step) is None and self.departs(step - 1)):
+            return None
+        return found
+
+    def lawful(self, step: int) -> Lawful:
+        """The models' pair under the laws of a step."""
+        return follow_laws(
+            self.classes[step - 1], self.classes[step], self.trace,
+            deviations(self.series, step),
+        )  # fmt: skip
+
+    def first_off(self, step: int) -> Departure | None:
+        """A departure that begins at this step: the one before does as its model does."""
+        found = self.departs(step)
+        if found and (step == 0 or step - 1 not in self.runs or not self.departs(step - 1)):
+            return found
+        return None
+
+
+def deviations(series: Series, step: int) -> list[Deviation]:
+    """The declared deviations of a step that traces can show."""
+    return [d for d in series.step(step).deviations if d.scope == "trace"]
+
+
+def do_share(work: Work, first: int, count: int) -> Found:
+    """Compare on ``count`` traces from index ``first`` on."""
+    return _Share(work, first, count).compare()
+
+
+class _Share:
+    """Some traces on all steps."""
+
+    def __init__(self, work: Work, first: int, count: int) -> None:
+        self.work = work
+        self.first = first
+        self.series = work.plan.load_series()
+        self.classes = machines(work.plan.copies)
+        self.batch = encode([work.trace(number) for number in range(first, first + count)])
+        self.found = Found(total=count)
+        self.held: Session = session(work.libraries)
+        self.digests: Digests = self.held.digests(
+            self.batch, work.needed, work.every, in_domain=True
+        )
+        have = set(work.needed)
+        self.judged = [
+            s for s in work.steps if s in have and (work.lane == "both" or s - 1 in have)
+        ]
+
+    def alive(self, step: int, at: int) -> bool:
+        """Whether a trace was run at a step, to whatever end."""
+        return bool(self.digests.steps[step][at]) or (step, at) in self.digests.deaths
+
+    def differs(self, a: int, b: int, at: int) -> bool:
+        """Whether two steps differ on a trace, or one of them has no digest to tell."""
+        x, y = self.digests.steps[a][at], self.digests.steps[b][at]
+        return x != y or not x
+
+    def compare(self) -> Found:
+        """Compare every trace at every step."""
+        todo: list[tuple[int, list[int]]] = []
+        for at in range(len(self.batch.traces)):
+            self.count(at)
+            todo.append((at, self.wanted(at)))
+        for case, at in self.cases(todo):
+            for step in self.judged:
+                if not self.decidable(step, at):
+                    continue
+                if found := self.unrepeated(case, step, at) if step in case.runs else None:
+                    self.note(step, at, found)
+                elif self.work.lane == "both":
+                    self.note(step, at, case.first_off(step))
+                elif deviations(self.series, step):
+                    self.deviating(case, step, at)
+                elif self.differs(step - 1, step, at):
+                    self.note(step, at, case.plain(step))
+                else:
+                    self.note(step, at, None)
+        return self.found
+
+    def decidable(self, step: int, at: int) -> bool:
+        """Whether a trace was run on all that a step is compared with."""
+        alone = self.work.lane == "both"
+        return self.alive(step, at) and (alone or self.alive(step - 1, at))
+
+    def count(self, at: int) -> None:
+        """Count the steps on which a trace differs from the one before, and from step 0."""
+        for step in self.judged:
+            for name, other in (("differing", step - 1), ("from_start", 0)):
+                known = other in self.digests.steps and step > 0
+                if known and self.differs(other, step, at):
+                    counts = getattr(self.found, name)
+                    counts[step] = counts.get(step, 0) + 1
+
+    def wanted(self, at: int) -> list[int]:
+        """The steps whose records are needed of a trace."""
+        if self.work.lane == "both":
+            return [step for step in self.work.needed if self.alive(step, at)]
+        steps: set[int] = set()
+        for step in self.judged:
+            pair = {step - 1, step}
+            if not all(self.alive(s, at) for s in pair):
+                continue
+            if deviations(self.series, step) or self.differs(step - 1, step, at):
+                steps |= pair
+        return sorted(steps)
+
+    def cases(self, todo: Sequence[tuple[int, list[int]]]) -> Iterator[tuple[Case, int]]:
+        """The traces with their records; what has one digest is recorded once."""
+        which: dict[tuple[int, int], tuple[int, int]] = {}
+        for at, steps in todo:
+            for step in steps:
+                digest = self.digests.steps[step][at]
+                which.setdefault((at, digest or -step), (step, at))
+        recorded = self.held.records(self.batch, list(which.values()), in_domain=True)
+        runs = dict(zip(which, recorded, strict=True))
+        for at, steps in todo:
+            trace = self.batch.traces[at]
+            by_step = {step: runs[at, self.digests.steps[step][at] or -step] for step in steps}
+            models = run_steps(self.classes, trace, steps) if steps else {}
+            yield Case(self.series, self.classes, trace, by_step, models), at
+
+    def unrepeated(self, case: Case, step: int, at: int) -> Departure | None:
+        """What the batch showed of a step and the trace alone, in a fresh process, does not."""
+        deaths, run = self.digests.deaths, case.runs[step]
+        text = ""
+        if (step, at) in deaths and (step - 1, at) not in deaths and not dead(run):
+            text = f"{deaths[step, at].cause}: {deaths[step, at].words()}; "
+        elif (
+            self.work.lane == "native"
+            and self.changed(step, at)
+            and first_difference(case.runs[step - 1], run) is None
+        ):
+            text = "another digest than at the step before; "
+        if not text:
+            return None
+        return Departure(0, UNREPEATED, text + UNREPEATED_TEXT)
+
+    def changed(self, step: int, at: int) -> bool:
+        """Whether two steps both have a digest of a trace, and not the same."""
+        x, y = self.digests.steps[step - 1][at], self.digests.steps[step][at]
+        return bool(x and y) and x != y
+
+    def deviating(self, case: Case, step: int, at: int) -> None:
+        """A step that declares deviations: C against its model, the models under the laws."""
+        new = case.departs(step)
+        if new:
+            if not case.departs(step - 1):
+                self.note(step, at, new)
+            return
+        lawful = case.lawful(step)
+        for name, index in lawful.shown.items():
+            seen = self.found.shown.setdefault((step, name), Seen())
+            seen.add(index, self.first + at)
+        wrong = lawful.wrong
+        self.note(step, at, Departure(*wrong, lawful.words()) if wrong else None)
+
+    def note(self, step: int, at: int, found: Departure | None) -> None:
+        """Count a trace as decided, with what it showed."""
+        self.found.traces[step] = self.found.traces.get(step, 0) + 1
+        if found:
+            seen = self.found.wrong.setdefault(step, Seen())
+            seen.add(found.index, self.first + at, found.text, found.fields)
+
+
+def judge_alone(work: Work, trace: Trace, step: int) -> Departure | None:
+    """What one trace shows of one step by itself, in fresh processes: for shrinking.
+
+    Raises:
+        DomainError: the C does not support the trace.
+
+    """
+    series, classes = work.plan.load_series(), machines(work.plan.copies)
+    steps = [s for s in (step - 1, step) if s in work.libraries.steps]
+    runs = session(work.libraries).records(encode([trace]), [(s, 0) for s in steps], in_domain=True)
+    case = Case(series, classes, trace, dict(zip(steps, runs, strict=True)))
+    if work.lane == "both":
+        return case.first_off(step)
+    if not deviations(series, step):
+        return case.plain(step)
+    found = case.departs(step)
+    if found:
+        return None if case.departs(step - 1) else found
+    lawful = case.lawful(step)
+    return Departure(*lawful.wrong, lawful.words()) if lawful.wrong else None

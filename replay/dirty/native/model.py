@@ -1,0 +1,115 @@
+"""C at step k as a Model, like the Python one: a valid trace goes in, an equal run comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from replay.build.compile import BuildError, BuildFailed, Outcome, build_series
+from replay.dirty.language.trace import Trace
+from replay.dirty.machine.model import Model, Run
+from replay.dirty.native.encode import encode
+from replay.dirty.native.inner import with_calls
+from replay.dirty.native.session import Libraries, session
+from replay.series.declared import load
+from replay.series.history import trees
+from replay.series.patches import series_folder
+
+
+@dataclass(frozen=True, slots=True)
+class NativeModel:
+    """C at a step. Picklable; the library is opened in a process apart when it is needed.
+
+    Args:
+        step: the number of the step.
+        libraries: those of this step and perhaps of others.
+        share: run a trace on all the steps at once, and record it only once for those
+            whose digests are equal; else this step is run and recorded by itself.
+
+    """
+
+    step: int
+    libraries: Libraries
+    share: bool = False
+
+    def run(self, trace: Trace) -> Run:
+        """Execute a valid trace on a fresh machine.
+
+        The records equal those of the Python model. Where the library crashes or does not
+        end, the last record has the status "crash" or "hang", and says how as its ``ret``.
+
+        Raises:
+            DomainError: page_bits is not 12, word_bits not 64, or the machine too large.
+            WorkerError: the process that holds the libraries was killed.
+
+        """
+        held = session(self.libraries)
+        if self.share:
+            return held.survey(trace)[self.step]
+        return held.records(encode([trace]), [(self.step, 0)])[0]
+
+
+def built_series(
+    series_dir: Path | str | None = None,
+    *,
+    compiler: str | None = None,
+    sanitize: bool = False,
+    cache: Path | None = None,
+    jobs: int = 2,
+    progress: Callable[[Outcome], None] | None = None,
+    calls: bool = False,
+) -> dict[int, Outcome]:
+    """Apply the patches of a series and build every step; see ``replay.build.compile``.
+
+    With ``calls`` the drivers can also call the inner API; see ``replay.dirty.native.inner``.
+
+    Raises:
+        SeriesError, PatchError: the series cannot be read, or a patch does not apply.
+        BuildError: there is no compiler, or no room for the cache.
+
+    """
+    files = {tree.step: tree.files for tree in trees(series_dir)}
+    if calls:
+        series = load(series_folder(series_dir) / "series.toml")
+        files = {step: with_calls(tree, series, step) for step, tree in files.items()}
+    return build_series(
+        files,
+        compiler=compiler, sanitize=sanitize, cache=cache, jobs=jobs, progress=progress,
+    )  # fmt: skip
+
+
+def libraries_of(outcomes: Mapping[int, Outcome]) -> Libraries:
+    """The libraries of all steps.
+
+    Raises:
+        BuildError: a step does not build; the first one, with what the compiler said.
+
+    """
+    for step, outcome in outcomes.items():
+        if isinstance(outcome, BuildFailed):
+            raise BuildError(f"step {step} does not build:\n{outcome.text}")
+    return Libraries.of(outcomes)
+
+
+def native_models(
+    series_dir: Path | str | None = None,
+    compiler: str | None = None,
+    sanitize: bool = False,
+) -> dict[int, Model]:
+    """C at every step of a series, by number, built if need be; each runs all on one trace.
+
+    Raises:
+        SeriesError, PatchError: the series cannot be read, or a patch does not apply.
+        BuildError: there is no compiler, or a step does not build.
+
+    """
+    outcomes = built_series(series_dir, compiler=compiler, sanitize=sanitize)
+    libraries = libraries_of(outcomes)
+    return {step: NativeModel(step, libraries, share=True) for step in libraries.steps}
+
+
+def maker(libraries: Libraries) -> Callable[[int], Model]:
+    """Gives the model of a step, as ``replay.dirty.conform`` wants it: fit for worker processes."""
+    return partial(NativeModel, libraries=libraries, share=True)

@@ -1,0 +1,317 @@
+"""Our side of the process apart: requests, answers, and what a death there means here."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from replay.build.compile import Built, Outcome, neutral
+from replay.dirty.language.trace import Trace
+from replay.dirty.machine.model import Run
+from replay.dirty.native.apart import REFUSED
+from replay.dirty.native.decode import decode
+from replay.dirty.native.encode import Batch, encode
+from replay.errors import DomainError, WorkerError
+
+BOOT: Final = (
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "from replay.dirty.native.apart import main; main()"
+)
+ROOT: Final = Path(__file__).resolve().parents[3]
+"""The folder that holds the package ``replay``: a checkout, or where it is installed."""
+
+MOST_OPEN: Final = 4
+SANITIZER_PATIENCE: Final = 20.0
+SHOWN: Final = 200
+
+SANITIZER_OPTIONS: Final = {
+    "ASAN_OPTIONS": "detect_leaks=0:exitcode=86:color=never:allocator_may_return_null=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:color=never",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Libraries:
+    """The libraries of some steps: what a worker process needs to open them.
+
+    Attributes:
+        paths: (step, path of the library), in the order of steps.
+        preload: the sanitizer's runtime if they were built with it.
+
+    """
+
+    paths: tuple[tuple[int, str], ...]
+    preload: str = ""
+
+    @classmethod
+    def of(cls, outcomes: Mapping[int, Outcome]) -> Libraries:
+        """The libraries of those steps that were built."""
+        built = [(step, o) for step, o in sorted(outcomes.items()) if isinstance(o, Built)]
+        preload = next((outcome.preload for _, outcome in built), "")
+        return cls(tuple((step, str(outcome.path)) for step, outcome in built), preload)
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The steps there are."""
+        return tuple(step for step, _ in self.paths)
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a library died: ``cause`` is "crash" or "hang"; ``report`` its last words."""
+
+    cause: str
+    how: str
+    report: str = ""
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Death:
+        """From the process apart."""
+        if raw["cause"] == "hang":
+            return cls("hang", f"it does not end ({raw['how']})")
+        return cls("crash", raw["how"], neutral(raw["report"]))
+
+    def words(self) -> str:
+        """In a line: the signal or the exit status, and the line that says the most."""
+        lines = [line.strip() for line in self.report.splitlines() if line.strip()]
+        telling = [
+            line for mark in ("runtime error:", "SUMMARY:") for line in lines if mark in line
+        ]
+        said = (telling or lines[-1:] or [""])[0].removeprefix("SUMMARY: ")
+        return f"{self.how}: {said[:SHOWN]}" if said else self.how
+
+
+REFUSAL: Final = Death("crash", "the driver refuses an operation that is inside the domain")
+
+
+@dataclass(slots=True)
+class Digests:
+    """A digest a trace at each step, 0 where there is none: it died there, or was not run."""
+
+    steps: dict[int, array[int]] = field(default_factory=dict)
+    deaths: dict[tuple[int, int], Death] = field(default_factory=dict)
+
+
+class Session:
+    """A process that holds libraries, for as long as this is open. For one thread at a time.
+
+    Raises:
+        DomainError: a file is no library of this interface.
+        WorkerError: the process does not start, or dies, which no step should achieve.
+
+    """
+
+    def __init__(self, libraries: Libraries, limit: float | None = None) -> None:
+        """``limit`` replaces the seconds a run may take; see ``Batch.limit``."""
+        self.libraries = libraries
+        self.limit = limit
+        self.broken: dict[int, Death] = {}
+        self.batch: Batch | None = None
+        self.surveyed: tuple[Trace, dict[int, Run]] | None = None
+        self.lock = threading.Lock()
+        environment = {"LC_ALL": "C", "PATH": os.environ.get("PATH", os.defpath)}
+        if libraries.preload:
+            environment |= SANITIZER_OPTIONS | {"LD_PRELOAD": libraries.preload}
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", BOOT, str(ROOT)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=environment,
+        )  # fmt: skip
+        atexit.register(self.close)
+        answer, _ = self.ask("open", limit=5.0, paths={str(s): p for s, p in libraries.paths})
+        for problem in answer["unsound"].values():
+            self.close()
+            raise DomainError(
+                f"{neutral(problem)}; build it with this version's series/tree/driver.c"
+            )
+        self.broken = {int(step): Death.of(raw) for step, raw in answer["broken"].items()}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process."""
+        atexit.unregister(self.close)
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream and not stream.closed:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def ask(self, do: str, payload: bytes = b"", **request: Any) -> tuple[dict[str, Any], bytes]:
+        """One request and its answer."""
+        line = json.dumps({"do": do, "bytes": len(payload), **request}).encode() + b"\n"
+        requests, answers = self.process.stdin, self.process.stdout
+        assert requests is not None and answers is not None
+        try:
+            with self.lock:
+                requests.write(line)
+                requests.write(payload)
+                requests.flush()
+                answer: dict[str, Any] = json.loads(answers.readline())
+                data = answers.read(answer["bytes"])
+        except (OSError, ValueError):
+            status = self.process.wait()
+            assert self.process.stderr is not None
+            said = self.process.stderr.read().decode(errors="replace").strip()
+            last = neutral(said.splitlines()[-1]) if said else ""
+            raise WorkerError(
+                f"the process that holds the libraries ended with status {status}: "
+                f"{last or 'it was killed, perhaps for want of memory'}"
+            ) from None
+        except BaseException:
+            # The answer that is still to come must not be taken for another one's.
+            self.process.kill()
+            raise
+        return answer, data
+
+    # --- what can be asked ---
+
+    def use(self, batch: Batch) -> float:
+        """Hand over a batch, unless it is there; gives the limit for it."""
+        if batch is not self.batch:
+            payload = batch.table.tobytes() + batch.rows.tobytes() + batch.words.tobytes()
+            self.ask("batch", payload, traces=batch.count, rows=batch.ops)
+            self.batch = batch
+        if self.limit is not None:
+            return self.limit
+        return batch.limit * (SANITIZER_PATIENCE if self.libraries.preload else 1)
+
+    def digests(
+        self, batch: Batch, steps: Sequence[int], every: int = 1, in_domain: bool = False
+    ) -> Digests:
+        """A digest of each trace at each step. Equal digests: the same was observed.
+
+        Of 2^64 pairs of traces of which something else was observed one has equal digests.
+        With ``every`` 1 the whole state enters after each operation; with more, a
+        difference of page sets that heals before it is looked at is missed.
+
+        With ``in_domain`` all traces are known to be ones that the C supports: that a step
+        refuses an operation is then a crash of it.
+
+        Raises:
+            DomainError: an operation that the C does not support, with its place.
+
+        """
+        limit = self.use(batch)
+        result = Digests()
+        sound = [step for step in steps if step not in self.broken]
+        answer, data = self.ask("digests", steps=sound, every=every, limit=limit)
+        size = 8 * batch.count
+        for place, step in enumerate(sound):
+            result.steps[step] = array("Q", data[place * size : (place + 1) * size])
+        for step in steps:
+            if step in self.broken:
+                result.steps[step] = array("Q", bytes(size))
+                result.deaths[step, 0] = self.broken[step]
+        for raw in answer["deaths"]:
+            where = (raw["step"], raw["trace"])
+            refused = raw.get("code") == REFUSED and batch.traces
+            if refused and not in_domain:
+                self.records(batch, [where])  # says which operation is refused, as an error
+            result.deaths[where] = REFUSAL if refused else Death.of(raw)
+        return result
+
+    def records(
+        self, batch: Batch, which: Sequence[tuple[int, int]], in_domain: bool = False
+    ) -> list[Run]:
+        """Everything observed, for each (step, trace) of a batch; ``in_domain`` as above.
+
+        Where the library died the last record has the status "crash" or "hang".
+
+        Raises:
+            DomainError: an operation that the C does not support, with its place.
+
+        """
+        limit = self.use(batch)
+        sound = [pair for pair in which if pair[0] not in self.broken]
+        answer, data = self.ask("record", which=sound, limit=limit)
+        ends = iter(answer["ends"])
+        runs, at = [], 0
+        for step, number in which:
+            trace = batch.traces[number]
+            end: dict[str, Any] = {"size": 0} if step in self.broken else next(ends)
+            if "full" in end or ("refused" in end and not in_domain):
+                raise DomainError(_refusal(step, trace, end))
+            death = self.broken.get(step)
+            if "refused" in end:
+                death = REFUSAL
+            elif "death" in end:
+                death = Death.of(end["death"])
+            raw = data[at : at + end["size"]]
+            at += end["size"]
+            words, cause = (death.words(), death.cause) if death else ("", "")
+            runs.append(decode(trace, step, raw, words, cause))
+        return runs
+
+    def survey(self, trace: Trace) -> dict[int, Run]:
+        """A trace at all steps; runs with equal digests are recorded once and shared."""
+        if self.surveyed and self.surveyed[0] is trace:
+            return self.surveyed[1]
+        batch = encode([trace])
+        found = self.digests(batch, self.libraries.steps)
+        first: dict[tuple[int, int], int] = {}
+        for step in self.libraries.steps:
+            digest = found.steps[step][0]
+            first.setdefault((digest, 0 if digest else step), step)
+        which = list(first.values())
+        runs = self.records(batch, [(step, 0) for step in which])
+        by_step = dict(zip(which, runs, strict=True))
+        result = {}
+        for step in self.libraries.steps:
+            digest = found.steps[step][0]
+            run = by_step[first[digest, 0 if digest else step]]
+            result[step] = type(run)(trace, step, run.records)
+        self.surveyed = (trace, result)
+        return result
+
+
+def _refusal(step: int, trace: Trace, end: Mapping[str, Any]) -> str:
+    index = end.get("refused", end.get("full", 0))
+    where = f"step {step}: trace {trace.name!r}, operation {index} ({trace.ops[index].name})"
+    if "full" in end:
+        return f"{where}: what is observed does not fit into a GiB; use a smaller machine"
+    return (
+        f"{where}: the C does not support it; a log, or a range, may reach 2048 pages past the "
+        "end of RAM at most"
+    )
+
+
+_open: dict[Libraries, Session] = {}
+
+
+def session(libraries: Libraries) -> Session:
+    """The session of these libraries in this process; opened when first asked for.
+
+    The few asked for last stay open.
+    """
+    found = _open.pop(libraries, None)
+    if found is None or found.process.poll() is not None:
+        while len(_open) >= MOST_OPEN:
+            _open.pop(next(iter(_open))).close()
+        found = Session(libraries)
+    _open[libraries] = found
+    return found

@@ -1,0 +1,181 @@
+"""The laws: what a step must show where it deviates, exactly.
+
+A law takes the moment before an operation and what the step before made of it, and
+gives what the deviating step must make of it. Laws are written as set algebra over
+whole page sets, with none of the models' loops and words: where law and model agree,
+two different texts agree. All laws of a step apply one after the other.
+
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final, TypeAlias
+
+from replay.dirty.language.trace import CLIENTS, Config, Op
+from replay.dirty.machine.moment import Moment, numbers, span
+
+Law: TypeAlias = Callable[[Config, Moment, Op, Moment], Moment]
+"""(config, before, operation, what the step before made of it) → what this step must."""
+
+LAWS: Final[dict[str, Law]] = {}
+LAW_OPS: Final[dict[str, frozenset[str]]] = {}
+"""Which operations a law has something to say about."""
+
+
+def law(*ops: str) -> Callable[[Law], Law]:
+    """Enter a law under its name, for some operations."""
+
+    def enter(function: Law) -> Law:
+        LAWS[function.__name__] = function
+        LAW_OPS[function.__name__] = frozenset(ops)
+        return function
+
+    return enter
+
+
+def _xen(first: int, length: int) -> tuple[str, int, int]:
+    return ("xen_modified", first, length)
+
+
+def log_bits(op: Op, config: Config) -> int:
+    """The log of a kvm_log_sync as one integer, bit i for the i-th host page."""
+    words: Any = op.args[2]
+    log = 0
+    for i, word in enumerate(words):
+        log |= word << (i * config.word_bits)
+    return log
+
+
+def on_word(op: Op, config: Config) -> bool:
+    """Whether the operation's address is the first page of a word."""
+    addr: Any = op.args[0]
+    return addr % (config.page_size * config.word_bits) == 0  # type: ignore[no-any-return]
+
+
+@law("ram_alloc", "region_set_dirty", "kvm_log_sync")
+def xen_told_start(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
+    """Step 27: Xen is told the start of each range that is set, not its end."""
+    a: Mapping[str, Any] = op.named()
+    page = config.page_size
+    if op.name == "ram_alloc":
+        told = [_xen(made.ret, a["pages"] * page)]
+    elif op.name == "region_set_dirty":
+        told = [_xen(a["addr"], a["length"])]
+    else:
+        size = page * config.hpratio
+        told = [_xen(a["addr"] + bit * size, size) for bit in numbers(log_bits(op, config))]
+    return replace(made, events=tuple(told))
+
+
+def _cleared(op: Op, made: Moment) -> bool:
+    """Whether a reset was asked for: always, or because the range was dirty."""
+    return op.name == "region_reset_dirty" or made.ret is True
+
+
+@law("region_reset_dirty", "region_test_and_clear_dirty")
+def empty_reset(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
+    """Step 30: a reset of length 0 leaves all as it was, not only at an aligned start."""
+    if op.args[1] != 0 or not _cleared(op, made):
+        return made
+    return replace(made, status="ok", events=(), dirty=before.dirty, tlb=before.tlb)
+
+
+@law("region_reset_dirty", "region_test_and_clear_dirty")
+def last_page_not_rearmed(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
+    """Step 30: ceil(length / page) pages are re-armed, not all that the range touches."""
+    if not config.tcg or made.status != "ok" or not _cleared(op, made) or op.args[1] == 0:
+        return made
+    a: Mapping[str, Any] = op.named()
+    page = config.page_size
+    first = a["addr"] // page
+    rearmed = first + -(-a["length"] // page)
+    end = -(-(a["addr"] + a["length"]) // page)
+    tlb = dict(made.tlb)
+    for left in range(rearmed, end):
+        if left in before.tlb:
+            tlb[left] = before.tlb[left]
+    return replace(made, tlb=tlb)
+
+
+@law("kvm_log_sync")
+def log_bit_is_one_page(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
+    """Step 37: on the word path bit i of the log is a target page, not a host page.
+
+    Bits past the last word of the store are lost.
+    """
+    if not on_word(op, config):
+        return made
+    addr: Any = op.args[0]
+    marked = log_bits(op, config) << (addr // config.page_size) & span(0, before.room)
+    vga, code, migration = before.dirty
+    return replace(made, dirty=(vga | marked, code | marked, migration | marked))
+
+
+@law("kvm_log_sync")
+def xen_told_pages(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
+    """Step 37: on the word path Xen is told (start, pages) once, not (start, bytes) a bit."""
+    addr: Any = op.args[0]
+    pages: Any = op.args[1]
+    if not on_word(op, config) or not log_bits(op, config):
+        return made
+    return replace(made, events=(_xen(addr, pages),))
+
+
+@law("kvm_log_sync")
+def xen_told_of_nothing(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
+    """Step 37: on the word path Xen is told of an empty log as of any, not left alone."""
+    addr: Any = op.args[0]
+    pages: Any = op.args[1]
+    if not on_word(op, config) or log_bits(op, config):
+        return made
+    return replace(made, events=(_xen(addr, pages),))
+
+
+def _word_spans(config: Config, moment: Moment) -> list[tuple[int, int, bool]]:
+    """(block's pages, pages that its sync takes, whether by words), in list order."""
+    spans = []
+    for first, count in moment.blocks:
+        own = span(first, count)
+        words = first % config.word_bits == 0
+        taken = span(first, -(-count // config.word_bits) * config.word_bits) if words else own
+        spans.append((own, taken, words))
+    return spans
+
+
+@law("migration_start", "migration_sync")
+def sync_does_not_rearm(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
+    """Step 39: a page that a word takes keeps its TLB entry; one taken alone is re-armed."""
+    if not config.tcg:
+        return made
+    left = before.dirty[CLIENTS.index("migration")]
+    tlb = dict(before.tlb)
+    for own, taken, words in _word_spans(config, before):
+        if not words:
+            for page in numbers(own & left):
+                if page in tlb:
+                    tlb[page] = False
+        left &= ~taken
+    return replace(made, tlb=tlb)
+
+
+@law("migration_start", "migration_sync")
+def sync_moves_ghosts(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
+    """Step 39: dirty bits of no page, in a word that is moved, are moved and counted too."""
+    vga, code, migration = made.dirty
+    ghosts = 0
+    for _, taken, words in _word_spans(config, before):
+        if words:
+            ghosts |= taken & migration & ~before.pages
+    if not ghosts:
+        return made
+    assert made.bitmap is not None, "a sync leaves a migration bitmap"
+    count = made.count + (ghosts & ~made.bitmap).bit_count()
+    return replace(
+        made,
+        ret=count,
+        dirty=(vga, code, migration & ~ghosts),
+        bitmap=made.bitmap | ghosts,
+        count=count,
+    )

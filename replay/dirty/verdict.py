@@ -1,0 +1,156 @@
+"""What a check found, as values. Not decided is a verdict too; none of them is an exception."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from replay.dirty.language.trace import Trace
+from replay.series.declared import Deviation
+
+
+class Verdict(StrEnum):
+    """The verdict on a step. Only the first two are as claimed."""
+
+    SAME = "same"
+    DEVIATES = "deviates as declared"
+    UNDECLARED = "undeclared difference"
+    UNSHOWN = "declared but not shown"
+    UNDECIDED = "not decided"
+
+    @property
+    def passes(self) -> bool:
+        """Whether a step with this verdict is as claimed."""
+        return self in (Verdict.SAME, Verdict.DEVIATES)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A trace that shows something, as short as it was found.
+
+    Attributes:
+        trace: the trace.
+        index: the operation at which it shows.
+        shrunk: whether the shrinker finished within its budget.
+
+    """
+
+    trace: Trace
+    index: int
+    shrunk: bool = False
+
+
+@dataclass(slots=True)
+class DeviationFound:
+    """A declared deviation, how many traces (or direct calls) showed it, and the shortest."""
+
+    deviation: Deviation
+    count: int = 0
+    example: Example | None = None
+    call: str = ""
+
+
+@dataclass(slots=True)
+class PropertyFound:
+    """A property that holds at the step before and not at this one, on ``count`` traces."""
+
+    name: str
+    declared: bool
+    count: int = 0
+    text: str = ""
+    example: Example | None = None
+
+
+@dataclass(slots=True)
+class Failure:
+    """Something a step does that nothing declares.
+
+    Attributes:
+        what: "difference", or the name of a property, or "api".
+        fields: the fields of the observation that differ.
+        text: in words, with what was expected.
+        count: traces that show a failure of this step (of any fields).
+        example: the shortest trace found; None for a direct call.
+
+    """
+
+    what: str
+    fields: tuple[str, ...]
+    text: str
+    count: int = 0
+    example: Example | None = None
+
+
+@dataclass(slots=True)
+class StepResult:
+    """All that was found about one step.
+
+    Attributes:
+        step: its number.
+        title: its title.
+        traces: traces on which it was compared with the step before.
+        calls: direct calls of its inner API that were compared with the step before.
+        differing: traces on which its run differs from that of the step before.
+        from_start: traces on which its run differs from that of step 0.
+        through: the steps whose declared deviations account for that.
+        deviations: the declared ones, shown or not.
+        properties: those that break at this step, declared or not.
+        failures: what nothing declares.
+
+    """
+
+    step: int
+    title: str
+    traces: int = 0
+    calls: int = 0
+    differing: int = 0
+    from_start: int = 0
+    through: tuple[int, ...] = ()
+    deviations: list[DeviationFound] = field(default_factory=list)
+    properties: list[PropertyFound] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict that these findings amount to."""
+        if self.failures:
+            return Verdict.UNDECLARED
+        if not self.traces:
+            return Verdict.UNDECIDED
+        found: list[DeviationFound | PropertyFound] = [*self.deviations, *self.properties]
+        if any(item.count == 0 for item in found):
+            return Verdict.UNSHOWN
+        return Verdict.DEVIATES if found else Verdict.SAME
+
+
+@dataclass(slots=True)
+class CheckResult:
+    """The result of a check: one StepResult a step, and the properties step 0 breaks."""
+
+    seed: int
+    traces: int
+    ops: int
+    steps: list[StepResult]
+    start: list[PropertyFound]
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether every step is as claimed, and step 0 breaks just what it is said to."""
+        return all(s.verdict.passes for s in self.steps) and all(
+            p.declared and p.count for p in self.start
+        )
+
+
+def example_json(example: Example | None) -> Any:
+    """An example as plain values."""
+    if example is None:
+        return None
+    return {
+        "name": example.trace.name,
+        "config": example.trace.config.to_json(),
+        "ops": [op.to_json() for op in example.trace.ops],
+        "index": example.index,
+        "shrunk": example.shrunk,
+    }

@@ -1,0 +1,150 @@
+"""A series and a comparison as text or as plain values; nothing in it steers a terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final
+
+from replay.base.jsonlines import printable
+from replay.base.style import PLAIN, Style
+from replay.mail.behaviour import StepBehaviour
+from replay.mail.comparing import Pairing, Status, renamed
+from replay.mail.reading import MailPatch, MailSeries
+from replay.report.telling import behaves_same, behaviour_json, step_lines, summary_lines
+
+COVER_LINES: Final = 40
+
+
+def series_lines(series: MailSeries, style: Style = PLAIN) -> list[str]:
+    """A series: its cover letter, its patches, what is missing."""
+    lines = []
+    if series.cover is not None:
+        title, text = series.cover
+        lines.append(style.strong(printable(title)))
+        body = [f"  {printable(line.expandtabs())}" for line in text.split("\n")]
+        lines += [line.rstrip() for line in body[:COVER_LINES]]
+        if len(body) > COVER_LINES:
+            lines.append(f"  [{len(body) - COVER_LINES} lines more]")
+        lines.append("")
+    for place, patch in enumerate(series.patches, 1):
+        added, removed = patch.counts
+        number = patch.number if patch.number is not None else place
+        tags = f" [{printable(' '.join(patch.tags))}]" if patch.tags else ""
+        lines.append(f"{number:>4}  {f'+{added} -{removed}':<11} {printable(patch.title)}{tags}")
+    lines.append("")
+    count = len(series.patches)
+    left = f"; left out {series.replies} replies and {series.others} other mails"
+    left = left if series.replies or series.others else ""
+    lines.append(f"v{series.version}: {count} patch{'' if count == 1 else 'es'}{left}")
+    if series.base:
+        lines.append(f"base commit {series.base}")
+    if series.missing:
+        lines.append(style.bad(f"missing: {_numbers(series.missing)}"))
+    return [*lines, *(f"note: {printable(note)}" for note in series.notes)]
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def series_json(series: MailSeries) -> dict[str, Any]:
+    """A series as plain values, texts as they came."""
+    return {
+        "path": series.path,
+        "version": series.version,
+        "cover": {"title": series.cover[0], "text": series.cover[1]} if series.cover else None,
+        "base": series.base or None,
+        "missing": series.missing,
+        "replies": series.replies,
+        "others": series.others,
+        "notes": series.notes,
+        "patches": [_patch_json(patch) for patch in series.patches],
+    }
+
+
+def _patch_json(patch: MailPatch) -> dict[str, Any]:
+    added, removed = patch.counts
+    return {
+        "number": patch.number,
+        "total": patch.total,
+        "title": patch.title,
+        "tags": list(patch.tags),
+        "author": patch.author,
+        "date": patch.date,
+        "message": patch.message,
+        "files": list(patch.files),
+        "added": added,
+        "removed": removed,
+    }
+
+
+def comparison_lines(
+    rows: Sequence[Pairing], steps: Sequence[StepBehaviour], style: Style = PLAIN,
+    brief: bool = False, names: tuple[str, str] = ("old", "new"),
+) -> list[str]:  # fmt: skip
+    """A line a patch, and under it how its text changed and what that does to the tree.
+
+    ``names`` are what to call the two versions.
+    """
+    by_place = {step.new_place: step for step in steps}
+    problems: set[str] = set()
+    lines = [style.strong(f"{'old':>4} {'new':>4}  {'status':<16} title")]
+    for row in rows:
+        patch = row.new or row.old
+        assert patch is not None
+        paint = style.good if row.status is Status.SAME else style.new
+        old, new = row.old_place or "-", row.new_place or "-"
+        moved = ", moved" if row.moved else ""
+        lines.append(f"{old:>4} {new:>4}  {paint(f'{row.status.value:<16}')} "
+                     f"{printable(patch.title)}{moved}")  # fmt: skip
+        if row.old is not None and renamed(row):
+            lines.append(f"           was: {printable(row.old.title)}")
+        if row.new_place in by_place:
+            lines += step_lines(by_place[row.new_place], row, style, brief, names, problems)
+        if not brief:
+            lines += [f"      {_painted(line, style)}" for line in row.diff]
+    counts = Counter(row.status.value for row in rows)
+    moved_count = sum(row.moved for row in rows)
+    told = [f"{count} {status}" for status, count in counts.items()]
+    told += [f"{moved_count} moved"] if moved_count else []
+    return [*lines, "", ", ".join(told), *summary_lines(steps, style)]
+
+
+def _painted(line: str, style: Style) -> str:
+    """A line of a patch of a patch: coloured by its first sign."""
+    text = printable(line.expandtabs())
+    if line.startswith("+"):
+        return style.good(text)
+    if line.startswith("-"):
+        return style.bad(text)
+    return style.dim(text) if line.startswith("@@") else text
+
+
+def comparison_json(rows: Sequence[Pairing], steps: Sequence[StepBehaviour]) -> dict[str, Any]:
+    """The comparison as plain values."""
+    by_place = {step.new_place: step for step in steps}
+    return {
+        "same": all(row.status is Status.SAME and not row.moved for row in rows),
+        "behaves_same": behaves_same(steps),
+        "patches": [_row_json(row, by_place.get(row.new_place)) for row in rows],
+    }
+
+
+def _row_json(row: Pairing, step: StepBehaviour | None) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "old": row.old_place or None,
+        "new": row.new_place or None,
+        "old_title": row.old.title if row.old else None,
+        "new_title": row.new.title if row.new else None,
+        "status": row.status.value,
+        "moved": row.moved,
+        "diff": list(row.diff),
+    }
+    if step is not None:
+        out["tree"] = {
+            "same": step.same_tree, "since": step.trees_since or None,
+            "problem": step.problem or None,
+        }  # fmt: skip
+        out["behaviour"] = behaviour_json(step)
+    return out

@@ -1,0 +1,239 @@
+"""series.toml as typed values: what each step is called, claims, and does to the API."""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from replay.errors import SeriesError
+
+FORMAT = "replay-series/1"
+
+DeviationKind = Literal["fix", "narrowed domain", "defect", "inner value"]
+Scope = Literal["trace", "api"]
+StepKind = Literal[
+    "move", "rename", "signature", "refactor", "unfold", "store", "optimization", "fix"
+]
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the file; a misspelt key is an error."""
+
+
+class Deviation(_Table, frozen=True):
+    """One way in which a step differs from the one before, exactly.
+
+    ``law`` names the rule of ``dirty.rules.laws`` that gives what must be seen; ``scope`` says
+    whether traces show it, or only direct calls of the inner API; ``fields`` are what
+    it may touch of an observation, at the operation that shows it.
+    """
+
+    id: str
+    kind: DeviationKind
+    scope: Scope
+    law: str
+    fields: tuple[str, ...]
+    text: str
+    fixed_by: str = ""
+
+
+class StepData(_Table, frozen=True):
+    """One step, as its patch was posted and as it behaves."""
+
+    number: int
+    title: str
+    theme: str
+    kind: StepKind
+    claim: str
+    needs: tuple[int, ...] = ()
+    domain: str = ""
+    commit: str = ""
+    breaks: tuple[str, ...] = ()
+    adds: tuple[str, ...] = ()
+    removes: tuple[str, ...] = ()
+    changes: tuple[tuple[str, str], ...] = ()
+    moves: tuple[str, ...] = ()
+    deviations: tuple[Deviation, ...] = msgspec.field(default=(), name="deviation")
+
+    @property
+    def api(self) -> StepData:
+        """The API delta: ``adds``, ``changes`` (old, new), ``removes`` and ``moves``."""
+        return self
+
+
+class Theme(_Table, frozen=True):
+    """A run of steps with one purpose."""
+
+    letter: str
+    title: str
+    first: int
+    last: int
+
+
+class PropertyData(_Table, frozen=True):
+    """What must hold at each step by itself, from ``first`` to ``last``."""
+
+    name: str
+    text: str
+    first: int = 0
+    last: int = 39
+    broken_at_start: str = ""
+
+
+class Start(_Table, frozen=True):
+    """Step 0: its API in full, as C prototypes."""
+
+    title: str
+    api: tuple[str, ...]
+
+
+class Series(_Table, frozen=True):
+    """The whole series."""
+
+    format: str
+    name: str
+    posted: datetime.date
+    list: str
+    cover: str
+    merged: str
+    start: Start
+    themes: tuple[Theme, ...] = msgspec.field(name="theme")
+    properties: tuple[PropertyData, ...] = msgspec.field(name="property")
+    steps: tuple[StepData, ...] = msgspec.field(name="step")
+
+    def step(self, number: int) -> StepData:
+        """Step 1 to the last.
+
+        Raises:
+            SeriesError: there is no such step.
+
+        """
+        if not 1 <= number <= len(self.steps):
+            raise SeriesError(f"there is no step {number}: steps run from 1 to {len(self.steps)}")
+        return self.steps[number - 1]
+
+    def _implied(self) -> set[str]:
+        """Prototypes that a step changes or removes though nothing before named them."""
+        named = {name_of(prototype) for prototype in self.start.api}
+        implied = set()
+        for step in self.steps:
+            for prototype in (*step.removes, *(old for old, _ in step.changes)):
+                if name_of(prototype) not in named:
+                    implied.add(prototype)
+            named |= {name_of(p) for p in (*step.adds, *(new for _, new in step.changes))}
+        return implied
+
+    def title(self, number: int) -> str:
+        """A step's title, step 0 included."""
+        return self.start.title if number == 0 else self.step(number).title
+
+    def api(self, number: int) -> frozenset[str]:
+        """The declared API at a step, as C prototypes: the start with all deltas folded in.
+
+        A function that a step changes though no step added it (a caller, like
+        ``migration_bitmap_set_dirty``) was there from the start.
+        """
+        api = set(self.start.api) | self._implied()
+        for step in self.steps[:number]:
+            api -= set(step.removes) | {old for old, _ in step.changes}
+            api |= set(step.adds) | {new for _, new in step.changes}
+        return frozenset(api)
+
+
+def data_path() -> Path:
+    """The folder of the series' data: in the wheel beside the code, else in the checkout."""
+    packaged = Path(str(resources.files("replay"))) / "_series"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "series"
+
+
+@cache
+def load(path: Path | None = None) -> Series:
+    """Read series.toml, by default the built-in one.
+
+    Raises:
+        SeriesError: unreadable or wrong, with the file, the place and the cure.
+
+    """
+    file = path or data_path() / "series.toml"
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise SeriesError(f"{file}: cannot be read: {error.strerror}") from None
+    try:
+        series = msgspec.toml.decode(text, type=Series)
+    except UnicodeDecodeError as error:
+        raise SeriesError(f"{file}: not UTF-8 at byte {error.start}") from None
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise SeriesError(f"{file}: {error}") from None
+    check(series, file)
+    return series
+
+
+def check(series: Series, file: Path) -> None:
+    """What the types cannot say: numbers in order, names that exist, ids that differ.
+
+    Raises:
+        SeriesError: the first thing that is wrong.
+
+    """
+    if series.format != FORMAT:
+        raise SeriesError(f"{file}: format is {series.format!r}, this version reads {FORMAT!r}")
+    names = {prop.name for prop in series.properties}
+    ids: set[str] = set()
+    for position, step in enumerate(series.steps, 1):
+        where = f"{file}: step {step.number}"
+        if step.number != position:
+            raise SeriesError(f"{where}: it stands where step {position} belongs")
+        theme = next((t for t in series.themes if t.letter == step.theme), None)
+        if theme is None or not theme.first <= step.number <= theme.last:
+            raise SeriesError(f"{where}: theme {step.theme!r} does not cover it")
+        for need in step.needs:
+            if not 0 < need < step.number:
+                raise SeriesError(f"{where}: needs {need}, which is not an earlier step")
+        for name in step.breaks:
+            _known(name, names, f"{where}: breaks", "property")
+        for deviation in step.deviations:
+            if deviation.id in ids:
+                raise SeriesError(f"{where}: deviation id {deviation.id!r} is used twice")
+            ids.add(deviation.id)
+    _check_api(series, file)
+
+
+def _check_api(series: Series, file: Path) -> None:
+    api = set(series.start.api)
+    declared = {name_of(prototype) for prototype in api}
+    for step in series.steps:
+        where = f"{file}: step {step.number}"
+        gone = [*step.removes, *(old for old, _ in step.changes)]
+        for prototype in gone:
+            # A caller may be named first by the step that changes it.
+            if prototype not in api and name_of(prototype) in declared:
+                near = difflib.get_close_matches(prototype, api, 1)
+                hint = f"; there is {near[0]!r}" if near else ""
+                raise SeriesError(f"{where}: {prototype!r} is not in the API before it{hint}")
+        api -= set(gone)
+        api |= set(step.adds) | {new for _, new in step.changes}
+        declared |= {name_of(prototype) for prototype in api}
+
+
+def _known(name: str, names: set[str], where: str, what: str) -> None:
+    if name not in names:
+        near = difflib.get_close_matches(name, names, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known are {sorted(names)}"
+        raise SeriesError(f"{where} names no {what}: {name!r}{hint}")
+
+
+def name_of(prototype: str) -> str:
+    """The function's name in a C prototype."""
+    return prototype.partition("(")[0].split()[-1].lstrip("*")
+
+
+def to_json(step: StepData) -> dict[str, Any]:
+    """A step as plain values."""
+    return msgspec.to_builtins(step)  # type: ignore[no-any-return]
