@@ -31,7 +31,7 @@ from replay.cli.progress import progress_bar
 from replay.dirty.check import Plan, check
 from replay.dirty.language.files import write_trace
 from replay.dirty.language.generate import Profile
-from replay.dirty.language.shrink import BUDGET
+from replay.dirty.language.language import BUDGET
 from replay.dirty.native.check import check_both, check_native
 from replay.dirty.native.model import built_series, libraries_of
 from replay.dirty.verdict import CheckResult, Example

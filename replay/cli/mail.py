@@ -29,7 +29,7 @@ from replay.cli.common import (
 )
 from replay.cli.progress import progress_bar
 from replay.dirty.language.files import read_trace
-from replay.dirty.language.shrink import BUDGET
+from replay.dirty.language.language import BUDGET
 from replay.errors import UsageError
 from replay.git.apply import File
 from replay.git.folders import read_tree

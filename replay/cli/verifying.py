@@ -26,7 +26,7 @@ from replay.cli.common import (
 from replay.cli.progress import progress_bar
 from replay.dirty.check import Plan
 from replay.dirty.language.generate import Profile
-from replay.dirty.language.shrink import BUDGET
+from replay.dirty.language.language import BUDGET
 from replay.dirty.verify import verify
 from replay.report.verifying import result_json, result_lines
 

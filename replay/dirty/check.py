@@ -19,7 +19,7 @@ from typing import Any, Final
 from refmodels import delta
 from replay.base.patience import PATIENCE, patient
 from replay.base.pool import Pool
-from replay.dirty.language import shrink
+from replay.dirty.language import language
 from replay.dirty.language.generate import Profile, generate
 from replay.dirty.language.trace import Trace
 from replay.dirty.machine.lockstep import run_steps
@@ -38,6 +38,7 @@ from replay.dirty.verdict import (
     StepResult,
 )
 from replay.errors import SeriesError
+from replay.search.campaign import Seen
 from replay.series.declared import Series, load
 
 SHARE: Final = 20
@@ -103,28 +104,6 @@ def machines(copies: tuple[tuple[int, str], ...], last: int = delta.LAST_STEP) -
         return delta.build_variant({step: Path(path) for step, path in copies}, last)
     except delta.LinkError as error:
         raise SeriesError(str(error)) from None
-
-
-@dataclass(slots=True)
-class Seen:
-    """How often something was seen, and where soonest: (operation, trace index)."""
-
-    count: int = 0
-    soonest: tuple[int, int] = (1 << 60, 0)
-    text: str = ""
-    fields: tuple[str, ...] = ()
-
-    def add(self, index: int, trace: int, text: str = "", fields: tuple[str, ...] = ()) -> None:
-        """One more trace that shows it."""
-        self.count += 1
-        if (index, trace) < self.soonest:
-            self.soonest, self.text, self.fields = (index, trace), text, fields
-
-    def merge(self, other: Seen) -> None:
-        """Add what another share saw."""
-        self.count += other.count
-        if other.soonest < self.soonest:
-            self.soonest, self.text, self.fields = other.soonest, other.text, other.fields
 
 
 @dataclass(slots=True)
@@ -368,7 +347,7 @@ def shortest(plan: Plan, finding: Finding, number: int, budget: int) -> tuple[Ex
 
     if not holds(trace):
         raise AssertionError(f"{finding} does not show again on {trace.name}")
-    result = shrink.shrink(trace, holds, budget)
+    result = language.shrink(trace, holds, budget)
     name = "-".join(filter(None, (f"step-{finding.step}", finding.name or finding.what)))
     small = result.trace.renamed(name)
     found = finding.shows(classes, series, small)
@@ -381,7 +360,7 @@ def check(
     jobs: int = 1,
     progress: Progress | None = None,
     shrinking: Progress | None = None,
-    budget: int = shrink.BUDGET,
+    budget: int = language.BUDGET,
 ) -> CheckResult:
     """Check a plan: gather, judge, and shrink an example of everything that was found.
 

@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 from replay.base.pool import Pool
 from replay.build.compile import BuildError, BuildFailed, Outcome, build_series, read_tree
 from replay.build.output import telling_line
-from replay.dirty.language import shrink
+from replay.dirty.language import language
 from replay.dirty.language.files import trace_to_text
 from replay.dirty.language.generate import Profile, generate
 from replay.dirty.language.trace import Observation, Trace
@@ -118,7 +118,7 @@ class DriverJudge:
     """
 
     plan: Plan
-    budget: int = shrink.BUDGET
+    budget: int = language.BUDGET
     jobs: int = 1
     progress: Progress = lambda done, total, text: None
     libraries: Libraries = field(default=Libraries(()), init=False)
@@ -248,7 +248,7 @@ class DriverJudge:
                 return False
 
         self.progress(0, 0, "shortening an example")
-        shrunk = shrink.shrink(self.plan.get(number), holds, budget)
+        shrunk = language.shrink(self.plan.get(number), holds, budget)
         # What differs by chance is shown as it was found.
         for trace in (shrunk.trace, self.plan.get(number)):
             runs = self._runs(here, trace)

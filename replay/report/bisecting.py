@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from replay.base.style import PLAIN, Style
-from replay.dirty.language import shrink
+from replay.dirty.language import language
 from replay.dirty.language.trace import Trace
 from replay.dirty.symptoms import (
     Ask,
@@ -90,7 +90,7 @@ def shortest(question: Question, step: int, budget: int = 600) -> Trace | None:
         return ask(step)[0] is Answer.BAD
 
     found = next((trace for trace in the_traces(question) if shows(trace)), None)
-    return None if found is None else shrink.shrink(found, shows, budget).trace
+    return None if found is None else language.shrink(found, shows, budget).trace
 
 
 def result_json(question: Question, result: Bisection) -> dict[str, Any]:

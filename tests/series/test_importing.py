@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_gitreplay import SMALL, everything, git, hostile_settings, patch_text, write_small
+from test_history import SMALL, everything, git, hostile_settings, patch_text, write_small
 
 from replay.errors import ReplayError, SeriesError, UsageError
 from replay.git import folders as gitfolders

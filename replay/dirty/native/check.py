@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from replay.base.pool import Pool
-from replay.dirty.check import SHARE, Plan, Seen, machines
-from replay.dirty.language import shrink
+from replay.dirty.check import SHARE, Plan, machines
+from replay.dirty.language import language
 from replay.dirty.language.trace import Trace
 from replay.dirty.native.calls import Compared, compare_calls
 from replay.dirty.native.compare import (
@@ -35,6 +35,7 @@ from replay.dirty.native.session import Libraries, session
 from replay.dirty.rules.diff import follow_laws
 from replay.dirty.verdict import CheckResult, DeviationFound, Example, Failure, StepResult
 from replay.errors import DomainError, UsageError
+from replay.search.campaign import Seen
 from replay.series.declared import Series
 
 Progress = Callable[[int], None]
@@ -52,7 +53,7 @@ def check_native(
     jobs: int = 1,
     progress: Progress | None = None,
     shrinking: Progress | None = None,
-    budget: int = shrink.BUDGET,
+    budget: int = language.BUDGET,
     every: int = 1,
 ) -> CheckResult:
     """Compare adjacent steps in C.
@@ -82,7 +83,7 @@ def check_both(
     jobs: int = 1,
     progress: Progress | None = None,
     shrinking: Progress | None = None,
-    budget: int = shrink.BUDGET,
+    budget: int = language.BUDGET,
     calls: Libraries | None = None,
 ) -> CheckResult:
     """Compare C with the Python model at each step of the plan, and at step 0.
@@ -241,7 +242,7 @@ def shortest(work: Work, finding: Finding, budget: int) -> tuple[Example, str]:
     def holds(candidate: Trace) -> bool:
         return _same(work, finding, candidate) is not None
 
-    result = shrink.shrink(trace, holds, budget)
+    result = language.shrink(trace, holds, budget)
     small = result.trace.renamed(name)
     found = _same(work, finding, small)
     if found is None:
@@ -272,7 +273,7 @@ def _shortest_deviation(work: Work, finding: Finding, trace: Trace, budget: int)
         lawful = follow_laws(classes[step - 1], classes[step], candidate, declared)
         return lawful.shown.get(finding.name)
 
-    result = shrink.shrink(trace, lambda candidate: shown(candidate) is not None, budget)
+    result = language.shrink(trace, lambda candidate: shown(candidate) is not None, budget)
     index = shown(result.trace)
     try:
         if index is not None and judge_alone(work, result.trace, step) is None:

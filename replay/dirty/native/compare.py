@@ -31,7 +31,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from replay.dirty.check import Plan, Seen, machines
+from replay.dirty.check import Plan, machines
 from replay.dirty.language.generate import Profile, generate
 from replay.dirty.language.trace import Trace
 from replay.dirty.machine.lockstep import run_steps
@@ -39,6 +39,7 @@ from replay.dirty.machine.model import Run
 from replay.dirty.native.encode import encode
 from replay.dirty.native.session import Digests, Libraries, Session, session
 from replay.dirty.rules.diff import Lawful, first_difference, follow_laws
+from replay.search.campaign import Seen
 from replay.series.declared import Deviation, Series
 
 DEATHS: Final = ("crash", "hang")

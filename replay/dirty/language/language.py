@@ -1,0 +1,105 @@
+"""Traces of operations as a language of the search.
+
+Traces are ordered by length, then by how usual their machine is, then by their operations
+and numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from replay.dirty.language import passes
+from replay.dirty.language.domain import is_valid
+from replay.dirty.language.files import trace_to_text
+from replay.dirty.language.generate import DEFAULT, Profile, generate
+from replay.dirty.language.trace import CLIENTS, OPS, Op, Trace
+from replay.search.language import Pass
+from replay.search.shrink import Shrunk, leave_out, shortest_prefix
+from replay.search.shrink import shrink as shrink_in
+
+BUDGET: Final = 2000
+"""Evaluations of the predicate, unless told otherwise."""
+
+_ORDER = {name: position for position, name in enumerate(OPS)}
+
+
+def size(trace: Trace) -> tuple[Any, ...]:
+    """The order in which traces are smaller or larger: shortlex."""
+    config = trace.config
+    return (
+        len(trace.ops),
+        (not config.tcg, config.hpratio, 64 - config.word_bits, config.page_bits),
+        sum(_weight(op) for op in trace.ops),
+        tuple((_ORDER[op.name], _plain(op.args)) for op in trace.ops),
+    )
+
+
+def _weight(op: Op) -> int:
+    total = 0
+    for name, value in op.named().items():
+        if isinstance(value, int):
+            # Of two ranges with one end, the shorter is the simpler.
+            total += 2 * value if name == "length" else value
+        elif isinstance(value, tuple):
+            total += sum(word.bit_count() << 12 for word in value) + len(value)
+    return total
+
+
+def _plain(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(CLIENTS.index(a) if isinstance(a, str) else a for a in args)
+
+
+@dataclass(frozen=True, slots=True)
+class TraceLanguage:
+    """The language of traces of operations, drawn with a profile; see ``search.language``."""
+
+    profile: Profile = DEFAULT
+
+    begin: ClassVar[tuple[Pass, ...]] = (shortest_prefix,)
+    passes: ClassVar[tuple[Pass, ...]] = (
+        leave_out,
+        passes.simpler_machine,
+        passes.drop_blocks,
+        passes.move_down,
+        passes.smaller_numbers,
+        passes.shorter_ranges,
+    )
+
+    def draw(self, seed: int, number: int) -> Trace:
+        """The trace with this number of a seed."""
+        return generate(seed, number, self.profile)
+
+    def length(self, trace: Trace) -> int:
+        """Its operations."""
+        return len(trace.ops)
+
+    def without(self, trace: Trace, gone: AbstractSet[int]) -> Trace:
+        """The other operations as they stand; what then makes no sense is not valid."""
+        return trace.with_ops(op for index, op in enumerate(trace.ops) if index not in gone)
+
+    def normal(self, trace: Trace) -> Trace:
+        """As it is."""
+        return trace
+
+    def is_valid(self, trace: Trace) -> bool:
+        """Whether it keeps to the domain."""
+        return is_valid(trace)
+
+    def size(self, trace: Trace) -> tuple[Any, ...]:
+        """Shortlex."""
+        return size(trace)
+
+    def to_text(self, trace: Trace, name: str) -> str:
+        """As a file of the format ``dirty-trace/1``."""
+        return trace_to_text(trace.renamed(name))
+
+
+LANGUAGE: Final = TraceLanguage()
+
+
+def shrink(trace: Trace, holds: Callable[[Trace], bool], budget: int = BUDGET) -> Shrunk[Trace]:
+    """Reduce a trace on which ``holds`` is true; see ``replay.search.shrink``."""
+    return shrink_in(trace, LANGUAGE, holds, budget)
