@@ -232,16 +232,17 @@ def _behaviour(before: MailSeries, after: MailSeries, asked: Asked) -> list[Step
     if not asked.executes:
         return compare_behaviour(before, after, base)
     # What executes code is loaded only where that is asked.
-    from replay.dirty.mailed import DriverJudge, Plan, check_tree
+    from replay.dirty.mailed import DriverJudge, check_tree
+    from replay.dirty.native.pairs import Traces
     from replay.mail.calling import Request, calling, check_clean
 
     with progress_bar("comparing") as bar:
         if asked.build is None:
             check_tree(base, asked.tree)
             trace = read_trace(asked.trace) if asked.trace else None
-            plan = Plan(asked.seed, asked.traces, asked.ops or 50, trace)
+            traces = Traces(asked.seed, asked.traces, asked.ops or 50, trace)
             budget = BUDGET if asked.budget is None else asked.budget
-            judge = DriverJudge(plan, budget, asked.jobs, bar.show)
+            judge = DriverJudge(traces, budget, asked.jobs, bar.show)
             return compare_behaviour(before, after, base, judge)
         check_clean(base, asked.tree)
         request = Request(

@@ -17,6 +17,7 @@ from replay.search.language import Language
 from replay.search.shrink import shrink
 
 T = TypeVar("T")
+C = TypeVar("C")
 W = TypeVar("W")
 S_co = TypeVar("S_co", bound="Tally", covariant=True)
 F_contra = TypeVar("F_contra", contravariant=True)
@@ -55,14 +56,12 @@ class Spread(Protocol):
 
 
 class Campaign(Protocol[S_co, F_contra, E_co]):
-    """What is looked for, and on which traces. Over processes it has to be picklable.
+    """What is looked for, and on which traces. Over processes it has to be picklable."""
 
-    Attributes:
-        share: traces in a share.
-
-    """
-
-    share: int
+    @property
+    def share(self) -> int:
+        """Traces in a share."""
+        ...
 
     def nothing(self) -> S_co:
         """The tally of no traces."""
@@ -164,11 +163,34 @@ class Shown(Generic[T, W]):
     complete: bool
 
 
+def soonest_alone(
+    candidates: Iterable[C], shows: Callable[[C], W | None], order: Callable[[C, W], Any]
+) -> tuple[C, W] | None:
+    """Of several that showed something among others, the one to make smaller.
+
+    Args:
+        candidates: traces, or what stands for them; each is run once, alone.
+        shows: what one shows alone, None where nothing.
+        order: the least is chosen, of equals the first.
+
+    Returns:
+        The one chosen and what it shows; None where none shows anything alone.
+
+    """
+    shown = [(one, found) for one in candidates if (found := shows(one)) is not None]
+    return min(shown, key=lambda pair: order(*pair), default=None)
+
+
+def _anything(trace: Any) -> bool:
+    return True
+
+
 def shortest(
     trace: T,
     language: Language[T],
     shows: Callable[[T], W | None],
     budget: int,
+    keeps: Callable[[T], bool] = _anything,
 ) -> Shown[T, W] | None:
     """Run a trace again alone, and make it smaller as long as it shows the same.
 
@@ -177,6 +199,7 @@ def shortest(
         language: of the trace.
         shows: what a trace shows of this, None where it does not.
         budget: questions that making it smaller may take.
+        keeps: what a smaller trace must do besides; asked of those alone that show it.
 
     Returns:
         The smallest trace found, or the trace as it was where that does not show it when
@@ -187,7 +210,11 @@ def shortest(
     first = shows(trace)
     if first is None:
         return None
-    shrunk = shrink(trace, language, lambda candidate: shows(candidate) is not None, budget)
+
+    def holds(candidate: T) -> bool:
+        return shows(candidate) is not None and keeps(candidate)
+
+    shrunk = shrink(trace, language, holds, budget)
     found = shows(shrunk.trace)
     if found is None:
         return Shown(trace, first, False)

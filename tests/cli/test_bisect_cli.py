@@ -19,9 +19,7 @@ from replay.dirty.faults.fault import Fault as CFault
 from replay.dirty.faults.mutate_c import c_faults
 from replay.dirty.language.files import write_trace
 from replay.dirty.language.trace import Op, Trace
-from replay.dirty.native.check import finding_of
-from replay.dirty.native.check import shortest as shortest_native
-from replay.dirty.native.compare import Work, do_share
+from replay.dirty.native.compare import Departed, Work
 from replay.dirty.native.session import Libraries
 from replay.dirty.symptoms import Question, ask_of
 from replay.dirty.verify import verify
@@ -213,9 +211,9 @@ def a_shown_fault(step: int, folder: Path) -> tuple[CFault, Trace]:
         if not all(isinstance(outcome, Built) for outcome in outcomes.values()):
             continue
         work = Work("both", Plan(traces=20, steps=(step,)), Libraries.of(outcomes))
-        seen = do_share(work, 0, 20).wrong.get(step)
+        seen = work.look(range(20)).wrong.get(step)
         if seen and not seen.text.startswith("hang"):
-            example, _ = shortest_native(work, finding_of(step, seen), 100)
+            example, _ = work.example(Departed.soonest(step, seen), 100)
             return fault, example.trace
     raise AssertionError(f"no trace shows any fault of step {step}")
 

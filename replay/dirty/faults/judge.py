@@ -28,10 +28,9 @@ from replay.dirty.check import Plan, Share, do_share, judge, machines, shortest
 from replay.dirty.faults.ctrees import Trees, right_trees
 from replay.dirty.faults.fault import Fault
 from replay.dirty.faults.mutate import faulty_copy
-from replay.dirty.native import compare
 from replay.dirty.native.calls import compare_calls
-from replay.dirty.native.check import finding_of
-from replay.dirty.native.check import shortest as shortest_native
+from replay.dirty.native.compare import Departed, Work
+from replay.dirty.native.departure import DEATHS
 from replay.dirty.native.session import Session, session
 from replay.errors import SeriesError
 from replay.series.declared import load
@@ -164,7 +163,7 @@ def _model_lanes(plan: Plan, step: int, search: Search) -> Iterator[Found | None
         return
     gc.collect()
     libraries = right_trees().libraries((step - 1, step))
-    yield _compared(compare.Work("both", plan, libraries), step, search)
+    yield _compared(Work("both", plan, libraries), step, search)
     yield _calls(session(libraries), step, search, machines(plan.copies)[step])
 
 
@@ -213,7 +212,7 @@ def _in_c(fault: Fault, search: Search, folder: Path) -> Judgement:
     found = _asked(_c_lanes(trees, fault.step, search))
     if not found:
         sanitized = trees.libraries((fault.step - 1, fault.step), sanitize=True)
-        work = compare.Work("native", search.plan(fault.step), sanitized)
+        work = Work("native", search.plan(fault.step), sanitized)
         found = _asked(iter([_compared(work, fault.step, search, "sanitized")]))
     if found:
         return Judgement(fault, fault.step, found)
@@ -229,22 +228,22 @@ def _in_c(fault: Fault, search: Search, folder: Path) -> Judgement:
 def _c_lanes(trees: Trees, step: int, search: Search) -> Iterator[Found | None]:
     libraries = trees.libraries((step - 1, step))
     plan = search.plan(step)
-    yield _compared(compare.Work("native", plan, libraries), step, search)
-    yield _compared(compare.Work("both", plan, libraries), step, search)
+    yield _compared(Work("native", plan, libraries), step, search)
+    yield _compared(Work("both", plan, libraries), step, search)
     yield _calls(session(libraries), step, search)
 
 
 # --- what both share ----------------------------------------------------------------
 
 
-def _compared(work: compare.Work, step: int, search: Search, lane: str = "") -> Found | None:
+def _compared(work: Work, step: int, search: Search, lane: str = "") -> Found | None:
     """What lane native or both finds of a step, with its traces."""
     lane = lane or work.lane
     done = 0
     while done < search.traces:
         try:
             with at_most(HANG * 3):
-                share = compare.do_share(work, done, min(2 * PART, search.traces - done))
+                share = work.look(range(done, min(done + 2 * PART, search.traces)))
         except Hanging:
             return Found(lane, "hang", done)
         except Exception:
@@ -258,9 +257,9 @@ def _compared(work: compare.Work, step: int, search: Search, lane: str = "") -> 
             length = None
             if search.budget:
                 with contextlib.suppress(Hanging), at_most(HANG * 3):
-                    example, _ = shortest_native(work, finding_of(step, seen), search.budget)
+                    example, _ = work.example(Departed.soonest(step, seen), search.budget)
                     length = len(example.trace.ops)
-            return Found(lane, by if by in compare.DEATHS else "difference", done, length)
+            return Found(lane, by if by in DEATHS else "difference", done, length)
     return None
 
 
