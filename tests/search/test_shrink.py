@@ -111,6 +111,16 @@ def test_the_passes_are_those_of_the_language() -> None:
     assert shrink(trace, LANGUAGE, lambda other: 7 in other, ENOUGH).trace == (7,)
 
 
+def test_a_candidate_that_is_larger_equal_or_senseless_is_not_asked() -> None:
+    recorded = Recorded(lambda other: True)
+    shrinker = Shrinker((3, 1), LANGUAGE, recorded, ENOUGH)
+    senseless: list[Digits | None] = [None, (), (0,)]
+    assert not any(map(shrinker.consider, [(3, 2), (4, 0), (1, 0, 0), (3, 1), *senseless]))
+    assert recorded.asked == []
+    assert shrinker.consider((3, 0))
+    assert (shrinker.best, recorded.asked) == ((3, 0), [(3, 0)])
+
+
 def test_the_shortest_prefix_is_found_by_halving() -> None:
     recorded = Recorded(lambda other: 7 in other)
     shrinker = Shrinker((1,) * 40 + (7,) + (1,) * 59, LANGUAGE, recorded, ENOUGH)

@@ -88,6 +88,17 @@ def test_the_result_does_not_depend_on_the_number_of_jobs() -> None:
     assert one == two
 
 
+def test_progress_hears_of_every_trace_and_of_every_example() -> None:
+    told, shortened = list[int](), list[int]()
+    result = check_native(
+        plan((28,), 45), FAULTS[1].libraries(), progress=told.append,
+        shrinking=shortened.append, budget=0,
+    )  # fmt: skip
+    assert told == [20, 20, 5]
+    assert shortened == [1]
+    assert failure(result, 28).example is not None
+
+
 def test_steps_that_were_not_built_stay_undecided() -> None:
     some = Libraries(tuple(pair for pair in libraries().paths if pair[0] != 5))
     result = check_native(plan((4, 5, 6, 7), 5), some)
