@@ -36,7 +36,7 @@ from replay.git.folders import read_tree
 from replay.mail.behaviour import StepBehaviour, compare_behaviour
 from replay.mail.comparing import Status, compare_series
 from replay.mail.reading import MailSeries, read_series
-from replay.repo.shrinking import BUDGET as CALL_BUDGET
+from replay.repo.language import BUDGET as CALL_BUDGET
 from replay.report.mailing import comparison_json, comparison_lines, series_json, series_lines
 
 _PATH = click.Path(path_type=Path)

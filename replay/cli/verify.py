@@ -30,9 +30,9 @@ from replay.cli.progress import progress_bar
 from replay.errors import UsageError
 from replay.repo.calls import to_text
 from replay.repo.git import find
-from replay.repo.results import Example, Report
+from replay.repo.results import Counterexample, Report
 from replay.repo.searching import Search, search
-from replay.repo.subjects import Progress
+from replay.repo.targets import Progress
 from replay.repo.verify import CALL_LIMIT, Request, verify
 from replay.report.commits import Commands, report_json, report_lines, search_json, search_lines
 
@@ -145,7 +145,7 @@ def _request(options: dict[str, Any]) -> Request:
 
 def _save(report: Report, request: Request, folder: Path | None, shortened: bool) -> Commands:
     """Save the examples; gives where, and the commands that run them again."""
-    if report.plan is None or (request.trace is not None and not shortened):
+    if report.interface is None or (request.trace is not None and not shortened):
         return {}
     target = folder or _default_folder(request.repo)
     saved: Commands = {}
@@ -154,7 +154,7 @@ def _save(report: Report, request: Request, folder: Path | None, shortened: bool
             if example is None:
                 continue
             path = target / f"{example.name}.jsonl"
-            text = to_text(example.trace, report.plan, example.name)
+            text = to_text(example.trace, report.interface, example.name)
             try:
                 target.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")
@@ -178,7 +178,7 @@ def _default_folder(repo: Path) -> Path:
     return Path("counterexamples")
 
 
-def _again(request: Request, span: str, path: Path, example: Example) -> str:
+def _again(request: Request, span: str, path: Path, example: Counterexample) -> str:
     words = ["replay", "verify", "--repo", str(request.repo), "--range", span]
     words += ["--build", request.build, "--library", request.library]
     if request.binding is not None:

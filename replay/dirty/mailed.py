@@ -36,7 +36,7 @@ from replay.dirty.rules.diff import first_difference
 from replay.errors import DomainError, UsageError
 from replay.git.apply import Tree
 from replay.git.objects import tree_id
-from replay.mail.behaviour import Example, Finding, Trees, Verdict
+from replay.mail.behaviour import Contrast, Likeness, Ruling, Trees
 
 Progress: TypeAlias = Callable[[float, float, str], None]
 
@@ -125,7 +125,7 @@ class DriverJudge:
     pairs: list[tuple[int, int]] = field(default_factory=list, init=False)
     seen: dict[tuple[int, int], Seen] = field(default_factory=dict, init=False)
 
-    def judge(self, pairs: Sequence[Trees]) -> list[Finding]:
+    def judge(self, pairs: Sequence[Trees]) -> list[Ruling]:
         """A finding for each pair of trees; see ``replay.mail.behaviour.Judge``."""
         trees = {tree_id(tree): tree for pair in pairs for tree in pair}
         names = [(tree_id(old), tree_id(new)) for old, new in pairs]
@@ -140,11 +140,11 @@ class DriverJudge:
             odd = tuple((side, refused[n]) for side, _, n in sides if n in refused)
             if failed:
                 verdict = problems[old if old in problems else new][0]
-                found.append(Finding(verdict, problems=failed))
+                found.append(Ruling(verdict, problems=failed))
             elif a == b:
-                found.append(Finding(Verdict.SAME_CODE))
+                found.append(Ruling(Likeness.SAME_CODE))
             elif odd:
-                found.append(Finding(Verdict.NOT_JUDGED, problems=odd))
+                found.append(Ruling(Likeness.NOT_JUDGED, problems=odd))
             else:
                 found.append(_finding(self.seen[a, b], self.plan.count))
         return found
@@ -153,16 +153,16 @@ class DriverJudge:
 
     def _build(
         self, trees: Mapping[str, Tree]
-    ) -> tuple[dict[str, int], dict[str, tuple[Verdict, str]]]:
+    ) -> tuple[dict[str, int], dict[str, tuple[Likeness, str]]]:
         """The number of each tree's library, equal for equal bytes; why a tree has none."""
-        problems: dict[str, tuple[Verdict, str]] = {}
+        problems: dict[str, tuple[Likeness, str]] = {}
         files: dict[int, dict[str, bytes]] = {}
         names = list(trees)
         for at, name in enumerate(names):
             try:
                 files[at] = read_tree({path: file.data for path, file in trees[name].items()})
             except BuildError as error:
-                problems[name] = Verdict.NOT_BUILT, str(error)
+                problems[name] = Likeness.NOT_BUILT, str(error)
         done = 0
 
         def told(outcome: Outcome) -> None:
@@ -177,7 +177,7 @@ class DriverJudge:
         paths: list[tuple[int, str]] = []
         for at, outcome in outcomes.items():
             if isinstance(outcome, BuildFailed):
-                problems[names[at]] = Verdict.NOT_BUILT, telling_line(outcome.text)
+                problems[names[at]] = Likeness.NOT_BUILT, telling_line(outcome.text)
                 continue
             checksum = hashlib.sha256(outcome.path.read_bytes()).hexdigest()
             if checksum not in checksums:
@@ -187,7 +187,7 @@ class DriverJudge:
         unsound = _unsound(Libraries(tuple(paths)))
         for name, number in list(numbers.items()):
             if number in unsound:
-                problems[name] = Verdict.NOT_JUDGED, unsound[number]
+                problems[name] = Likeness.NOT_JUDGED, unsound[number]
                 del numbers[name]
         self.libraries = Libraries(tuple(p for p in paths if p[0] not in unsound))
         return numbers, problems
@@ -223,7 +223,7 @@ class DriverJudge:
 
     def example(
         self, pair: int, traces: frozenset[Hashable], unlike: int | None, shorten: bool
-    ) -> Example | str:
+    ) -> Contrast | str:
         """The shortest trace found that shows a difference; see ``behaviour.Judge``."""
         here = self.pairs[pair]
         other = self.pairs[unlike] if unlike is not None else (0, 0)
@@ -271,7 +271,7 @@ def _kind(found: Departure) -> str:
     return found.text.partition(":")[0] if found.fields == ("status",) else ""
 
 
-def _example(trace: Trace, found: Departure, old: Run, new: Run, complete: bool) -> Example:
+def _example(trace: Trace, found: Departure, old: Run, new: Run, complete: bool) -> Contrast:
     index = found.index
     seen = first_difference(old, new)
     assert seen is not None
@@ -289,7 +289,7 @@ def _example(trace: Trace, found: Departure, old: Run, new: Run, complete: bool)
             for name in found.fields
         ]
     file = trace_to_text(trace)
-    return Example(tuple(op_text(o) for o in trace.ops), index, tuple(fields), file, complete)
+    return Contrast(tuple(op_text(o) for o in trace.ops), index, tuple(fields), file, complete)
 
 
 def _status(seen: Observation | None) -> str:
@@ -299,15 +299,15 @@ def _status(seen: Observation | None) -> str:
     return f"{seen.status}: {seen.ret}" if seen.status in DEATHS else str(seen.status)
 
 
-def _finding(seen: Seen, total: int) -> Finding:
+def _finding(seen: Seen, total: int) -> Ruling:
     compared = total - len(seen.left_out)
     if seen.differing:
-        verdict = Verdict.DIFFERS
+        verdict = Likeness.DIFFERS
     elif compared:
-        verdict = Verdict.NO_DIFFERENCE
+        verdict = Likeness.NO_DIFFERENCE
     else:
-        return Finding(Verdict.NOT_JUDGED, problems=(("", "no trace could be compared"),))
-    return Finding(verdict, compared, frozenset(seen.differing), frozenset(seen.left_out))
+        return Ruling(Likeness.NOT_JUDGED, problems=(("", "no trace could be compared"),))
+    return Ruling(verdict, compared, frozenset(seen.differing), frozenset(seen.left_out))
 
 
 # --- in the worker processes ----------------------------------------------------------

@@ -169,6 +169,7 @@ def shortest(
     language: Language[T],
     shows: Callable[[T], W | None],
     budget: int,
+    holds: Callable[[T], bool] | None = None,
 ) -> Shown[T, W] | None:
     """Run a trace again alone, and make it smaller as long as it shows the same.
 
@@ -177,6 +178,8 @@ def shortest(
         language: of the trace.
         shows: what a trace shows of this, None where it does not.
         budget: questions that making it smaller may take.
+        holds: what is asked of smaller traces, where that is more, or sooner answered, than
+            whether they show it.
 
     Returns:
         The smallest trace found, or the trace as it was where that does not show it when
@@ -187,7 +190,8 @@ def shortest(
     first = shows(trace)
     if first is None:
         return None
-    shrunk = shrink(trace, language, lambda candidate: shows(candidate) is not None, budget)
+    holds = holds or (lambda candidate: shows(candidate) is not None)
+    shrunk = shrink(trace, language, holds, budget)
     found = shows(shrunk.trace)
     if found is None:
         return Shown(trace, first, False)
