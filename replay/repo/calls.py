@@ -107,6 +107,18 @@ class Live:
             self.kinds[call.makes] = op.kind_made
 
 
+def takes(param: Param, value: Value) -> bool:
+    """Whether the binding allows a value for a parameter."""
+    if param.role == "choice":
+        return value in param.choices
+    if param.role in ("int", "each", "handle"):
+        return isinstance(value, int) and (param.role != "int" or param.low <= value <= param.high)
+    if not isinstance(value, str):
+        return False
+    size = len(value) if param.role == "string" else len(value) // 2
+    return param.low <= size <= param.high
+
+
 def is_valid(trace: Sequence[Call], interface: Interface) -> bool:
     """Whether every call can stand where it stands."""
     live = Live(interface)

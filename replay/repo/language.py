@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, ClassVar, Final
 
 from replay.repo.binding import Interface, Param
-from replay.repo.calls import CallTrace, Value, is_valid, renumbered, to_text
+from replay.repo.calls import CallTrace, Value, is_valid, renumbered, takes, to_text
 from replay.repo.generating import generate
 from replay.repo.passes import (
     CallPass,
@@ -81,8 +81,19 @@ class CallLanguage:
         return tuple(kept)
 
     def normal(self, trace: CallTrace) -> CallTrace | None:
-        """Objects numbered in order of making; None where a call cannot stand where it does."""
-        return renumbered(trace, self.interface) if is_valid(trace, self.interface) else None
+        """Objects numbered in order of making; None where it is no trace of the interface.
+
+        A pass may put a value where, meanwhile, another call stands, which does not take it.
+        """
+        ops = self.interface.ops
+        fit = all(
+            takes(param, value)
+            for call in trace
+            for param, value in zip(ops[call.op].given, call.values, strict=True)
+        )
+        if not fit or not is_valid(trace, self.interface):
+            return None
+        return renumbered(trace, self.interface)
 
     def is_valid(self, trace: CallTrace) -> bool:
         """Whatever has a normal form may be run."""
