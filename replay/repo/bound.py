@@ -78,9 +78,8 @@ def bind(interface: Interface, shape: LibraryShape, rules: Mapping[str, Sequence
     for name in simple:
         if name not in shape.exported:
             raise Unbound(f"library.setup or teardown calls {name}, which is not exported")
-    destroy = tuple(
-        op.name for op in interface.ops.values() if op.destroys and op.name not in missing
-    )
+    ends = (op.name for op in interface.ops.values() if op.destroys)
+    destroy = tuple(name for name in ends if name not in missing)
     return Bound(
         tuple(ops), tuple(observers), destroy if interface.binding.destroy_at_end else (),
         interface.binding.setup, interface.binding.teardown, tuple(missing),
