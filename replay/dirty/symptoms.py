@@ -27,7 +27,7 @@ from replay.dirty.native.session import Libraries
 from replay.dirty.rules.diff import first_difference
 from replay.dirty.rules.properties import RUN_PROPERTIES
 from replay.errors import UsageError
-from replay.git.sealed import GitError, opened
+from replay.git.runner import GitError
 from replay.search.bisect import Answer
 from replay.series.declared import Series, name_of
 from replay.series.trees import trees
@@ -301,8 +301,10 @@ def judge_tree(
 
 def step_of(tree: Path) -> int | None:
     """How many commits a checked-out tree is after ``step-00``; None if that is not known."""
+    from replay.git.sealed import opened  # GitPython, for ``probe`` alone
+
     try:
         with opened(tree) as repo:
-            return int(repo.git.run("rev-list", "--count", "step-00..HEAD", "--"))
+            return int(repo.sealed.run("rev-list", "--count", "step-00..HEAD", "--"))
     except (GitError, ValueError):
         return None

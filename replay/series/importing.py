@@ -24,7 +24,7 @@ from replay.git.folders import new_folder, read_tree, replace_folder, write_tree
 from replay.git.mail import file_name, write_mail
 from replay.git.objects import Commit, import_stream, tree_id
 from replay.git.paths import PatchError, shown
-from replay.git.sealed import GitError, SealedGit, create, opened
+from replay.git.runner import GitError, SealedGit, create
 from replay.git.stat import stat_table
 from replay.series import declared as series
 from replay.series.patches import (
@@ -37,7 +37,6 @@ from replay.series.patches import (
     read_mbox,
     read_names,
 )
-from replay.series.source import read_range
 from replay.series.trees import TREE_FOLDER, apply_patches
 
 TOML: Final = "series.toml"
@@ -140,6 +139,10 @@ def _check_base(found: Tree, base: Tree, folder: Path) -> None:
 
 def _read_source(source: Path, base: Tree, text: str | None) -> list[Commit]:
     if source.is_dir() and _is_repository(source):
+        # Most commands read no repository, and need not wait for GitPython.
+        from replay.git.sealed import opened
+        from replay.series.source import read_range
+
         with opened(source) as repo:
             return read_range(repo, text)
     if text is not None:
