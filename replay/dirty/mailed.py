@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from replay.base.pool import Pool
-from replay.build.compile import BuildError, BuildFailed, Outcome, build_series, read_tree
+from replay.build.compile import BuildFailed, Outcome, build_series, read_tree
+from replay.build.errors import BuildError
 from replay.build.output import telling_line
 from replay.dirty.language import language
 from replay.dirty.language.files import trace_to_text

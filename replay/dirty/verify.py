@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from replay import elf
-from replay.build.compile import Built, Outcome, build_series, find_compiler
+from replay.build.compile import Built, Outcome, build_series
+from replay.build.compiler import find_compiler
 from replay.dirty.check import Plan
 from replay.dirty.native.check import check_both, check_native
 from replay.dirty.native.inner import with_calls

@@ -57,22 +57,6 @@ class ModelError(Exception):
     """The reference model raised, or lacks a method; the text says which."""
 
 
-def sanitizer(needed: Sequence[str]) -> str:
-    """The runtime that must be loaded before a library with these needs; empty for none."""
-    for name in needed:
-        if name.startswith(("libasan", "libclang_rt.asan", "libtsan")):
-            compiler = "clang" if "clang" in name else "cc"
-            with contextlib.suppress(OSError, subprocess.SubprocessError):
-                found = subprocess.run(
-                    [compiler, f"-print-file-name={name}"], capture_output=True, timeout=20,
-                    check=True, text=True,
-                ).stdout.strip()  # fmt: skip
-                if Path(found).is_absolute():
-                    return found
-            return name
-    return ""
-
-
 class Runner:
     """A worker with a library or a model; use it in a ``with`` statement.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from replay.build.compiler import sanitizer
 from replay.elf.errors import ElfError
 from replay.repo.binding import Binding, Plan
 from replay.repo.binding import Mapping as Rule
@@ -19,7 +20,6 @@ from replay.repo.drafting import draft
 from replay.repo.errors import RepoError
 from replay.repo.pairing import Subject
 from replay.repo.results import Row, Verdict
-from replay.repo.runner import sanitizer
 from replay.repo.shapes import LibraryShape, read_shape
 
 Progress = Callable[[float, float, str], None]

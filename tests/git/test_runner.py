@@ -26,7 +26,7 @@ def test_what_a_command_of_git_says_is_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(GitRefused, match="git cat-file failed with 128: 'fatal: ") as caught:
         made.run("cat-file", "-p", "nothing")
     assert caught.value.said.startswith("fatal: ")
-    with pytest.raises(GitRefused, match="git rev-parse failed with 1$"):
+    with pytest.raises(GitRefused, match=r"git rev-parse failed with 1$"):
         made.run("rev-parse", "--verify", "--quiet", "nothing")
 
 

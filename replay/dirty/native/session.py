@@ -16,7 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from replay.build.compile import Built, Outcome, neutral
+from replay.build.compile import Built, Outcome
+from replay.build.output import neutral
 from replay.dirty.language.trace import Trace
 from replay.dirty.machine.model import Run
 from replay.dirty.native.apart import REFUSED

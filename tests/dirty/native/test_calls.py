@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from refmodels import delta
-from replay.build.compile import BuildError, BuildFailed, Built, build
+from replay.build.compile import BuildFailed, Built, build
+from replay.build.errors import BuildError
 from replay.dirty.check import Plan
 from replay.dirty.native.calls import compare_calls, draw_case
 from replay.dirty.native.check import check_both
