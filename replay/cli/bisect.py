@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from replay.apart.parent import ROOT
 from replay.base.atomic import replace_file
 from replay.base.style import Style
 from replay.cli.common import (
@@ -22,7 +23,6 @@ from replay.cli.common import (
     traces_option,
     wants_color,
 )
-from replay.dirty.native.session import ROOT
 from replay.dirty.symptoms import LANES, Kind, Question, ask_of
 from replay.errors import UsageError
 from replay.report.bisecting import guilty_lines, probe_line, result_json, result_lines

@@ -202,6 +202,6 @@ def test_sound_steps_pass_under_sanitizers() -> None:
 
 def test_a_session_can_be_closed_and_leaves_no_process() -> None:
     with Session(libraries()) as held:
-        process = held.process
+        process = held.apart.process
         assert process.poll() is None
     assert process.poll() is not None
