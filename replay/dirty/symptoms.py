@@ -14,7 +14,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from replay import elf
 from replay.build.compile import BuildFailed, Built, Outcome, build
 from replay.dirty.check import machines
 from replay.dirty.language.files import read_trace
@@ -197,6 +196,7 @@ def api_changes(series: Series, name: str) -> Ask:
 
 def elf_changes(lane: Lane, name: str) -> Ask:
     """Bad: the code of a function (or a section's bytes) is not that of the step before."""
+    from replay import elf  # pyelftools, for those who ask about a binary alone
 
     def ask(step: int) -> tuple[Answer, str]:
         if step == 0:
@@ -220,6 +220,8 @@ def elf_changes(lane: Lane, name: str) -> Ask:
 
 
 def _section(path: Path, name: str) -> int | None:
+    from replay import elf
+
     for section in elf.show(path).sections:
         if section.name == name:
             return section.size
