@@ -415,7 +415,7 @@ def test_a_file_that_another_program_makes_meanwhile_stays(
 def test_ctrl_c_at_the_terminal_leaves_nothing(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\n"
-        "from replay import gitreplay\n"
+        "from replay.series import history as gitreplay\n"
         "check = gitreplay._check_stored\n"
         "gitreplay._check_stored = lambda *a: (check(*a), os.kill(os.getpid(), signal.SIGINT))\n"
         "gitreplay.materialize(sys.argv[1])\n"
