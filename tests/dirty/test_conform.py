@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from refmodels import delta
 from replay.base.jsonlines import Line
 from replay.dirty.conform import ALL_STEPS, Mismatch, Progress, Result, compare, conform
-from replay.dirty.language.trace import CLIENTS, OPS, Event, Observation, Op, State, Trace
+from replay.dirty.language.operations import OPS
+from replay.dirty.language.trace import CLIENTS, Event, Observation, Op, State, Trace
 from replay.dirty.language.vectors import Vector, parse_vector, read_vectors
 from replay.dirty.machine.model import Model, Run
 from replay.dirty.machine.run import PythonModel, python_model

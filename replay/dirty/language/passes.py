@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from replay.dirty.language.bound import Bound, widened
-from replay.dirty.language.trace import CLIENTS, OPS, Trace
+from replay.dirty.language.kinds import Length
+from replay.dirty.language.operations import OPS
+from replay.dirty.language.trace import Trace
 from replay.search.shrink import Shrinker
 
 
@@ -61,7 +63,7 @@ def shorter_ranges(s: Shrinker[Trace]) -> None:
     page = s.best.config.page_size
     for index in range(len(s.best.ops)):
         name, args = bound.ops[index]
-        if "length" not in OPS[name].parameters:
+        if OPS[name].position(Length) != 1:
             continue
         (block, offset), length = args[0], args[1]
         end = offset + length
@@ -89,39 +91,4 @@ def smaller_numbers(s: Shrinker[Trace]) -> None:
 def _smaller(bound: Bound, index: int, position: int) -> Iterator[Any]:
     """Smaller values for an argument, smallest first."""
     name, args = bound.ops[index]
-    value = args[position]
-    page = bound.trace.config.page_size
-    if isinstance(value, str):
-        yield from CLIENTS[: CLIENTS.index(value)]
-    elif name == "kvm_log_sync" and position == 2:
-        yield from _smaller_words(value)
-    elif isinstance(value, tuple):
-        block, offset = value
-        word = page * bound.trace.config.word_bits
-        for smaller in (0, offset % page, offset // page * page, offset % word, 1, page, 100,
-                        page - 4, page - 1, offset - page):  # fmt: skip
-            if 0 <= smaller < offset:
-                yield (block, smaller)
-        for other in range(block):
-            yield (other, offset)
-    elif name != "ram_alloc":
-        for smaller in (0, 1, 2, 4, page, page + 1, value // page * page, value - page,
-                        value % page, value // 2, value - 1):  # fmt: skip
-            if 0 <= smaller < value:
-                yield smaller
-
-
-def _smaller_words(words: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    if not any(words):
-        return
-    zero = (0,) * len(words)
-    yield zero
-    for i, word in enumerate(words):
-        if word:
-            yield (*zero[:i], 1, *zero[i + 1 :])
-            yield (*zero[:i], word & -word, *zero[i + 1 :])
-            yield (*zero[:i], 1 << (word.bit_length() - 1), *zero[i + 1 :])
-    for i, word in enumerate(words):
-        if word:
-            yield (*words[:i], 0, *words[i + 1 :])
-            yield (*words[:i], word & (word - 1), *words[i + 1 :])
+    return OPS[name].kinds[position].smaller(args[position], bound.trace.config)

@@ -6,7 +6,8 @@ from array import array
 from collections.abc import Mapping
 from typing import Any, Final
 
-from replay.dirty.language.trace import OPS, Trace
+from replay.dirty.language.operations import OPS
+from replay.dirty.language.trace import Trace
 from replay.dirty.machine.large import LargeRun, change
 from replay.dirty.machine.model import Record, Run
 from replay.dirty.machine.moment import numbers
@@ -18,13 +19,7 @@ HEAD: Final = 8
 NO_BITMAP: Final = (1 << 64) - 1
 EVENTS: Final = {1: "tb_invalidate", 2: "xen_modified"}
 
-_MEANINGS: Final[dict[str, Mapping[int, Any]]] = {
-    "null": {-1: None},
-    "bool": {0: False, 1: True},
-    "notdirty or direct": {0: "notdirty", 1: "direct"},
-    "slow or fast": {0: "slow", 1: "fast"},
-}
-MEANING: Final = {name: _MEANINGS.get(spec.returns, {}) for name, spec in OPS.items()}
+MEANING: Final = {name: spec.result.meaning for name, spec in OPS.items()}
 """What an operation's number means; one that is not listed stands for itself."""
 
 VOID: Final[Mapping[int, Any]] = {-1: None}

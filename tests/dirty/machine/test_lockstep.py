@@ -8,7 +8,8 @@ import refmodels
 from refmodels import delta
 from replay.dirty.check import machines
 from replay.dirty.language.generate import Profile, generate
-from replay.dirty.language.trace import OPS, Op, Trace
+from replay.dirty.language.operations import OPS
+from replay.dirty.language.trace import Op, Trace
 from replay.dirty.machine.lockstep import run_steps
 from replay.dirty.machine.run import is_large
 from replay.dirty.machine.samecode import differing, same_start, signatures

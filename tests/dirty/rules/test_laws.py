@@ -6,7 +6,8 @@ import pytest
 
 from refmodels import delta
 from replay.dirty.language.generate import traces
-from replay.dirty.language.trace import OPS, Op, Trace
+from replay.dirty.language.operations import OPS
+from replay.dirty.language.trace import Op, Trace
 from replay.dirty.machine.run import python_model
 from replay.dirty.rules.diff import first_difference, follow_laws
 from replay.dirty.rules.laws import LAW_OPS, LAWS
