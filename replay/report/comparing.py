@@ -23,6 +23,7 @@ from replay.dirty.language.pages import (
 from replay.dirty.language.trace import FIELDS, PAGE_SETS, Observation, Op, State, Trace
 from replay.dirty.language.values import event_texts, field_text, machine_text, op_text, trace_name
 from replay.dirty.machine.model import Run
+from replay.dirty.rules.diff import Difference
 from replay.report.running import layouts
 
 COLUMN: Final = 38
@@ -35,27 +36,12 @@ EQUAL_ENDS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Parted:
-    """An operation of which two steps were seen differently.
-
-    ``fields`` are names of ``language.trace.FIELDS``; an observation is None where that
-    run had ended, and ``fields`` is then ``("status",)``.
-    """
-
-    index: int
-    op: Op
-    fields: tuple[str, ...]
-    a: Observation | None
-    b: Observation | None
-
-
-@dataclass(frozen=True, slots=True)
 class Comparison:
     """Two steps on one trace: all operations at which their observations differ."""
 
     trace: Trace
     steps: tuple[int, int]
-    parted: tuple[Parted, ...]
+    parted: tuple[Difference, ...]
 
     @property
     def equal(self) -> bool:
@@ -65,17 +51,9 @@ class Comparison:
 
 def compare_runs(a: Run, b: Run) -> Comparison:
     """Compare two runs of the same trace, observation by observation."""
-    parted = []
-    for index, (op, x, y) in enumerate(
-        zip(a.trace.ops, a.observations(), b.observations(), strict=True)
-    ):
-        if x is None or y is None:
-            fields: tuple[str, ...] = () if x is y else ("status",)
-        else:
-            fields = x.differences(y)
-        if fields:
-            parted.append(Parted(index, op, fields, x, y))
-    return Comparison(a.trace, (a.step, b.step), tuple(parted))
+    pairs = enumerate(zip(a.observations(), b.observations(), strict=True))
+    parted = [Difference.between(index, x, y) for index, (x, y) in pairs]
+    return Comparison(a.trace, (a.step, b.step), tuple(filter(None, parted)))
 
 
 def comparison_lines(comparison: Comparison, style: Style = PLAIN) -> list[str]:
@@ -105,7 +83,7 @@ def comparison_lines(comparison: Comparison, style: Style = PLAIN) -> list[str]:
             lines += [head, *_named("        ", entry, style)]
             continue
         lines.append(head)
-        lines += [*_side_by_side(entry, comparison.steps, style)]
+        lines += [*_side_by_side(entry, op, comparison.steps, style)]
         lines += [*_maps(entry, comparison, blocks, style), ""]
     lines += _folded(equal)
     if lines[-1]:
@@ -121,7 +99,7 @@ def _folded(equal: list[str]) -> list[str]:
     return [*equal[:EQUAL_ENDS], middle, *equal[-EQUAL_ENDS:]]
 
 
-def _named(before: str, entry: Parted, style: Style) -> list[str]:
+def _named(before: str, entry: Difference, style: Style) -> list[str]:
     """The differing fields after some words, as many lines as it takes."""
     lines = textwrap.wrap(", ".join(entry.fields), WIDTH - len(before) - 1)
     rest = " " * len(before)
@@ -139,14 +117,14 @@ def _verdict(comparison: Comparison, count: int, style: Style) -> str:
     )
 
 
-def _side_by_side(entry: Parted, steps: tuple[int, int], style: Style) -> list[str]:
+def _side_by_side(entry: Difference, op: Op, steps: tuple[int, int], style: Style) -> list[str]:
     """Every field that is one line of text, differing ones marked between the columns."""
     lines = [INDENT + style.dim(f"{f'step {steps[0]}':{COLUMN}}  step {steps[1]}")]
     for name in FIELDS:
         differs = name in entry.fields
         if name in PAGE_SETS and not differs:
             continue
-        left, right = (_cell(name, seen, entry.op) for seen in (entry.a, entry.b))
+        left, right = (_cell(name, seen, op) for seen in (entry.old, entry.new))
         for row in range(max(len(left), len(right))):
             x = left[row] if row < len(left) else ""
             y = right[row] if row < len(right) else ""
@@ -170,11 +148,11 @@ def _cell(name: str, seen: Observation | None, op: Op) -> list[str]:
 
 
 def _maps(
-    entry: Parted, comparison: Comparison, blocks: Blocks, style: Style
+    entry: Difference, comparison: Comparison, blocks: Blocks, style: Style
 ) -> list[str]:  # fmt: skip
     """Each differing page set, one step above the other, with marks below where they differ."""
-    x = entry.a.state if entry.a else None
-    y = entry.b.state if entry.b else None
+    x = entry.old.state if entry.old else None
+    y = entry.new.state if entry.new else None
     if x is None or y is None:
         return []
     lines: list[str] = []
@@ -232,10 +210,10 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "differences": [
             {
                 "index": entry.index,
-                "op": entry.op.to_json(),
+                "op": comparison.trace.ops[entry.index].to_json(),
                 "fields": list(entry.fields),
                 "observations": [
-                    None if seen is None else seen.to_json() for seen in (entry.a, entry.b)
+                    None if seen is None else seen.to_json() for seen in (entry.old, entry.new)
                 ],
             }
             for entry in comparison.parted

@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 
 from refmodels import delta
 from replay.base.style import Style
-from replay.dirty.conform import Difference, Mismatch, Result
+from replay.dirty.conform import Mismatch, Result
 from replay.dirty.language.pages import Grid, draw, run_text, runs
-from replay.dirty.language.trace import Config, Event, Op, State, Trace
+from replay.dirty.language.trace import Config, Event, Observation, Op, State, Trace
 from replay.dirty.language.values import event_texts, field_text, ret_text
 from replay.dirty.language.vectors import read_vectors
 from replay.dirty.machine.run import python_model
+from replay.dirty.rules.diff import Difference
 from replay.errors import UsageError
 from replay.report import showing
 from replay.report.comparing import compare_runs, comparison_json, comparison_lines
@@ -279,11 +280,13 @@ def test_values_are_said_as_people_read_them() -> None:
 
 
 def mismatch() -> Mismatch:
-    differences = (
-        Difference("vga", 3, 1),
-        Difference("events", (), (Event("xen_modified", 0, 1),)),
+    difference = Difference(
+        4,
+        ("vga", "events"),
+        Observation(state=State(vga=3)),
+        Observation(state=State(vga=1), events=(Event("xen_modified", 0, 1),)),
     )
-    return Mismatch("v.jsonl", 7, "t\x1b", 27, 4, Op("store", (4096, 4)), differences)
+    return Mismatch("v.jsonl", 7, "t\x1b", 27, Op("store", (4096, 4)), difference)
 
 
 def test_a_mismatch_says_trace_step_operation_field_expected_and_got() -> None:

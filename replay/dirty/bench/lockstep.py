@@ -9,7 +9,7 @@ lockstep's; what generating the same number of operations costs here is told bes
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
@@ -59,6 +59,17 @@ class Rounds:
     examples: int = 0
     seconds: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name, _ in SIDES})
     kinds: dict[str, int] = field(default_factory=dict)
+
+    def add(self, traces: Sequence[Trace], seconds: Mapping[str, float]) -> None:
+        """Count a round: the traces that all sides worked on, and the seconds each took."""
+        operations = sum(len(trace.ops) for trace in traces)
+        self.operations += operations
+        self.examples += len(traces)
+        for name, spent in seconds.items():
+            self.seconds[name].append(spent / operations)
+        for trace in traces:
+            for op in trace.ops:
+                self.kinds[op.name] = self.kinds.get(op.name, 0) + 1
 
     def ratio(self, side: str, per_operation: float) -> Spread:
         """How many times Hypothesis' rate; ``per_operation``: units a side does in one."""
@@ -237,13 +248,7 @@ def one_round(
         generate(seed, index, Profile(ops=operations // len(traces)))
     seconds["generate"] = clock() - began
     if keep:
-        rounds.operations += operations
-        rounds.examples += len(traces)
-        for name, spent in seconds.items():
-            rounds.seconds[name].append(spent / operations)
-        for trace in traces:
-            for op in trace.ops:
-                rounds.kinds[op.name] = rounds.kinds.get(op.name, 0) + 1
+        rounds.add(traces, seconds)
     return traces
 
 

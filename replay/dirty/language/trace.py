@@ -247,11 +247,11 @@ class Observation:
     def differences(self, other: Observation) -> tuple[str, ...]:
         """The names of the FIELDS in which two observations differ.
 
-        Where one machine died and the other did not, that is the difference.
+        Where one machine died and the other did not, that is the difference: the fields
+        of the state are then left out.
         """
-        if self.status != other.status:
-            return tuple(n for n in ("ret", "status", "events") if self.get(n) != other.get(n))
-        return tuple(name for name in FIELDS if not _same(self.get(name), other.get(name)))
+        names = FIELDS if self.status == other.status else FIELDS[:3]
+        return tuple(name for name in names if not same(self.get(name), other.get(name)))
 
     def to_json(self) -> dict[str, Any]:
         """As in a vector file."""
@@ -263,6 +263,20 @@ class Observation:
         }
 
 
-def _same(a: Any, b: Any) -> bool:
-    # True == 1 in Python, but a bool and a count are different answers.
+def same(a: Any, b: Any) -> bool:
+    """Whether two values of a field are the same answer.
+
+    True == 1 in Python, but a bool and a count are different answers.
+    """
     return a == b and isinstance(a, bool) == isinstance(b, bool)
+
+
+def differences(a: Observation | None, b: Observation | None) -> tuple[str, ...]:
+    """The names of the FIELDS in which two runs differ at one operation.
+
+    None stands for an operation that its run did not live to see: where just one of the
+    two had ended, their ``status`` differs.
+    """
+    if a is None or b is None:
+        return () if a is b else ("status",)
+    return a.differences(b)

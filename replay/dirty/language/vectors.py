@@ -196,4 +196,4 @@ def _state(value: Any, place: Place) -> State | None:
         place.fail(f"migration_dirty_pages is {kind(count)}; it must be an integer")
     if not isinstance(logging, bool):
         place.fail(f"logging is {kind(logging)}; it must be true or false")
-    return State(*sets, count, logging)  # type: ignore[arg-type, call-arg]
+    return State(*sets, migration_dirty_pages=count, logging=logging)  # type: ignore[arg-type, misc]

@@ -142,7 +142,7 @@ def departure(wanted: Run, got: Run, compared_with: str) -> Departure | None:
 
 def dead(run: Run) -> bool:
     """Whether the library died in a run."""
-    return bool(run.records) and run.records[-1][1] in DEATHS
+    return bool(run.records) and run.records[-1].status in DEATHS
 
 
 @dataclass(slots=True)

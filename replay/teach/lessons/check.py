@@ -12,8 +12,7 @@ from typing import Final
 
 from refmodels.delta import LAST_STEP
 from replay.dirty.machine.run import python_model
-from replay.dirty.rules.diff import Difference as Parting
-from replay.dirty.rules.diff import first_difference
+from replay.dirty.rules.diff import Difference, first_difference
 from replay.dirty.rules.properties import RUN_PROPERTIES
 from replay.errors import ReplayError
 from replay.series import declared as series
@@ -160,7 +159,7 @@ def _steps_problems(lesson: Lesson) -> Iterator[str]:
 
 
 def _parting(
-    parting: Parting | None, operation: int, fields: tuple[str, ...], what: str
+    parting: Difference | None, operation: int, fields: tuple[str, ...], what: str
 ) -> Iterator[str]:
     if parting is None:
         yield f"{what} do not differ on the trace"

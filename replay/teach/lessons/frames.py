@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from refmodels import delta
-from replay.dirty.language.trace import Observation, Trace
+from replay.dirty.language.trace import Observation, Trace, differences
 from replay.dirty.machine.model import Run
 from replay.dirty.machine.moment import execute
 from replay.dirty.machine.run import PythonModel, start
@@ -100,8 +100,8 @@ def play(trace: Trace, step: int, machine: type[Any] | None = None, label: str =
         if index >= len(run.records):
             frames.append(Frame(index, None, None, blocks))
             continue
-        _, status, _ = execute(vm, name, args)
-        store = look_at_store(vm) if status == "ok" else None
+        lived = execute(vm, name, args).status == "ok"
+        store = look_at_store(vm) if lived else None
         frames.append(Frame(index, run.observation(index), store, look_at_blocks(vm)))
     return Film(trace, step, label or f"step {step}", tuple(frames))
 
@@ -116,9 +116,7 @@ def first_parting(a: Film, b: Film) -> int | None:
 
 def fields_apart(a: Frame, b: Frame) -> tuple[str, ...]:
     """The fields of the observation in which two frames differ."""
-    if a.observation is None or b.observation is None:
-        return () if a.observation is b.observation else ("status",)
-    return a.observation.differences(b.observation)
+    return differences(a.observation, b.observation)
 
 
 # --- mistakes ---------------------------------------------------------------------------

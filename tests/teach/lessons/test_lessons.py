@@ -22,7 +22,7 @@ from replay.teach.lessons.check import (
     shown_problems,
     source_problems,
 )
-from replay.teach.lessons.format import Broken, Difference, Mistake
+from replay.teach.lessons.format import Broken, Mistake, Parting
 from replay.teach.lessons.frames import films, first_parting, play
 from replay.teach.lessons.markup import words
 
@@ -98,9 +98,9 @@ def test_bytes_and_words_hold_the_pages_that_are_observed(lessons: Lessons) -> N
 
 def test_a_difference_at_another_operation_or_in_other_fields_is_found(lessons: Lessons) -> None:
     lesson = lessons.lesson(39)
-    wrong = replace(lesson, difference=Difference(fields=("tlb_direct",), operation=2))
+    wrong = replace(lesson, difference=Parting(fields=("tlb_direct",), operation=2))
     assert "tlb_notdirty" in shown_problems(wrong)[0]
-    wrong = replace(lesson, difference=Difference(fields=("tlb_direct",), operation=3))
+    wrong = replace(lesson, difference=Parting(fields=("tlb_direct",), operation=3))
     assert "first differ at operation 2, not 3" in shown_problems(wrong)[0]
     wrong = replace(lesson, steps=(37, 38), broken=None)
     assert "do not differ" in shown_problems(wrong)[0]
