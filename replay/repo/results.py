@@ -186,9 +186,11 @@ def _part(said: Any, seen: Any) -> Any:
     """Of what an observer saw, the part that the model speaks of."""
     if not isinstance(seen, list):
         return [seen, {}] if isinstance(said, list) else seen
+    whole, parts = seen
     if not isinstance(said, list):
-        return seen[0]
-    return [seen[0], {name: value for name, value in seen[1].items() if name in said[1]}]
+        return whole
+    _, named = said
+    return [whole, {name: value for name, value in parts.items() if name in named}]
 
 
 def _fields(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any, Any]]:
