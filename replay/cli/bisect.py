@@ -10,22 +10,23 @@ from typing import Any, Final
 import click
 
 from replay.base.atomic import replace_file
-from replay.base.style import Style
 from replay.cli.common import (
     STEP,
     ExitCode,
+    emit,
     examples,
-    json_option,
-    print_json,
+    format_option,
     print_lines,
     seed_option,
+    tell,
     traces_option,
-    wants_color,
 )
+from replay.dirty.evidence import GuiltyStep, evidence
 from replay.dirty.native.session import ROOT
 from replay.dirty.symptoms import LANES, Kind, Question, ask_of
 from replay.errors import UsageError
-from replay.report.bisecting import guilty_lines, probe_line, result_json, result_lines
+from replay.report.bisecting import BisectView, TreeJudged
+from replay.report.output import TEXT, can_show
 from replay.search.bisect import (
     Answer,
     Bisection,
@@ -119,25 +120,16 @@ esac
     "--script", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
     help="Write a test for 'git bisect run' instead of searching.",
 )  # fmt: skip
-@json_option
+@format_option
 def command(
-    trace: Path | None,
-    against: str,
-    name: str | None,
-    api: str | None,
-    elf: str | None,
-    lane: str,
-    folder: Path | None,
-    copies: tuple[str, ...],
     good: int,
     bad: int,
     scan: bool,
-    traces: int,
-    seed: int,
     log: Path | None,
     again: Path | None,
     script: Path | None,
-    as_json: bool,
+    format: str,
+    **options: Any,
 ) -> int:
     """Find the step behind a symptom: a trace, a property, a function, a binary.
 
@@ -146,20 +138,7 @@ def command(
     answer shows the guilty patch, its diff and what it declares. The exit code is 0 if a
     guilty step was found, 1 if there is none or skipped steps hide it.
     """
-    question = Question(
-        trace=str(trace) if trace else "",
-        against=_against(against),
-        property=name or "",
-        api=api or "",
-        elf=elf or "",
-        lane="native" if elf else lane,
-        series=str(folder) if folder else "",
-        copies=copies,
-        traces=traces,
-        seed=seed,
-    )
-    if folder and question.lane == "python":
-        raise UsageError("--series is a series in C: add --lane native")
+    question = _question(**options)
     if good >= bad:
         raise UsageError(f"--good {good} must be an earlier step than --bad {bad}")
     logged: list[Probe] | None = None
@@ -168,19 +147,42 @@ def command(
         question = Question.of(plain)
     if script:
         return _write_script(question, script)
-    result = search(question, good, bad, scan, quiet=as_json)
+    result = search(question, good, bad, scan, format)
     if log:
         _write(log, "\n".join(log_lines(question.plain(), result)) + "\n")
-    style = Style(wants_color(sys.stdout))
-    if as_json:
-        print_json(result_json(question, result))
-    else:
-        print_lines(result_lines(question, result, style))
+    titles = {step: load().title(step) for step in (*result.guilty, *result.mended)}
+    emit(BisectView(question, result, titles), format)
+    # Gathering takes a while: it is left out where the format is silent on it.
+    if can_show(GuiltyStep, format):
         for step in result.guilty[:1] if question.property else result.guilty:
-            print_lines(guilty_lines(question, step, style))
+            emit(evidence(question, step), format)
     if logged is not None and logged != result.probes:
         raise UsageError(f"{again}: the search went another way this time; see the probes above")
     return ExitCode.OK if result.guilty else ExitCode.DIFFERENCE
+
+
+def _question(
+    trace: Path | None,
+    name: str | None,
+    api: str | None,
+    elf: str | None,
+    folder: Path | None,
+    **options: Any,
+) -> Question:
+    """What the options ask; those of :class:`Question` are taken by their names."""
+    options["against"] = _against(options["against"])
+    if elf:
+        options["lane"] = "native"
+    if folder and options["lane"] == "python":
+        raise UsageError("--series is a series in C: add --lane native")
+    return Question(
+        trace=str(trace) if trace else "",
+        property=name or "",
+        api=api or "",
+        elf=elf or "",
+        series=str(folder) if folder else "",
+        **options,
+    )
 
 
 def _against(value: str) -> str:
@@ -189,13 +191,12 @@ def _against(value: str) -> str:
     raise click.BadParameter(f"--against is {value!r}; it is 'before', 'model' or a step, 0 to 39")
 
 
-def search(question: Question, good: int, bad: int, scan: bool, quiet: bool = False) -> Bisection:
+def search(question: Question, good: int, bad: int, scan: bool, format: str = TEXT) -> Bisection:
     """Search for the guilty step, telling every probe on standard error."""
     ask, kind = ask_of(question, load())
 
     def watch(probe: Probe) -> None:
-        if not quiet:
-            click.echo(probe_line(probe), err=True)
+        tell(probe, format)
 
     if kind is Kind.CHANGE:
         return every_change(ask, range(good, bad + 1), watch)
@@ -225,9 +226,8 @@ def _write_script(question: Question, path: Path) -> int:
     # -P: what lies in the tree that is judged is not imported.
     words = [sys.executable, "-P", "-c", LOAD, "probe", *options, "."]
     _write(path, SCRIPT.format(root=shlex.quote(str(ROOT)), probe=shlex.join(words)))
-    click.echo(
-        f"{path} written; in the repository: git bisect run {shlex.quote(str(path.resolve()))}"
-    )
+    run = f"git bisect run {shlex.quote(str(path.resolve()))}"
+    print_lines([f"{path} written; in the repository: {run}"])
     return ExitCode.OK
 
 
@@ -245,5 +245,5 @@ def probe(tree: Path, path: Path, name: str, against: str, step: int | None) -> 
     from replay.dirty.symptoms import judge_tree
 
     answer, note = judge_tree(tree, path, name, _against(against), step)
-    click.echo(f"{answer.value}: {note}")
+    emit(TreeJudged(answer, note))
     return {Answer.GOOD: 0, Answer.BAD: 1, Answer.SKIP: 125}[answer]

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from replay.base.pool import default_jobs
-from replay.base.style import Style
 from replay.build.compile import Outcome
 from replay.cli.common import (
     STEPS,
     ExitCode,
     budget_option,
+    emit,
     examples,
+    format_option,
     jobs_option,
-    json_option,
     ops_option,
-    print_json,
-    print_lines,
     seed_option,
     traces_option,
-    wants_color,
 )
 from replay.cli.progress import progress_bar
 from replay.dirty.check import Plan, check
@@ -35,7 +31,7 @@ from replay.dirty.language.language import BUDGET
 from replay.dirty.native.check import check_both, check_native
 from replay.dirty.native.model import built_series, libraries_of
 from replay.dirty.verdict import CheckResult, Example
-from replay.report.checking import result_json, result_lines
+from replay.report.checking import CheckView
 
 LANES = ("python", "native", "both")
 
@@ -88,22 +84,8 @@ def _copies(
 @click.option("--sanitize", is_flag=True, help="Build the C with ASan and UBSan.")
 @click.option("--compiler", metavar="CC", help="The C compiler; cc by default.")
 @click.option("--brief", is_flag=True, help="Only the rows, and what is not as claimed.")
-@json_option
-def command(
-    steps: tuple[int, ...],
-    traces: int,
-    ops: int,
-    seed: int,
-    jobs: int,
-    budget: int,
-    save: Path | None,
-    copies: tuple[tuple[int, str], ...],
-    lane: str,
-    sanitize: bool,
-    compiler: str | None,
-    brief: bool,
-    as_json: bool,
-) -> int:
+@format_option
+def command(save: Path | None, brief: bool, format: str, **options: Any) -> int:
     """Check every step against the one before, against step 0, and by itself.
 
     Random traces run on the models of all steps. A step is "same" when no observation
@@ -112,25 +94,49 @@ def command(
     else fails: an undeclared difference, a property broken without saying so, a
     declared deviation that nothing showed. Examples are shortened and shown.
     """
-    if not [step for step in steps if step]:
-        raise click.UsageError("step 0 has no step before it; --steps takes steps from 1 to 39")
-    plan = Plan(
-        seed=seed,
-        traces=traces,
-        profile=replace(Profile(), ops=ops),
-        steps=tuple(step for step in steps if step),
-        copies=copies,
-    )
-    if lane == "python" and (sanitize or compiler):
-        raise click.UsageError("--sanitize and --compiler are for --lane native or both")
-    outcomes = build(jobs, sanitize, compiler, lane == "both") if lane != "python" else None
-    result = run(plan, jobs, budget, lane, outcomes)
-    saved = save_examples(result, save)
-    if as_json:
-        print_json(result_json(result))
-    else:
-        print_lines(result_lines(result, saved, Style(wants_color(sys.stdout)), brief))
+    asked = CheckOptions(**options)
+    plan = asked.plan()
+    outcomes = None
+    if asked.lane != "python":
+        outcomes = build(asked.jobs, asked.sanitize, asked.compiler, asked.lane == "both")
+    result = run(plan, asked.jobs, asked.budget, asked.lane, outcomes)
+    emit(CheckView(result, save_examples(result, save), brief), format)
     return ExitCode.OK if result.passed else ExitCode.DIFFERENCE
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    """What to check and how, as given."""
+
+    steps: tuple[int, ...]
+    traces: int
+    ops: int
+    seed: int
+    jobs: int
+    budget: int
+    copies: tuple[tuple[int, str], ...]
+    lane: str
+    sanitize: bool
+    compiler: str | None
+
+    def plan(self) -> Plan:
+        """What these options ask for.
+
+        Raises:
+            click.UsageError: they do not go together.
+        """
+        steps = tuple(step for step in self.steps if step)
+        if not steps:
+            raise click.UsageError("step 0 has no step before it; --steps takes steps from 1 to 39")
+        if self.lane == "python" and (self.sanitize or self.compiler):
+            raise click.UsageError("--sanitize and --compiler are for --lane native or both")
+        return Plan(
+            seed=self.seed,
+            traces=self.traces,
+            profile=replace(Profile(), ops=self.ops),
+            steps=steps,
+            copies=self.copies,
+        )
 
 
 def build(

@@ -6,7 +6,6 @@ The exit codes are a promise to scripts; nothing else in the package exits.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import sys
@@ -17,7 +16,9 @@ from typing import IO, Any, Final
 
 import click
 
+from replay.base.style import Style
 from replay.errors import ReplayError, WorkerError
+from replay.report.output import JSON, TEXT, can_show, render
 
 LAST_STEP: Final = 39
 
@@ -128,16 +129,31 @@ def wants_color(stream: IO[str]) -> bool:
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print lines to standard output."""
+    """Print lines that are no report to standard output: what was done, or what goes on."""
     click.echo("\n".join(lines), color=True)
 
 
-def print_json(value: Any) -> None:
-    """Print one JSON document: indented, keys in the order of the report."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+def emit(shown: object, format: str = TEXT) -> None:
+    """Print a result in a format: the one place where a report leaves the program.
+
+    Raises:
+        UsageError: there is no such format, or it does not show such a result.
+    """
+    click.echo(render(shown, format, Style(wants_color(sys.stdout))), color=True)
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def tell(news: object, format: str = TEXT) -> None:
+    """Print news on the way to a result to standard error, if a format has any."""
+    if can_show(type(news), format):
+        click.echo(render(news, format), err=True)
+
+
+def format_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option that says in which format a command prints; it is given ``format``."""
+    return click.option(
+        "--json", "format", is_flag=True, help="Print one JSON document.",
+        callback=lambda ctx, param, value: JSON if value else TEXT,
+    )(command)  # fmt: skip
 
 
 # --- steps and operations on the command line ---------------------------------------

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
-from replay.base.style import Style
 from replay.cli.common import (
     OPS,
     STEP,
     ExitCode,
+    emit,
     examples,
-    json_option,
-    print_json,
-    print_lines,
-    wants_color,
+    format_option,
 )
 from replay.dirty.language.files import read_trace
 from replay.dirty.machine.run import python_model
 from replay.errors import UsageError
-from replay.report.running import run_json, run_lines
+from replay.report.running import RunView
 from replay.series import declared as series
 
 
@@ -35,8 +31,8 @@ from replay.series import declared as series
 @click.argument("file", metavar="TRACE", type=click.Path(path_type=Path))
 @click.option("--step", type=STEP, required=True, metavar="K", help="The step, 0 to 39.")
 @click.option("--ops", type=OPS, metavar="A-B", help="Show only these operations, from 0.")
-@json_option
-def command(file: Path, step: int, ops: range | None, as_json: bool) -> int:
+@format_option
+def command(file: Path, step: int, ops: range | None, format: str) -> int:
     """Run a trace at one step and show every operation.
 
     Each operation is shown with what it returned, the events that others saw, and a map
@@ -50,9 +46,5 @@ def command(file: Path, step: int, ops: range | None, as_json: bool) -> int:
             + (f"operations 0 to {last}" if trace.ops else "no operations")
         )
     run = python_model(step).run(trace)
-    if as_json:
-        print_json(run_json(run, ops))
-    else:
-        title = series.load().title(step)
-        print_lines(run_lines(run, title, ops, Style(wants_color(sys.stdout))))
+    emit(RunView(run, series.load().title(step), ops), format)
     return ExitCode.OK

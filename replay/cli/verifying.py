@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from replay.base.pool import default_jobs
-from replay.base.style import Style
 from replay.cli.common import (
     STEPS,
     ExitCode,
     budget_option,
+    emit,
     examples,
+    format_option,
     jobs_option,
-    json_option,
     ops_option,
-    print_json,
-    print_lines,
     seed_option,
     traces_option,
-    wants_color,
 )
 from replay.cli.progress import progress_bar
 from replay.dirty.check import Plan
 from replay.dirty.language.generate import Profile
 from replay.dirty.language.language import BUDGET
 from replay.dirty.verify import verify
-from replay.report.verifying import result_json, result_lines
+from replay.report.verifying import VerificationView
 
 
 @click.command(
@@ -53,7 +49,7 @@ from replay.report.verifying import result_json, result_lines
 @click.option("--compiler", metavar="CC", help="The C compiler; cc by default.")
 @budget_option(BUDGET)
 @jobs_option(default_jobs)
-@json_option
+@format_option
 def command(
     folder: Path | None,
     steps: tuple[int, ...],
@@ -63,7 +59,7 @@ def command(
     compiler: str | None,
     budget: int,
     jobs: int,
-    as_json: bool,
+    format: str,
 ) -> int:
     """Apply, build, inspect and check every step of the C series.
 
@@ -89,8 +85,5 @@ def command(
             bar.show(done, total, f"{done} {what}")
 
         result = verify(folder, plan, jobs, compiler, told, budget)
-    if as_json:
-        print_json(result_json(result))
-    else:
-        print_lines(result_lines(result, Style(wants_color(sys.stdout))))
+    emit(VerificationView(result), format)
     return ExitCode.OK if result.passed else ExitCode.DIFFERENCE

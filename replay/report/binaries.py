@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeAlias
 
 from replay.elf.code import Code
@@ -12,8 +12,16 @@ from replay.elf.comparison import Change, Comparison, FunctionChange, Side
 from replay.elf.contents import FunctionInfo, Shown
 from replay.elf.identification import Candidate, Identification, Identity, ranges
 from replay.elf.layouts import Layout, Member
+from replay.report.output import shows
 
 Result: TypeAlias = Shown | Layout | Comparison | Identification | FunctionInfo
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryView:
+    """What a binary says, to be shown."""
+
+    result: Result
 
 
 def to_json(value: Any) -> Any:
@@ -176,3 +184,10 @@ def _candidate(candidate: Candidate) -> list[str]:
         lines += [f"  - {declared}", f"  + {there}"]
     lines += [f"  ? {prototype} is missing" for prototype in candidate.missing]
     return lines
+
+
+shows(
+    BinaryView,
+    lambda view, style: [to_text(view.result)],
+    lambda view: to_json(view.result),
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,22 @@ from replay.dirty.verdict import (
     Verdict,
     example_json,
 )
+from replay.report.output import shows
 from replay.series.declared import Deviation
 
 INDENT = " " * 6
 
 Saved = Mapping[int, Path]
 """Where examples were saved, by the identity of the Example."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckView:
+    """A check, where its examples were saved, and whether only what is not as claimed counts."""
+
+    result: CheckResult
+    saved: Saved = field(default_factory=dict)
+    brief: bool = False
 
 
 def result_lines(
@@ -232,3 +243,10 @@ def _property_json(prop: PropertyFound) -> dict[str, Any]:
         "text": prop.text,
         "example": example_json(prop.example),
     }
+
+
+shows(
+    CheckView,
+    lambda view, style: result_lines(view.result, view.saved, style, view.brief),
+    lambda view: result_json(view.result),
+)

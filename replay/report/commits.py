@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,9 @@ from replay.repo.binding import Plan
 from replay.repo.git import Commit
 from replay.repo.results import Example, Report, Row, Verdict
 from replay.repo.runner import Run
+from replay.repo.searching import Search
 from replay.repo.showing import value_text
+from replay.report.output import shows
 from replay.search.bisect import Answer, Bisection
 
 INDENT: Final = " " * 4
@@ -21,6 +24,37 @@ OUTPUT_LINES: Final = 12
 
 Commands = dict[str, tuple[Path, str]]
 """Where each example was saved, by its name, and the command that replays it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitsView:
+    """The commits of a range, judged.
+
+    Attributes:
+        searched: the report, and the search that led to it.
+        saved: where the examples were saved.
+        searching: whether a search was asked for, also where nothing was searched.
+    """
+
+    searched: Search
+    saved: Commands = field(default_factory=dict)
+    searching: bool = False
+
+
+def view_lines(view: CommitsView, style: Style = PLAIN) -> list[str]:
+    """The search, or an empty line, and then the report."""
+    searched = view.searched
+    lines = search_lines(searched.found, searched.commits, style) or [""]
+    return [*lines, *report_lines(searched.report, view.saved, style)]
+
+
+def view_json(view: CommitsView) -> dict[str, Any]:
+    """The report as plain values, with the search where one was asked for."""
+    searched = view.searched
+    found = report_json(searched.report, view.saved)
+    if view.searching:
+        found["search"] = search_json(searched.found, searched.commits)
+    return found
 
 
 def report_lines(report: Report, saved: Commands | None = None, style: Style = PLAIN) -> list[str]:
@@ -226,3 +260,6 @@ def _example_json(example: Example | None, plan: Plan | None, saved: Commands) -
         "file": str(path) if path else None,
         "command": command,
     }
+
+
+shows(CommitsView, view_lines, view_json)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from replay.base.style import PLAIN, Style
+from replay.dirty.language.layouts import layouts
 from replay.dirty.language.pages import (
     INDENT,
     MAP_LIMIT,
@@ -20,10 +21,10 @@ from replay.dirty.language.pages import (
     run_text,
     set_of,
 )
-from replay.dirty.language.trace import FIELDS, PAGE_SETS, Observation, Op, State, Trace
+from replay.dirty.language.trace import FIELDS, PAGE_SETS, Observation, Op, State
 from replay.dirty.language.values import event_texts, field_text, machine_text, op_text, trace_name
-from replay.dirty.machine.model import Run
-from replay.report.running import layouts
+from replay.dirty.rules.comparison import Parted, RunComparison
+from replay.report.output import shows
 
 COLUMN: Final = 38
 """Two columns and the marks between them make 80."""
@@ -35,50 +36,13 @@ EQUAL_ENDS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Parted:
-    """An operation of which two steps were seen differently.
+class ComparisonView:
+    """Two runs side by side, to be shown."""
 
-    ``fields`` are names of ``language.trace.FIELDS``; an observation is None where that
-    run had ended, and ``fields`` is then ``("status",)``.
-    """
-
-    index: int
-    op: Op
-    fields: tuple[str, ...]
-    a: Observation | None
-    b: Observation | None
+    comparison: RunComparison
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two steps on one trace: all operations at which their observations differ."""
-
-    trace: Trace
-    steps: tuple[int, int]
-    parted: tuple[Parted, ...]
-
-    @property
-    def equal(self) -> bool:
-        """Whether every observation is the same."""
-        return not self.parted
-
-
-def compare_runs(a: Run, b: Run) -> Comparison:
-    """Compare two runs of the same trace, observation by observation."""
-    parted = []
-    for index, (op, x, y) in enumerate(
-        zip(a.trace.ops, a.observations(), b.observations(), strict=True)
-    ):
-        if x is None or y is None:
-            fields: tuple[str, ...] = () if x is y else ("status",)
-        else:
-            fields = x.differences(y)
-        if fields:
-            parted.append(Parted(index, op, fields, x, y))
-    return Comparison(a.trace, (a.step, b.step), tuple(parted))
-
-
-def comparison_lines(comparison: Comparison, style: Style = PLAIN) -> list[str]:
+def comparison_lines(comparison: RunComparison, style: Style = PLAIN) -> list[str]:
     """The operations one a line, the first that differs spread out side by side."""
     trace = comparison.trace
     a, b = comparison.steps
@@ -128,7 +92,7 @@ def _named(before: str, entry: Parted, style: Style) -> list[str]:
     return [f"{before if not i else rest} {style.bad(line)}" for i, line in enumerate(lines)]
 
 
-def _verdict(comparison: Comparison, count: int, style: Style) -> str:
+def _verdict(comparison: RunComparison, count: int, style: Style) -> str:
     a, b = comparison.steps
     total = len(comparison.trace.ops)
     if not count:
@@ -170,7 +134,7 @@ def _cell(name: str, seen: Observation | None, op: Op) -> list[str]:
 
 
 def _maps(
-    entry: Parted, comparison: Comparison, blocks: Blocks, style: Style
+    entry: Parted, comparison: RunComparison, blocks: Blocks, style: Style
 ) -> list[str]:  # fmt: skip
     """Each differing page set, one step above the other, with marks below where they differ."""
     x = entry.a.state if entry.a else None
@@ -196,7 +160,7 @@ def _only(x: int, y: int, steps: tuple[int, int]) -> list[str]:
 
 
 def _map(
-    name: str, states: tuple[State, State], comparison: Comparison, blocks: Blocks, style: Style
+    name: str, states: tuple[State, State], comparison: RunComparison, blocks: Blocks, style: Style
 ) -> list[str]:
     x, y = (set_of(state, name) for state in states)
     grid = Grid.of(comparison.trace.config.word_bits)
@@ -220,7 +184,7 @@ def _plain(pages: int, ram: int) -> Any:
     return lambda page: "#" if pages >> page & 1 else "." if ram >> page & 1 else " "
 
 
-def comparison_json(comparison: Comparison) -> dict[str, Any]:
+def comparison_json(comparison: RunComparison) -> dict[str, Any]:
     """A comparison as plain values: every differing operation with both observations."""
     return {
         "trace": comparison.trace.name,
@@ -241,3 +205,10 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
             for entry in comparison.parted
         ],
     }
+
+
+shows(
+    ComparisonView,
+    lambda view, style: comparison_lines(view.comparison, style),
+    lambda view: comparison_json(view.comparison),
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from replay.base.jsonlines import printable
@@ -9,6 +10,14 @@ from replay.base.style import PLAIN, Style
 from replay.dirty.conform import Difference, Mismatch, Result
 from replay.dirty.language.trace import PAGE_SETS
 from replay.dirty.language.values import field_text, op_text
+from replay.report.output import shows
+
+
+@dataclass(frozen=True, slots=True)
+class ConformView:
+    """What came of recorded vectors, to be shown."""
+
+    result: Result
 
 
 def mismatch_lines(mismatch: Mismatch, style: Style = PLAIN) -> list[str]:
@@ -99,3 +108,10 @@ def _plain(name: str, value: Any) -> Any:
     if name in PAGE_SETS and value is not None:
         return f"{value:x}"
     return [list(event) for event in value] if name == "events" and value is not None else value
+
+
+shows(
+    ConformView,
+    lambda view, style: result_lines(view.result, style),
+    lambda view: result_json(view.result),
+)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import dataclass
 from typing import Any
 
 from replay.base.jsonlines import printable
 from replay.base.style import PLAIN, Style
 from replay.dirty.verify import Row, Verification
 from replay.report.checking import example_lines, step_json
+from replay.report.output import shows
 
 WIDTH = 79
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationView:
+    """A verified series, to be shown."""
+
+    result: Verification
 
 
 def result_lines(result: Verification, style: Style = PLAIN) -> list[str]:
@@ -94,3 +103,10 @@ def result_json(result: Verification) -> dict[str, Any]:
             for row in result.rows
         ],
     }
+
+
+shows(
+    VerificationView,
+    lambda view, style: result_lines(view.result, style),
+    lambda view: result_json(view.result),
+)

@@ -14,6 +14,7 @@ from faults.patches import FAULTS as PATCH_FAULTS
 
 from replay.build.compile import Built, build
 from replay.dirty.check import Plan, check
+from replay.dirty.evidence import shortest
 from replay.dirty.faults.ctrees import Trees
 from replay.dirty.faults.fault import Fault as CFault
 from replay.dirty.faults.mutate_c import c_faults
@@ -25,7 +26,6 @@ from replay.dirty.native.compare import Work, do_share
 from replay.dirty.native.session import Libraries
 from replay.dirty.symptoms import Question, ask_of
 from replay.dirty.verify import verify
-from replay.report.bisecting import shortest
 from replay.search.bisect import Answer, binary_search
 from replay.series.declared import load
 from replay.series.history import import_range

@@ -7,15 +7,17 @@ from hypothesis import strategies as st
 
 from refmodels import delta
 from replay.base.style import Style
+from replay.dirty import steps
 from replay.dirty.conform import Difference, Mismatch, Result
 from replay.dirty.language.pages import Grid, draw, run_text, runs
 from replay.dirty.language.trace import Config, Event, Op, State, Trace
 from replay.dirty.language.values import event_texts, field_text, ret_text
 from replay.dirty.language.vectors import read_vectors
 from replay.dirty.machine.run import python_model
+from replay.dirty.rules.comparison import compare_runs
 from replay.errors import UsageError
 from replay.report import showing
-from replay.report.comparing import compare_runs, comparison_json, comparison_lines
+from replay.report.comparing import comparison_json, comparison_lines
 from replay.report.conforming import mismatch_lines, result_json, result_lines
 from replay.report.running import run_json, run_lines
 from replay.series.declared import load
@@ -320,10 +322,10 @@ def test_the_last_line_of_a_result_is_the_two_totals() -> None:
 
 @pytest.mark.parametrize("step", range(40))
 def test_a_step_shows_its_docstring_its_source_and_its_api(step: int) -> None:
-    lines = showing.step_lines(step)
+    lines = showing.step_lines(steps.step_source(step))
     text = "\n".join(lines)
     assert lines[0] == f"step {step}: {load().title(step)}"
-    made = json.loads(json.dumps(showing.step_json(step)))
+    made = json.loads(json.dumps(showing.step_json(steps.step_source(step))))
     assert made["docstring"]
     assert " ".join(made["docstring"].split("\n\n")[-1].split()) in " ".join(text.split())
     for entry in delta.load(step).deltas:
@@ -339,28 +341,28 @@ def test_a_step_shows_its_docstring_its_source_and_its_api(step: int) -> None:
 
 
 def test_the_whole_source_is_the_fold() -> None:
-    lines = showing.whole_lines(39)
+    lines = showing.whole_lines(steps.whole_source(39))
     assert "\n".join(lines) == delta.whole_source(39).rstrip()
 
 
 def test_the_life_of_a_function_over_the_series() -> None:
-    lines = showing.life_lines("cpu_physical_memory_clear_dirty_flag")
+    lines = showing.life_lines(steps.life("cpu_physical_memory_clear_dirty_flag"))
     assert [line.split()[1] for line in lines[1:-1]] == ["12", "13", "15", "17", "19", "20"]
     assert lines[-1] == "  gone since step 20"
-    with_source = showing.life_lines("cpu_physical_memory_clear_dirty_flag", 19)
+    with_source = showing.life_lines(steps.life("cpu_physical_memory_clear_dirty_flag", 19))
     assert any(line.startswith("def cpu_physical_memory_clear_dirty_flag(") for line in with_source)
-    made = showing.life_json("cpu_physical_memory_clear_dirty_flag", 19)
+    made = showing.life_json(steps.life("cpu_physical_memory_clear_dirty_flag", 19))
     assert made["life"][0] == {"step": 12, "action": "adds"}
     assert "def cpu_physical_memory_clear_dirty_flag" in made["source"]
-    assert showing.life_lines("migration_bitmap_sync")[-1] == "  there at the end"
+    assert showing.life_lines(steps.life("migration_bitmap_sync"))[-1] == "  there at the end"
 
 
 def test_what_is_not_there_is_told_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean 'notdirty_mem_write'"):
-        showing.life_lines("notdirty_write")
+        steps.life("notdirty_write")
     with pytest.raises(UsageError, match="it is gone by then"):
-        showing.life_lines("cpu_physical_memory_clear_dirty_flag", 20)
+        steps.life("cpu_physical_memory_clear_dirty_flag", 20)
     with pytest.raises(UsageError, match="it comes with step 12"):
-        showing.life_lines("cpu_physical_memory_clear_dirty_flag", 3)
+        steps.life("cpu_physical_memory_clear_dirty_flag", 3)
     with pytest.raises(UsageError, match="no step 40"):
-        showing.step_lines(40)
+        steps.step_source(40)

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from refmodels import delta
+from replay.dirty.language.layouts import layouts
 from replay.dirty.language.trace import Observation, Trace
 from replay.dirty.machine.model import Run
 from replay.dirty.machine.moment import execute
 from replay.dirty.machine.run import PythonModel, start
 from replay.errors import SeriesError
-from replay.report.running import layouts
 from replay.teach.lessons.format import Lesson, Mistake
 
 SPLIT: Final = 19
