@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 import click
 
@@ -14,8 +13,6 @@ from replay.errors import SeriesError, UsageError
 from replay.report.patching import PatchesView, PatchView, plain
 from replay.series import declared as series
 from replay.series.patches import read_patches, series_folder
-
-WIDTH: Final = 80
 
 series_option = click.option(
     "--series", "folder", metavar="DIR", type=click.Path(path_type=Path),

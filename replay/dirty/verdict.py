@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from replay.dirty.language.trace import Trace
 from replay.series.declared import Deviation
@@ -141,16 +140,3 @@ class CheckResult:
         return all(s.verdict.passes for s in self.steps) and all(
             p.declared and p.count for p in self.start
         )
-
-
-def example_json(example: Example | None) -> Any:
-    """An example as plain values."""
-    if example is None:
-        return None
-    return {
-        "name": example.trace.name,
-        "config": example.trace.config.to_json(),
-        "ops": [op.to_json() for op in example.trace.ops],
-        "index": example.index,
-        "shrunk": example.shrunk,
-    }

@@ -16,7 +16,6 @@ from replay.dirty.verdict import (
     PropertyFound,
     StepResult,
     Verdict,
-    example_json,
 )
 from replay.report.output import shows
 from replay.series.declared import Deviation
@@ -217,7 +216,7 @@ def step_json(step: StepResult) -> dict[str, Any]:
                 "fixed_by": found.deviation.fixed_by or None,
                 "count": found.count,
                 "call": found.call or None,
-                "example": example_json(found.example),
+                "example": _example_json(found.example),
             }
             for found in step.deviations
         ],
@@ -228,7 +227,7 @@ def step_json(step: StepResult) -> dict[str, Any]:
                 "fields": list(failure.fields),
                 "text": failure.text,
                 "count": failure.count,
-                "example": example_json(failure.example),
+                "example": _example_json(failure.example),
             }
             for failure in step.failures
         ],
@@ -241,7 +240,20 @@ def _property_json(prop: PropertyFound) -> dict[str, Any]:
         "declared": prop.declared,
         "count": prop.count,
         "text": prop.text,
-        "example": example_json(prop.example),
+        "example": _example_json(prop.example),
+    }
+
+
+def _example_json(example: Example | None) -> Any:
+    """An example as plain values."""
+    if example is None:
+        return None
+    return {
+        "name": example.trace.name,
+        "config": example.trace.config.to_json(),
+        "ops": [op.to_json() for op in example.trace.ops],
+        "index": example.index,
+        "shrunk": example.shrunk,
     }
 
 
