@@ -75,8 +75,7 @@ def shows(
 
 def document(values: Any, ascii_only: bool = False) -> str:
     """One JSON document: indented, keys in the order of the report."""
-    text = json.dumps(values, indent=2, ensure_ascii=ascii_only)
-    return text.replace("\x7f", "\\u007f") if ascii_only else text
+    return json.dumps(values, indent=2, ensure_ascii=ascii_only)
 
 
 def format_names() -> tuple[str, ...]:
