@@ -3,21 +3,15 @@
 The fold acts as the linker does. What a step adds must be new; what it changes,
 moves or removes must be there; and when all is folded no function may call one that
 is gone, or with the wrong number of arguments. Constants (macros) and the fields of
-``ram_list`` are entries of the same table, since some patches change only those.
+the state are entries of the same table, since some patches change only those.
 """
 
 from __future__ import annotations
 
-import ast
-import importlib
-import importlib.util
 import inspect
-import pkgutil
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
 from types import FunctionType
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -25,14 +19,12 @@ VM: TypeAlias = Any
 """The machine, as a function of a step sees it: the table of *its* step.
 
 No static type can hold it, since each step has other functions. What a type checker
-would tell is told by :func:`link` instead, for every step: the name is in the table,
+would tell is told by ``refmodels.link`` instead, for every step: the name is in the table,
 and the number of arguments fits.
 """
 
 Kind = Literal["function", "constant", "field"]
 F = TypeVar("F", bound=Callable[..., Any])
-
-LAST_STEP = 39
 
 
 class LinkError(Exception):
@@ -138,27 +130,6 @@ def _calling_module() -> str:
 Table: TypeAlias = dict[str, Entry]
 
 
-@cache
-def step_module(number: int) -> str:
-    """The dotted name of the module (step 0: the package) that holds a step."""
-    import refmodels
-
-    for info in pkgutil.iter_modules(refmodels.__path__):
-        if info.name.startswith(f"s{number:02d}_"):
-            return f"refmodels.{info.name}"
-    raise LinkError(f"step {number} has no module refmodels/s{number:02d}_*.py")
-
-
-@cache
-def load(number: int) -> Step:
-    """The STEP of one module, imported on demand."""
-    module = importlib.import_module(step_module(number))
-    step = module.STEP
-    if not isinstance(step, Step) or step.number != number:
-        raise LinkError(f"{module.__name__}: STEP must be Step({number})")
-    return step
-
-
 def apply(table: Table, step: Step) -> Table:
     """Fold one step into a table, giving a new one; the old one is left as it is.
 
@@ -192,201 +163,9 @@ def apply(table: Table, step: Step) -> Table:
     return new
 
 
-@cache
-def table(number: int) -> Table:
-    """The whole table of step ``number``, linked. Do not change what you get."""
-    if not 0 <= number <= LAST_STEP:
-        raise LinkError(f"there is no step {number}: steps run from 0 to {LAST_STEP}")
-    folded = apply(table(number - 1) if number else {}, load(number))
-    link(number, folded)
-    return folded
-
-
-# --- the linker -----------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """One mention of ``vm.name`` in a function; ``arguments`` is None unless called."""
-
-    name: str
-    line: int
-    arguments: int | None
-
-
-@cache
-def _module_functions(file: str) -> dict[tuple[str, int], ast.FunctionDef]:
-    tree = ast.parse(Path(file).read_text(encoding="utf-8"))
-    found: dict[tuple[str, int], ast.FunctionDef] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            found[node.name, first] = node
-    return found
-
-
-@cache
-def uses(function: FunctionType) -> tuple[Use, ...]:
-    """What a function asks of its machine: every ``vm.name`` it mentions."""
-    code = function.__code__
-    node = _module_functions(code.co_filename)[function.__name__, code.co_firstlineno]
-    called: dict[int, int] = {}
-    for sub in ast.walk(node):
-        if isinstance(sub, ast.Call):
-            called[id(sub.func)] = len(sub.args) + len(sub.keywords)
-    return tuple(
-        Use(sub.attr, sub.lineno, called.get(id(sub)))
-        for sub in ast.walk(node)
-        if isinstance(sub, ast.Attribute)
-        and isinstance(sub.value, ast.Name)
-        and sub.value.id == "vm"
-    )
-
-
-def link(number: int, folded: Table) -> None:
-    """Check that every function of a table finds what it uses.
-
-    Raises:
-        LinkError: a call of a removed function, or with a wrong number of arguments.
-
-    """
-    from refmodels.machine import Machine
-
-    for entry in folded.values():
-        if entry.kind != "function":
-            continue
-        for use in uses(entry.value):
-            target = folded.get(use.name)
-            where = f"step {number}: {entry.name} (line {use.line})"
-            if target is None:
-                if not hasattr(Machine, use.name):
-                    raise LinkError(f"{where} uses {use.name}, which is not there")
-                continue
-            if target.kind == "function" and use.arguments is not None:
-                wanted = target.value.__code__.co_argcount - 1
-                if use.arguments != wanted:
-                    raise LinkError(
-                        f"{where} calls {use.name} with {use.arguments} arguments, "
-                        f"it takes {wanted}"
-                    )
-
-
-# --- the class of a step --------------------------------------------------------
-
-
-def build_class(number: int, folded: Table) -> type[Any]:
-    """Make the machine class of a table: functions are methods, constants attributes."""
-    from refmodels.machine import Machine
-
-    body: dict[str, Any] = {
-        entry.name: entry.value for entry in folded.values() if entry.kind != "field"
-    }
-    fields = {e.name: e.value for e in folded.values() if e.kind == "field"}
-    body |= {"__slots__": tuple(fields), "FIELDS": fields, "STEP_NUMBER": number}
-    return type(f"MachineAtStep{number}", (Machine,), body)
-
-
-@cache
-def build(number: int) -> type[Any]:
-    """The machine class of step ``number`` (0 to 39), made once."""
-    return build_class(number, table(number))
-
-
-# --- changed copies of steps ----------------------------------------------------
-
-
-def load_file(path: Path, number: int) -> Step:
-    """The STEP of a changed copy of a step's module. Executes that file.
-
-    Raises:
-        LinkError: the file is not a module with ``STEP = Step(number)``.
-
-    """
-    name = f"refmodels_copy_s{number:02d}_{abs(hash(path))}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise LinkError(f"{path}: not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except (OSError, SyntaxError) as error:
-        raise LinkError(f"{path}: {error}") from None
-    step = getattr(module, "STEP", None)
-    if not isinstance(step, Step) or step.number != number:
-        raise LinkError(f"{path}: STEP must be Step({number})")
-    return step
-
-
-def build_variant(copies: Mapping[int, Path], last: int = LAST_STEP) -> list[type[Any]]:
-    """The machine classes of steps 0..``last`` with some steps' modules replaced.
-
-    What a changed step does lasts until a later step writes the same function again.
-
-    Raises:
-        LinkError: a copy that does not load or does not fit.
-    """
-    first = min(copies, default=last + 1)
-    machines = [build(number) for number in range(min(first, last + 1))]
-    folded: Table = table(first - 1) if 0 < first <= last else {}
-    for number in range(first, last + 1):
-        step = load_file(copies[number], number) if number in copies else load(number)
-        folded = apply(folded, step)
-        link(number, folded)
-        machines.append(build_class(number, folded))
-    return machines
-
-
-# --- generated views ------------------------------------------------------------
-
-
 def source(function: FunctionType) -> str:
     """The source of one function, without the decorator that put it into a step."""
     lines = textwrap.dedent(inspect.getsource(function)).splitlines()
     while lines and lines[0].startswith("@STEP"):
         lines.pop(0)
     return "\n".join(lines)
-
-
-def whole_source(number: int) -> str:
-    """The folded source of a step, file by file, each entry with its life."""
-    homes: dict[str, list[Entry]] = {}
-    for entry in table(number).values():
-        homes.setdefault(entry.home, []).append(entry)
-    parts = []
-    for home, entries in homes.items():
-        parts.append(f"# ==== {home} ====\n")
-        for entry in entries:
-            life = f"since step {entry.since}"
-            if entry.changed:
-                life += ", changed at " + ", ".join(map(str, entry.changed))
-            if entry.kind == "constant":
-                parts.append(f"{entry.name} = {entry.value}  # {life}\n")
-            elif entry.kind == "field":
-                parts.append(f"# ram_list.{entry.name}  # {life}\n")
-            else:
-                parts.append(f"# {life}\n{source(entry.value)}\n")
-    return "\n".join(parts)
-
-
-def reachable(number: int, root: str) -> frozenset[str]:
-    """The names a function of step ``number`` can come to use, itself included."""
-    folded = table(number)
-    seen: set[str] = set()
-    todo = [root]
-    while todo:
-        name = todo.pop()
-        entry = folded.get(name)
-        if entry is None or name in seen:
-            continue
-        seen.add(name)
-        if entry.kind == "function":
-            todo += [use.name for use in uses(entry.value)]
-    return frozenset(seen)
-
-
-def life(name: str) -> Iterator[tuple[int, str]]:
-    """The steps at which a name appears, changes, moves or disappears, with the action."""
-    for number in range(LAST_STEP + 1):
-        for delta in load(number).deltas:
-            if delta.name == name:
-                yield number, delta.action

@@ -1,8 +1,9 @@
-"""The design holds: which module may import which, and who may print or exit."""
+"""The house holds: every module stands in a room, and a room imports only what it may."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -10,91 +11,191 @@ import pytest
 ROOT = Path(__file__).parent.parent
 REPLAY = ROOT / "replay"
 
-TABLE: dict[str, set[str]] = {
-    "errors": set(),
-    "trace": set(),
-    "domain": {"errors", "trace"},
-    "model": {"trace"},
-    "run": {"domain", "errors", "large", "model", "trace"},
-    "large": {"model", "run", "trace"},
-    "moment": {"run"},
-    "laws": {"moment", "trace"},
-    "series": {"errors"},
-    "diff": {"laws", "model", "moment", "run", "series", "trace"},
-    "properties": {"domain", "model", "moment", "trace"},
-    "inner": {"moment", "properties", "run", "trace"},
-    "draws": {"domain", "trace"},
-    "plans": {"draws", "trace"},
-    "generate": {"domain", "draws", "plans", "trace"},
-    "shrink": {"domain", "trace"},
-    "bisect": {"errors", "jsonlines"},
-    "verdict": {"series", "trace"},
-    "pool": {"errors"},
-    "patience": {"errors", "trace"},
-    "jsonlines": {"errors"},
-    "atomic": set(),
-    "files": {"atomic", "domain", "errors", "jsonlines", "trace"},
-    "samecode": {"trace"},
-    "lockstep": {"errors", "model", "run", "samecode", "trace"},
+ROOMS: Mapping[str, frozenset[str]] = {
+    name: frozenset(allowed.split())
+    for name, allowed in {
+        "errors": "",
+        "base": "errors",
+        "search": "errors base",
+        "apart": "errors",
+        "build": "errors base",
+        "elf": "errors",
+        "git": "errors",
+        "series": "errors base git search refmodels",
+        "repo": "errors base search apart build elf git",
+        "mail": "errors base search build elf git repo",
+        "dirty": "errors base search apart build elf git series mail refmodels",
+        "report": "errors base search elf series repo mail dirty",
+        "teach": "errors base search git series dirty report refmodels",
+        "cli": "errors base search apart build elf git series repo mail dirty report teach "
+        "refmodels",
+    }.items()
 }
-"""Module to the modules of replay it may import. What is not named here is checked below."""
+"""The rooms of ``replay/``, the lowest first, each with the rooms that it may import.
 
-MODELS = {"refmodels"}
-MAY_RUN_MODELS = {"api", "check", "diff", "inner", "lockstep", "moment", "run", "large"}
+``dirty`` may use ``mail``: it judges mailed versions of its own kind. ``teach`` stands above
+``report``, whose texts the lessons show, and ``report`` above ``dirty``, whose values it
+shows: so the lessons are a room of their own and not a part of ``dirty``.
+"""
+
+INSIDE: Mapping[str, Mapping[str, frozenset[str]]] = {
+    "dirty": {
+        name: frozenset(allowed.split())
+        for name, allowed in {
+            "language": "",
+            "machine": "language",
+            "rules": "language machine",
+            "native": "language machine rules",
+            "conform": "language machine rules",
+            "compiled": "language machine native",
+            "mailed": "language native",
+            "verify": "native",
+            "subject": "language machine rules compiled",
+            "probe": "native subject",
+            "bench": "language machine rules native subject",
+            "faults": "native bench subject",
+        }.items()
+    },
+    "teach": {
+        "lessons": frozenset(),
+        "terminal": frozenset({"lessons"}),
+        "page": frozenset({"lessons"}),
+    },
+}
+"""The same for what stands inside of the two rooms that have rooms of their own."""
+
+WITHOUT_MODELS = ("base", "search", "apart", "build", "elf", "git", "repo", "mail", "report")
+NAMED_LONG = {("replay/dirty/machine/run.py", "run_small")}
+"""Functions of more than 40 lines. run_small: all runs spend their time in its one loop."""
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """(dotted name below replay, file) of every module."""
+    for path in sorted(REPLAY.rglob("*.py")):
+        parts = path.relative_to(REPLAY).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        if name not in ("", "__main__"):
+            yield name, path
+
+
+MODULES = dict(modules())
 
 
 def imports(path: Path) -> set[str]:
-    """The modules of this project that a file imports, each by its first two names."""
+    """What a file imports of this project: ``refmodels``, or a dotted name below replay."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names = []
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [node.module]
-            if node.module in ("replay", "refmodels"):
-                names = [f"{node.module}.{alias.name}" for alias in node.names]
+        names: list[str] = []
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}:{node.lineno}: an import that is relative"
+            module = node.module or ""
+            names = [f"{module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         for name in names:
-            parts = name.split(".")
-            if parts[0] == "replay" and len(parts) > 1:
-                found.add(parts[1])
-            elif parts[0] == "refmodels":
+            top, _, rest = name.partition(".")
+            if top == "refmodels":
                 found.add("refmodels")
-    return found
+            elif top == "replay" and rest:
+                # What is imported may be a module, or a name in one.
+                found.add(rest if rest in MODULES else rest.rpartition(".")[0])
+    return found - {""}
 
 
-@pytest.mark.parametrize("module", sorted(TABLE))
-def test_a_module_imports_only_what_the_table_allows(module: str) -> None:
-    assert imports(REPLAY / f"{module}.py") - MODELS <= TABLE[module]
+def room(name: str) -> str:
+    return name.partition(".")[0]
 
 
-@pytest.mark.parametrize(
-    "module", ["shrink", "bisect", "trace", "domain", "draws", "plans", "generate", "laws"]
-)
-def test_who_takes_predicates_or_only_words_never_sees_a_model(module: str) -> None:
-    assert "refmodels" not in imports(REPLAY / f"{module}.py")
+def test_there_are_at_most_16_rooms_and_each_has_its_folder() -> None:
+    assert len(ROOMS) <= 16
+    folders = {p.name for p in REPLAY.iterdir() if (p / "__init__.py").is_file()}
+    assert folders | {"errors"} == set(ROOMS)
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_a_module_imports_only_what_its_room_may(name: str) -> None:
+    assert room(name) in ROOMS, f"{name} stands in no room: name it in the table"
+    used = {room(other) for other in imports(MODULES[name])} - {room(name)}
+    assert used <= ROOMS[room(name)], f"{name} may not import {sorted(used - ROOMS[room(name)])}"
+
+
+@pytest.mark.parametrize("name", sorted(n for n in MODULES if room(n) in INSIDE and "." in n))
+def test_a_room_inside_a_room_imports_only_what_it_may(name: str) -> None:
+    whole, inner = name.split(".")[:2]
+    table = INSIDE[whole]
+    assert inner in table, f"{name} stands in no room of {whole}: name it in the table"
+    others = {n.split(".")[1] for n in imports(MODULES[name]) if room(n) == whole and "." in n}
+    assert others - {inner} <= table[inner]
+
+
+@pytest.mark.parametrize("table", [ROOMS, *INSIDE.values()])
+def test_no_arrow_runs_up_and_so_no_circle_closes(table: Mapping[str, frozenset[str]]) -> None:
+    below = {"refmodels"}
+    for name, allowed in table.items():
+        assert allowed <= below, f"{name} may import what stands above it"
+        below.add(name)
+
+
+def test_a_module_in_no_room_and_an_arrow_up_are_seen(tmp_path: Path) -> None:
+    up = tmp_path / "up.py"
+    up.write_text("from replay.dirty.language import trace\nfrom replay.cli import main\n")
+    assert imports(up) == {"dirty.language.trace", "cli"}
+    assert not {room(name) for name in imports(up)} <= ROOMS["search"]
+
+
+def test_who_knows_no_model_imports_none() -> None:
+    for name, path in MODULES.items():
+        if room(name) in WITHOUT_MODELS:
+            assert "refmodels" not in imports(path), path
+
+
+def test_only_the_room_of_the_subject_and_those_above_it_know_dirty_tracking() -> None:
+    for name, path in MODULES.items():
+        if room(name) in ("search", "series"):
+            text = path.read_text(encoding="utf-8")
+            assert "dirty" not in {room(other) for other in imports(path)}, path
+            assert "39" not in text, f"{path}: general code knows no number of steps"
 
 
 def test_laws_and_models_share_no_code() -> None:
     for path in (ROOT / "refmodels").rglob("*.py"):
-        assert not {"inner", "laws", "moment", "properties"} & imports(path), path
+        assert imports(path) <= {"refmodels"}, path
+    laws = REPLAY / "dirty" / "rules" / "laws.py"
+    assert "refmodels" not in imports(laws)
 
 
-def test_the_models_import_nothing_of_the_tool() -> None:
-    for path in (ROOT / "refmodels").rglob("*.py"):
-        assert imports(path) <= MODELS, path
+IN_THE_PROCESS_APART = ("apart.boot", "apart.child", "repo.worker", "repo.modelcalls")
 
 
-def test_only_the_command_line_imports_the_command_line() -> None:
-    for path in REPLAY.rglob("*.py"):
-        if path.parent.name != "cli" and path.name != "__main__.py":
-            assert "cli" not in imports(path), path
+@pytest.mark.parametrize("name", IN_THE_PROCESS_APART)
+def test_what_runs_apart_imports_only_what_is_loaded_there(name: str) -> None:
+    assert imports(MODULES[name]) <= {"apart.child", "repo.modelcalls", "repo.worker"}
 
 
 def test_only_the_command_line_prints() -> None:
-    for path in REPLAY.rglob("*.py"):
-        if path.parent.name in ("cli", "teach"):
+    for name, path in MODULES.items():
+        if room(name) == "cli" or name.startswith("teach.terminal"):
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id != "print", f"{path}:{node.lineno}"
+
+
+def test_modules_and_functions_are_short() -> None:
+    for folder in ("replay", "refmodels"):
+        for path in (ROOT / folder).rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            assert text.count("\n") <= 400, f"{path} has {text.count(chr(10))} lines"
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                    assert node.end_lineno is not None
+                    long = node.end_lineno - node.lineno + 1 > 40
+                    named = (path.relative_to(ROOT).as_posix(), node.name) in NAMED_LONG
+                    assert not long or named, f"{path}:{node.lineno} {node.name}"
+
+
+def test_the_tests_mirror_the_rooms() -> None:
+    own = {"faults", "vectors", "refmodels"}  # what is planted, what was recorded, the models
+    for path in (ROOT / "tests").iterdir():
+        if path.is_dir() and not path.name.startswith((".", "__")):
+            assert path.name in ROOMS or path.name in own, path

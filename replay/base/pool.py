@@ -1,7 +1,7 @@
-"""A pool of worker processes whose results come in the order of the tasks.
+"""Worker processes, or threads, whose results come in the order of the tasks.
 
-With one job everything runs in this process. Workers leave Ctrl-C to this process,
-and one that dies is an error, never a hang.
+With one job a pool of processes runs everything in this one. Workers leave Ctrl-C to this
+process, and one that dies is an error, never a hang.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
 from types import TracebackType
@@ -129,6 +129,46 @@ class Pool:
             f"a worker process died while {self.doing}, at {at} or soon after; it was killed, "
             "perhaps for want of memory: try fewer jobs, or one job to see where"
         )
+
+
+class Threads:
+    """Threads of this process, for work that mostly waits; leave it to end them.
+
+    They never see Ctrl-C, which comes to the thread that takes the results.
+
+    Args:
+        jobs: threads.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self._executor = ThreadPoolExecutor(jobs)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def map(
+        self,
+        work: Callable[[T], R],
+        tasks: Iterable[tuple[Tag, T]],
+        label: Callable[[T], str] = str,
+    ) -> Iterator[tuple[Tag, R]]:
+        """(tag, work(task)) in the order of the tasks, which are all taken at once.
+
+        What ``work`` raises is raised here, of several tasks that fail for the first one.
+        Work must not wait for other work of the same threads. ``label`` is not needed: a
+        thread does not die apart.
+        """
+        futures = [(tag, self._executor.submit(work, task)) for tag, task in tasks]
+        for tag, future in futures:
+            yield tag, result_of(future)
 
 
 def _ignore_interrupts() -> None:

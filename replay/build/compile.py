@@ -6,35 +6,27 @@ that fails is a value, since it is a verdict on the step; that there is no compi
 room for the cache, is an error.
 
 The cache is keyed by all that the library depends on: the bytes of the tree, the
-compiler's path and what it says of its version, and the flags. An entry is used only if
-the library has the checksum that was noted when it was made; else it is made again. Two
-processes that want the same entry at once build it once.
+compiler's path and what it says of its version, and the flags. Two processes that want
+the same entry at once build it once.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import hashlib
-import json
 import os
-import re
-import resource
-import shutil
-import signal
-import subprocess
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import IO, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from replay.base.pool import result_of
-from replay.errors import ReplayError
+from replay.build.cache import Entry, cache_folder, key
+from replay.build.command import Commands
+from replay.build.compiler import Compiler, environment, find_compiler, sanitizer_runtime
+from replay.build.errors import BuildError
+from replay.build.output import Kept, neutral
 
 LIBRARY: Final = "libdirty.so"
 FORMAT: Final = "replay-build/1"
@@ -59,33 +51,9 @@ MAX_OUTPUT: Final = 64 * 1024
 
 MAX_TREE: Final = 64 << 20
 MAX_MEMORY: Final = 4 << 30
-KEPT_ENVIRONMENT: Final = ("HOME", "PATH", "TMPDIR", "XDG_CACHE_HOME")
 
 Tree: TypeAlias = Mapping[str, bytes] | Path
 """A step's files: path to content, or the folder that holds them."""
-
-
-class BuildError(ReplayError):
-    """No compiler, an unusable cache folder, or a tree that is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Compiler:
-    """A compiler as found: where, and what it says of its version."""
-
-    path: str
-    identity: str
-
-    @property
-    def is_clang(self) -> bool:
-        """Whether it takes clang's options."""
-        return "clang" in self.identity
-
-    @property
-    def terse(self) -> tuple[str, ...]:
-        """The options that keep its output short and plain."""
-        limit = "-ferror-limit=20" if self.is_clang else "-fmax-errors=20"
-        return ("-fdiagnostics-color=never", limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,81 +96,6 @@ class BuildFailed:
 
 
 Outcome: TypeAlias = Built | BuildFailed
-
-_CONTROL: Final = re.compile(
-    r"[^\t\n\x20-\x7e\u00a1-\ud7ff\ue000-\ufdcf]|[\u200b-\u202e\u2060-\u206f]"
-)
-
-
-def neutral(text: str) -> str:
-    """A text with everything that could steer a terminal written as an escape."""
-    return _CONTROL.sub(lambda match: ascii(match.group())[1:-1], text)
-
-
-# --- the compiler -------------------------------------------------------------------
-
-
-def find_compiler(name: str | None = None) -> Compiler:
-    """A compiler by name or path; ``cc`` by default.
-
-    Raises:
-        BuildError: there is none of that name, or it does not run; how to get one.
-
-    """
-    wanted = name or "cc"
-    path = shutil.which(wanted)
-    if path is None:
-        raise BuildError(
-            f"there is no C compiler {wanted!r} on the PATH; install one (Debian and Ubuntu: "
-            "apt-get install gcc, or clang; Fedora: dnf install gcc) or name another one"
-        )
-    return Compiler(path, _identity(path, Path(path).stat().st_mtime_ns))
-
-
-@lru_cache(maxsize=16)
-def _identity(path: str, changed: int) -> str:
-    try:
-        done = subprocess.run(
-            [path, "--version"], capture_output=True, check=True, timeout=20, env=_environment()
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise BuildError(f"{path} --version fails ({error}); is it a C compiler?") from None
-    return done.stdout.decode(errors="replace")
-
-
-def _environment() -> dict[str, str]:
-    """What compilers get to see: none of the variables that add paths or options."""
-    kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
-    return kept | {"LC_ALL": "C"}
-
-
-def sanitizer_runtime(compiler: Compiler) -> str:
-    """The library that has to be loaded before one built with ``sanitize``.
-
-    Raises:
-        BuildError: the compiler has none; how to get it.
-
-    """
-    machine = os.uname().machine
-    name = f"libclang_rt.asan-{machine}.so" if compiler.is_clang else "libasan.so"
-    done = subprocess.run(
-        [compiler.path, f"-print-file-name={name}"],
-        capture_output=True, check=False, timeout=20, env=_environment(),
-    )  # fmt: skip
-    path = Path(done.stdout.decode(errors="replace").strip())
-    if path.is_absolute() and path.is_file():
-        head = path.read_bytes()[:4096]
-        if head.startswith(b"\x7fELF"):
-            return str(path)
-        # Some systems have a script for the linker here, which names the library.
-        for word in re.split(rb"[\s()]+", head):
-            if word.startswith(b"/") and Path(os.fsdecode(word)).is_file():
-                return os.fsdecode(word)
-    raise BuildError(
-        f"{compiler.path} has no address sanitizer ({name}); Debian and Ubuntu have it in "
-        "libgcc-12-dev or libclang-rt-14-dev (of your compiler's version), Fedora in libasan"
-    )
-
 
 # --- the tree -----------------------------------------------------------------------
 
@@ -250,67 +143,65 @@ def sources(files: Mapping[str, bytes]) -> list[str]:
     )
 
 
-# --- the cache ----------------------------------------------------------------------
-
-
-def cache_folder() -> Path:
-    """REPLAY_CACHE, or replay in XDG_CACHE_HOME, or ~/.cache/replay."""
-    if own := os.environ.get("REPLAY_CACHE"):
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "replay"
-
-
-def _key(files: Mapping[str, bytes], compiler: Compiler, flags: Sequence[str]) -> str:
-    digest = hashlib.sha256()
-    parts: list[bytes] = [FORMAT.encode(), compiler.path.encode(), compiler.identity.encode()]
-    parts += [os.fsencode(flag) for flag in flags]
-    for name in sorted(files):
-        parts += [os.fsencode(name), files[name]]
-    for part in parts:
-        digest.update(b"%d:" % len(part))
-        digest.update(part)
-    return digest.hexdigest()
-
-
-def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _is_sound(entry: Path) -> bool:
-    """Whether an entry holds the library that was put there."""
-    try:
-        note = json.loads((entry / "entry.json").read_bytes())
-        return bool(note["sha256"] == _checksum(entry / LIBRARY))
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
-@contextlib.contextmanager
-def _locked(entry: Path) -> Iterator[None]:
-    """One process at a time; the lock goes with the process that has it."""
-    try:
-        entry.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (entry / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-    except OSError as error:
-        raise BuildError(
-            f"{entry}: cannot be used as a cache: {error.strerror}; name another folder in "
-            "REPLAY_CACHE"
-        ) from None
-
-
-def _enter(made: Path, entry: Path) -> None:
-    """Put a library into its entry: the note last, so that it never stands for less."""
-    (entry / "entry.json").unlink(missing_ok=True)
-    note = json.dumps({"format": FORMAT, "sha256": _checksum(made)})
-    (made.parent / "entry.json").write_text(note)
-    made.replace(entry / LIBRARY)
-    (made.parent / "entry.json").replace(entry / "entry.json")
-
-
 # --- building -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How libraries are made: the compiler, its flags, the sanitizer's runtime or ""."""
+
+    compiler: Compiler
+    flags: tuple[str, ...]
+    preload: str
+
+    @classmethod
+    def of(cls, compiler: str | None, sanitize: bool, flags: Sequence[str]) -> Recipe:
+        """See :func:`build`.
+
+        Raises:
+            BuildError: there is no such compiler, or it has no sanitizer.
+
+        """
+        found = find_compiler(compiler)
+        preload = sanitizer_runtime(found) if sanitize else ""
+        chosen = (*STRICT, *(SANITIZE if sanitize else PLAIN), *flags)
+        if sanitize and found.is_clang:
+            chosen += ("-shared-libasan",)
+        return cls(found, chosen, preload)
+
+    def key(self, files: Mapping[str, bytes]) -> str:
+        """The name of what is made of these files."""
+        parts = [FORMAT.encode(), self.compiler.path.encode(), self.compiler.identity.encode()]
+        parts += [os.fsencode(flag) for flag in self.flags]
+        for name in sorted(files):
+            parts += [os.fsencode(name), files[name]]
+        return key(parts)
+
+    def compile(
+        self, step: int, files: Mapping[str, bytes], place: Path, limit: float
+    ) -> BuildFailed | None:
+        """Write the tree to ``place`` and compile it there; None when all went well."""
+        for name, content in files.items():
+            path = place / "tree" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        # The library does not tell where it was made, and so is the same wherever that is.
+        command = [
+            self.compiler.path, *self.flags, *self.compiler.terse,
+            f"-ffile-prefix-map={place / 'tree'}=.",
+            *LINK, "-o", str(place / LIBRARY), *sources(files),
+        ]  # fmt: skip
+        ended = Commands().run(
+            command, place / "tree", environment(), limit, Kept(MAX_OUTPUT), MAX_MEMORY
+        )
+        if not ended.in_time:
+            said = f"the compiler did not end within {limit:g} s\n{ended.output}"
+            return BuildFailed(step, said, ended.seconds, timed_out=True)
+        if ended.status or not (place / LIBRARY).is_file():
+            said = f"the compiler ended with status {ended.status} and said nothing"
+            said = ended.output or said
+            return BuildFailed(step, said.replace(str(place), "."), ended.seconds)
+        return None
 
 
 def build(
@@ -339,86 +230,19 @@ def build(
 
     """
     began = time.monotonic()
-    found = find_compiler(compiler)
-    preload = sanitizer_runtime(found) if sanitize else ""
-    chosen = (*STRICT, *(SANITIZE if sanitize else PLAIN), *flags)
-    if sanitize and found.is_clang:
-        chosen += ("-shared-libasan",)
+    recipe = Recipe.of(compiler, sanitize, flags)
     files = read_tree(tree)
-    entry = (cache or cache_folder()) / "build" / _key(files, found, chosen)
-    with _locked(entry):
-        cached = _is_sound(entry)
+    folder = (cache or cache_folder()) / "build" / recipe.key(files)
+    entry = Entry(folder, LIBRARY, FORMAT)
+    with entry.locked():
+        cached = entry.note() is not None
         if not cached:
-            with tempfile.TemporaryDirectory(dir=entry, prefix="making-") as place:
-                failed = _compile(step, files, found, chosen, Path(place), limit)
+            with tempfile.TemporaryDirectory(dir=folder, prefix="making-") as place:
+                failed = recipe.compile(step, files, Path(place), limit)
                 if failed:
                     return failed
-                _enter(Path(place) / LIBRARY, entry)
-    return Built(step, entry / LIBRARY, time.monotonic() - began, cached, preload)
-
-
-def _compile(
-    step: int,
-    files: Mapping[str, bytes],
-    compiler: Compiler,
-    flags: Sequence[str],
-    place: Path,
-    limit: float,
-) -> BuildFailed | None:
-    """Write the tree to ``place`` and compile it there; None when all went well."""
-    for name, content in files.items():
-        path = place / "tree" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    # The library does not tell where it was made, and so is the same wherever that is.
-    command = [
-        compiler.path, *flags, *compiler.terse, f"-ffile-prefix-map={place / 'tree'}=.",
-        *LINK, "-o", str(place / LIBRARY), *sources(files),
-    ]  # fmt: skip
-    began = time.monotonic()
-    status, output, in_time = _run(command, place / "tree", limit)
-    seconds = time.monotonic() - began
-    if not in_time:
-        said = f"the compiler did not end within {limit:g} s\n{output}"
-        return BuildFailed(step, said, seconds, timed_out=True)
-    if status or not (place / LIBRARY).is_file():
-        said = output or f"the compiler ended with status {status} and said nothing"
-        return BuildFailed(step, said.replace(str(place), "."), seconds)
-    return None
-
-
-def _run(command: Sequence[str], folder: Path, limit: float) -> tuple[int, str, bool]:
-    """(exit status, the first of its output, whether it ended in time)."""
-    process = subprocess.Popen(
-        command, cwd=folder, env=_environment(), start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    if hasattr(resource, "prlimit"):
-        with contextlib.suppress(OSError, ValueError):
-            resource.prlimit(process.pid, resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
-    assert process.stdout is not None
-    kept = bytearray()
-    reader = threading.Thread(target=_drain, args=(process.stdout, kept), daemon=True)
-    reader.start()
-    in_time = True
-    try:
-        status = process.wait(limit)
-    except subprocess.TimeoutExpired:
-        in_time, status = False, -1
-    finally:
-        # The compiler's own children must not outlive it.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        reader.join(5)
-        process.stdout.close()
-    return status, kept.decode(errors="replace"), in_time
-
-
-def _drain(stream: IO[bytes], kept: bytearray) -> None:
-    """Read to the end, keeping the first MAX_OUTPUT bytes."""
-    while chunk := stream.read(8192):
-        kept += chunk[: max(MAX_OUTPUT - len(kept), 0)]
+                entry.enter(Path(place) / LIBRARY)
+    return Built(step, entry.path, time.monotonic() - began, cached, recipe.preload)
 
 
 def build_series(

@@ -51,6 +51,10 @@ COMMANDS: Final[dict[str, Entry]] = {
 }
 
 
+ANY_SUBJECT: Final = ("check", "show", "bisect", "run", "compare")
+"""The commands that take their steps from any subject."""
+
+
 class Commands(click.Group):
     """A group whose commands are imported when they are asked for."""
 
@@ -117,10 +121,18 @@ class Commands(click.Group):
         "replay conform vectors.jsonl.gz        the models against recordings",
     ),
 )
+@click.option(
+    "--subject", metavar="DIR",
+    help="Look at your own series of models; DIR/subject.py is EXECUTED. For: "
+    + ", ".join(ANY_SUBJECT) + ".",
+)  # fmt: skip
 @click.version_option(__version__, prog_name="replay", message="%(prog)s %(version)s")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context, subject: str | None) -> None:
     """Replay a patch series step by step, and verify that it changes only what it says.
 
     The series is QEMU's dirty-bitmap series of 2013 in 39 steps; step 0 is the code
     before it. Each step has a model that can be run.
     """
+    if subject and ctx.invoked_subcommand not in ANY_SUBJECT:
+        raise click.UsageError(f"{ctx.invoked_subcommand} knows the built-in subject alone")

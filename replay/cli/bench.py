@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from replay.base.style import Style
-from replay.cli.common import ExitCode, examples, json_option, print_json, print_lines, wants_color
+from replay.cli.common import ExitCode, emit, examples, format_option
 from replay.cli.progress import progress_bar
 from replay.dirty.bench.figures import Effort
 from replay.dirty.bench.sections import SECTIONS, run
-from replay.report.benching import report_lines
+from replay.report.benching import BenchView
 
 
 def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -42,8 +39,8 @@ def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     "--seed", type=click.IntRange(0), default=1, show_default=True, metavar="N",
     help="Of all that is drawn.",
 )  # fmt: skip
-@json_option
-def command(names: tuple[str, ...], quick: bool, seed: int, as_json: bool) -> int:
+@format_option
+def command(names: tuple[str, ...], quick: bool, seed: int, format: str) -> int:
     """Measure what the tool costs, as ratios side by side in one run.
 
     The lockstep of all steps against Hypothesis driving two of them; how the cost of an
@@ -52,8 +49,5 @@ def command(names: tuple[str, ...], quick: bool, seed: int, as_json: bool) -> in
     """
     with progress_bar("measuring") as bar:
         report = run(names, Effort(quick, seed), bar.show)
-    if as_json:
-        print_json(report.to_json())
-    else:
-        print_lines(report_lines(report, Style(wants_color(sys.stdout))))
+    emit(BenchView(report), format)
     return ExitCode.OK

@@ -9,23 +9,24 @@ from typing import Any, Final
 
 import click
 
+from replay.apart.parent import ROOT
 from replay.base.atomic import replace_file
-from replay.base.style import Style
 from replay.cli.common import (
     STEP,
     ExitCode,
+    emit,
     examples,
-    json_option,
-    print_json,
+    format_option,
     print_lines,
     seed_option,
+    tell,
     traces_option,
-    wants_color,
 )
-from replay.dirty.native.session import ROOT
-from replay.dirty.symptoms import LANES, Kind, Question, ask_of
+from replay.cli.subjects import last_step, named, only_built_in, the_subject
 from replay.errors import UsageError
-from replay.report.bisecting import guilty_lines, probe_line, result_json, result_lines
+from replay.report import comparing, small  # noqa: F401  each registers what it shows
+from replay.report.bisecting import BisectView, TreeJudged
+from replay.report.output import TEXT, can_show
 from replay.search.bisect import (
     Answer,
     Bisection,
@@ -36,7 +37,9 @@ from replay.search.bisect import (
     log_lines,
     read_log,
 )
-from replay.series.declared import load
+from replay.series.evidence import GuiltyStep, evidence
+from replay.series.subject import Subject
+from replay.series.symptoms import MODELS, Kind, Question, ask_of
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -92,7 +95,7 @@ esac
 @click.option("--api", metavar="FUNCTION", help="Where does it appear, change, disappear?")
 @click.option("--elf", metavar="NAME", help="Where does the code of a function change?")
 @click.option(
-    "--lane", type=click.Choice(LANES), default="python", show_default=True,
+    "--lane", type=click.Choice((MODELS, "native")), default=MODELS, show_default=True,
     help="Ask the models, or the C of the steps.",
 )  # fmt: skip
 @click.option(
@@ -103,7 +106,7 @@ esac
     help="Use a changed copy of a step's module. FILE is executed.",
 )  # fmt: skip
 @click.option("--good", type=STEP, default=0, show_default=True, help="A step known to be good.")
-@click.option("--bad", type=STEP, default=39, show_default=True, help="A step known to be bad.")
+@click.option("--bad", type=STEP, show_default="the last step", help="A step known to be bad.")
 @click.option("--scan", is_flag=True, help="Ask every step, also where a binary search would do.")
 @traces_option(300, "Random traces for a property without --trace.", most=None)
 @seed_option
@@ -119,25 +122,16 @@ esac
     "--script", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
     help="Write a test for 'git bisect run' instead of searching.",
 )  # fmt: skip
-@json_option
+@format_option
 def command(
-    trace: Path | None,
-    against: str,
-    name: str | None,
-    api: str | None,
-    elf: str | None,
-    lane: str,
-    folder: Path | None,
-    copies: tuple[str, ...],
     good: int,
-    bad: int,
+    bad: int | None,
     scan: bool,
-    traces: int,
-    seed: int,
     log: Path | None,
     again: Path | None,
     script: Path | None,
-    as_json: bool,
+    format: str,
+    **options: Any,
 ) -> int:
     """Find the step behind a symptom: a trace, a property, a function, a binary.
 
@@ -146,56 +140,86 @@ def command(
     answer shows the guilty patch, its diff and what it declares. The exit code is 0 if a
     guilty step was found, 1 if there is none or skipped steps hide it.
     """
-    question = Question(
-        trace=str(trace) if trace else "",
-        against=_against(against),
-        property=name or "",
-        api=api or "",
-        elf=elf or "",
-        lane="native" if elf else lane,
-        series=str(folder) if folder else "",
-        copies=copies,
-        traces=traces,
-        seed=seed,
-    )
-    if folder and question.lane == "python":
-        raise UsageError("--series is a series in C: add --lane native")
+    question = _question(**options)
+    bad = last_step() if bad is None else bad
     if good >= bad:
         raise UsageError(f"--good {good} must be an earlier step than --bad {bad}")
     logged: list[Probe] | None = None
     if again:
-        plain, logged = read_log(again)
+        plain, logged = read_log(again, last_step())
         question = Question.of(plain)
+    subject = _subject_of(question)
     if script:
         return _write_script(question, script)
-    result = search(question, good, bad, scan, quiet=as_json)
+    result = search(subject, question, good, bad, scan, format)
     if log:
         _write(log, "\n".join(log_lines(question.plain(), result)) + "\n")
-    style = Style(wants_color(sys.stdout))
-    if as_json:
-        print_json(result_json(question, result))
-    else:
-        print_lines(result_lines(question, result, style))
+    titles = {step: subject.series.title(step) for step in (*result.guilty, *result.mended)}
+    emit(BisectView(question, result, titles), format)
+    # Gathering takes a while: it is left out where the format is silent on it.
+    if can_show(GuiltyStep, format):
         for step in result.guilty[:1] if question.property else result.guilty:
-            print_lines(guilty_lines(question, step, style))
+            emit(evidence(subject, question, step), format)
     if logged is not None and logged != result.probes:
         raise UsageError(f"{again}: the search went another way this time; see the probes above")
     return ExitCode.OK if result.guilty else ExitCode.DIFFERENCE
 
 
+def _question(
+    trace: Path | None,
+    name: str | None,
+    api: str | None,
+    elf: str | None,
+    folder: Path | None,
+    **options: Any,
+) -> Question:
+    """What the options ask; those of :class:`Question` are taken by their names."""
+    options["against"] = _against(options["against"])
+    if elf:
+        options["lane"] = "native"
+    if folder and options["lane"] == MODELS and not api:
+        raise UsageError("--series is a series in C: add --lane native")
+    return Question(
+        trace=str(trace) if trace else "",
+        property=name or "",
+        api=api or "",
+        elf=elf or "",
+        series=str(folder) if folder else "",
+        subject=named(),
+        **options,
+    )
+
+
+def _subject_of(question: Question) -> Subject:
+    """The subject, with the series.toml of a changed copy where one is asked about."""
+    subject = the_subject()
+    if question.subject != named():
+        raise UsageError(
+            f"the log is about another subject: give --subject {question.subject}"
+            if question.subject
+            else "the log is about the built-in subject: leave out --subject"
+        )
+    return subject.reading(Path(question.series) / "series.toml") if question.series else subject
+
+
 def _against(value: str) -> str:
-    if value in ("before", "model") or (value.isdecimal() and int(value) <= 39):
+    last = last_step()
+    numeral = value.isascii() and value.isdecimal() and len(value) < 10
+    if value in ("before", "model") or (numeral and int(value) <= last):
         return value
-    raise click.BadParameter(f"--against is {value!r}; it is 'before', 'model' or a step, 0 to 39")
+    raise click.BadParameter(
+        f"--against is {value!r}; it is 'before', 'model' or a step, 0 to {last}"
+    )
 
 
-def search(question: Question, good: int, bad: int, scan: bool, quiet: bool = False) -> Bisection:
+def search(
+    subject: Subject, question: Question, good: int, bad: int, scan: bool, format: str = TEXT
+) -> Bisection:
     """Search for the guilty step, telling every probe on standard error."""
-    ask, kind = ask_of(question, load())
+    ask, kind = ask_of(question, subject)
 
     def watch(probe: Probe) -> None:
-        if not quiet:
-            click.echo(probe_line(probe), err=True)
+        tell(probe, format)
 
     if kind is Kind.CHANGE:
         return every_change(ask, range(good, bad + 1), watch)
@@ -214,6 +238,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _write_script(question: Question, path: Path) -> int:
+    only_built_in("--script")
     if question.api or question.elf or not question.trace:
         raise UsageError("--script needs --trace FILE (and perhaps --property or --against)")
     options: list[Any] = ["--trace", str(Path(question.trace).resolve())]
@@ -225,9 +250,8 @@ def _write_script(question: Question, path: Path) -> int:
     # -P: what lies in the tree that is judged is not imported.
     words = [sys.executable, "-P", "-c", LOAD, "probe", *options, "."]
     _write(path, SCRIPT.format(root=shlex.quote(str(ROOT)), probe=shlex.join(words)))
-    click.echo(
-        f"{path} written; in the repository: git bisect run {shlex.quote(str(path.resolve()))}"
-    )
+    run = f"git bisect run {shlex.quote(str(path.resolve()))}"
+    print_lines([f"{path} written; in the repository: {run}"])
     return ExitCode.OK
 
 
@@ -242,8 +266,8 @@ def probe(tree: Path, path: Path, name: str, against: str, step: int | None) -> 
 
     The exit code is 0 for good, 1 for bad, 125 if TREE cannot be built or judged.
     """
-    from replay.dirty.symptoms import judge_tree
+    from replay.dirty.probe import judge_tree
 
     answer, note = judge_tree(tree, path, name, _against(against), step)
-    click.echo(f"{answer.value}: {note}")
+    emit(TreeJudged(answer, note))
     return {Answer.GOOD: 0, Answer.BAD: 1, Answer.SKIP: 125}[answer]

@@ -2,56 +2,38 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from replay.base.atomic import replace_file
 from replay.base.pool import default_jobs
-from replay.base.style import Style
-from replay.build.compile import Outcome
 from replay.cli.common import (
     STEPS,
     ExitCode,
     budget_option,
+    emit,
     examples,
+    format_option,
     jobs_option,
-    json_option,
     ops_option,
-    print_json,
-    print_lines,
     seed_option,
     traces_option,
-    wants_color,
 )
 from replay.cli.progress import progress_bar
-from replay.dirty.check import Plan, check
-from replay.dirty.language.files import write_trace
-from replay.dirty.language.generate import Profile
-from replay.dirty.language.language import BUDGET
-from replay.dirty.native.check import check_both, check_native
-from replay.dirty.native.model import built_series, libraries_of
-from replay.dirty.verdict import CheckResult, Example
-from replay.report.checking import result_json, result_lines
+from replay.cli.subjects import command_line, copies_option, last_step, only_built_in, the_subject
+from replay.report.checking import CheckView, Saved
+from replay.series.check import BUDGET, Plan, check
+from replay.series.subject import Subject
+from replay.series.verdict import CheckResult, Example
+
+if TYPE_CHECKING:
+    from replay.build.compile import Outcome
 
 LANES = ("python", "native", "both")
-
-
-def _copies(
-    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
-) -> tuple[tuple[int, str], ...]:
-    copies: dict[int, str] = {}
-    for value in values:
-        number, equals, path = value.partition("=")
-        if not equals or not number.isdecimal() or not 0 <= int(number) <= 39:
-            raise click.BadParameter(f"{value!r}; write STEP=FILE, as in 27=mine.py")
-        if not Path(path).is_file():
-            raise click.BadParameter(f"{path}: no such file")
-        copies[int(number)] = str(Path(path).resolve())
-    return tuple(sorted(copies.items()))
 
 
 @click.command(
@@ -65,7 +47,7 @@ def _copies(
     ),
 )
 @click.option(
-    "--steps", type=STEPS, default="1-39", show_default=True, metavar="STEPS",
+    "--steps", type=STEPS, default="1-", show_default=True, metavar="STEPS",
     help="The steps to judge, each against the one before.",
 )  # fmt: skip
 @traces_option(1200)
@@ -77,10 +59,7 @@ def _copies(
     "--save", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
     help="Save all examples there; by default those of failures, in counterexamples.",
 )  # fmt: skip
-@click.option(
-    "--model", "copies", multiple=True, callback=_copies, metavar="STEP=FILE",
-    help="Use a changed copy of a step's module. FILE is executed.",
-)  # fmt: skip
+@copies_option
 @click.option(
     "--lane", type=click.Choice(LANES), default="python", show_default=True,
     help="What runs: the models, the C of the steps, or C against the models.",
@@ -88,22 +67,8 @@ def _copies(
 @click.option("--sanitize", is_flag=True, help="Build the C with ASan and UBSan.")
 @click.option("--compiler", metavar="CC", help="The C compiler; cc by default.")
 @click.option("--brief", is_flag=True, help="Only the rows, and what is not as claimed.")
-@json_option
-def command(
-    steps: tuple[int, ...],
-    traces: int,
-    ops: int,
-    seed: int,
-    jobs: int,
-    budget: int,
-    save: Path | None,
-    copies: tuple[tuple[int, str], ...],
-    lane: str,
-    sanitize: bool,
-    compiler: str | None,
-    brief: bool,
-    as_json: bool,
-) -> int:
+@format_option
+def command(save: Path | None, brief: bool, format: str, **options: Any) -> int:
     """Check every step against the one before, against step 0, and by itself.
 
     Random traces run on the models of all steps. A step is "same" when no observation
@@ -112,35 +77,71 @@ def command(
     else fails: an undeclared difference, a property broken without saying so, a
     declared deviation that nothing showed. Examples are shortened and shown.
     """
-    if not [step for step in steps if step]:
-        raise click.UsageError("step 0 has no step before it; --steps takes steps from 1 to 39")
-    plan = Plan(
-        seed=seed,
-        traces=traces,
-        profile=replace(Profile(), ops=ops),
-        steps=tuple(step for step in steps if step),
-        copies=copies,
+    asked = CheckOptions(**options)
+    plan = asked.plan()
+    subject = plan.subject
+    outcomes = None
+    if asked.lane != "python":
+        outcomes = build(asked.jobs, asked.sanitize, asked.compiler, asked.lane == "both")
+    result = run(plan, asked.jobs, asked.budget, asked.lane, outcomes)
+    emit(
+        CheckView(result, Saved(save_examples(subject, result, save), command_line()), brief),
+        format,
     )
-    if lane == "python" and (sanitize or compiler):
-        raise click.UsageError("--sanitize and --compiler are for --lane native or both")
-    outcomes = build(jobs, sanitize, compiler, lane == "both") if lane != "python" else None
-    result = run(plan, jobs, budget, lane, outcomes)
-    saved = save_examples(result, save)
-    if as_json:
-        print_json(result_json(result))
-    else:
-        print_lines(result_lines(result, saved, Style(wants_color(sys.stdout)), brief))
     return ExitCode.OK if result.passed else ExitCode.DIFFERENCE
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    """What to check and how, as given."""
+
+    steps: tuple[int, ...]
+    traces: int
+    ops: int
+    seed: int
+    jobs: int
+    budget: int
+    copies: tuple[tuple[int, str], ...]
+    lane: str
+    sanitize: bool
+    compiler: str | None
+
+    def plan(self) -> Plan:
+        """What these options ask for.
+
+        Raises:
+            click.UsageError: they do not go together.
+        """
+        subject = the_subject()
+        steps = tuple(step for step in self.steps if step)
+        if not steps:
+            raise click.UsageError(
+                f"step 0 has no step before it; --steps takes steps from 1 to {subject.last}"
+            )
+        if self.lane == "python" and (self.sanitize or self.compiler):
+            raise click.UsageError("--sanitize and --compiler are for --lane native or both")
+        if self.lane != "python":
+            only_built_in(f"--lane {self.lane}")
+        return Plan(
+            subject,
+            subject.language.drawing(self.ops),
+            seed=self.seed,
+            traces=self.traces,
+            steps=steps,
+            copies=self.copies,
+        )
 
 
 def build(
     jobs: int, sanitize: bool, compiler: str | None, calls: bool = False
 ) -> dict[int, Outcome]:
     """Build the C of all steps under a progress bar, with calls of the inner API or without."""
+    from replay.dirty.native.model import built_series  # the models need no compiler
+
     with progress_bar("building") as bar:
 
         def built(outcome: Outcome) -> None:
-            bar.show(outcome.step, 39, f"built step {outcome.step}")
+            bar.show(outcome.step, last_step(), f"built step {outcome.step}")
 
         return built_series(
             sanitize=sanitize, compiler=compiler, jobs=jobs, progress=built, calls=calls
@@ -164,6 +165,9 @@ def run(
 
         if outcomes is None:
             return check(plan, jobs, traces, shrunk, budget)
+        from replay.dirty.native.check import check_both, check_native
+        from replay.dirty.native.model import libraries_of
+
         libraries = libraries_of(outcomes)
         if lane == "native":
             return check_native(plan, libraries, jobs, traces, shrunk, budget)
@@ -184,13 +188,13 @@ def examples_of(result: CheckResult, failing_only: bool) -> Iterator[tuple[int, 
             yield number, item.example
 
 
-def save_examples(result: CheckResult, folder: Path | None) -> dict[int, Path]:
+def save_examples(subject: Subject, result: CheckResult, folder: Path | None) -> dict[int, Path]:
     """Save the examples of failures, or of everything where a folder was asked for."""
     saved = {}
     for _, example in examples_of(result, failing_only=folder is None):
         target = folder or Path("counterexamples")
         target.mkdir(parents=True, exist_ok=True)
         path = target / f"{example.trace.name}.jsonl"
-        write_trace(example.trace, path)
+        replace_file(path, subject.language.to_text(example.trace, example.trace.name).encode())
         saved[id(example)] = path
     return saved

@@ -6,7 +6,6 @@ The exit codes are a promise to scripts; nothing else in the package exits.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import sys
@@ -17,9 +16,10 @@ from typing import IO, Any, Final
 
 import click
 
+from replay.base.style import Style
+from replay.cli.subjects import last_step
 from replay.errors import ReplayError, WorkerError
-
-LAST_STEP: Final = 39
+from replay.report.output import JSON, TEXT, can_show, render
 
 
 class ExitCode(IntEnum):
@@ -128,16 +128,31 @@ def wants_color(stream: IO[str]) -> bool:
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print lines to standard output."""
+    """Print lines that are no report to standard output: what was done, or what goes on."""
     click.echo("\n".join(lines), color=True)
 
 
-def print_json(value: Any) -> None:
-    """Print one JSON document: indented, keys in the order of the report."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+def emit(shown: object, format: str = TEXT) -> None:
+    """Print a result in a format: the one place where a report leaves the program.
+
+    Raises:
+        UsageError: there is no such format, or it does not show such a result.
+    """
+    click.echo(render(shown, format, Style(wants_color(sys.stdout))), color=True)
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def tell(news: object, format: str = TEXT) -> None:
+    """Print news on the way to a result to standard error, if a format has any."""
+    if can_show(type(news), format):
+        click.echo(render(news, format), err=True)
+
+
+def format_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option that says in which format a command prints; it is given ``format``."""
+    return click.option(
+        "--json", "format", is_flag=True, help="Print one JSON document.",
+        callback=lambda ctx, param, value: JSON if value else TEXT,
+    )(command)  # fmt: skip
 
 
 # --- steps and operations on the command line ---------------------------------------
@@ -149,15 +164,15 @@ class StepType(click.ParamType[int]):
     name = "step"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """0 to 39, or a usage error that says so."""
-        step = _number(str(value))
-        if step is None or step > LAST_STEP:
-            self.fail(f"{value!r} is no step; steps are 0 to {LAST_STEP}", param, ctx)
+        """A step of the subject, or a usage error that says which there are."""
+        step, last = _number(str(value)), last_step(ctx)
+        if step is None or step > last:
+            self.fail(f"{value!r} is no step; steps are 0 to {last}", param, ctx)
         return step
 
 
 class StepsType(click.ParamType[tuple[int, ...]]):
-    """Steps as on the command line: ``0-39``, ``27,30``, ``0-5,39``."""
+    """Steps as on the command line: ``0-39``, ``27,30``, ``0-5,39``, ``30-`` to the last."""
 
     name = "steps"
 
@@ -168,12 +183,11 @@ class StepsType(click.ParamType[tuple[int, ...]]):
         if isinstance(value, tuple):
             return value
         steps: set[int] = set()
+        end = last_step(ctx)
         for part in str(value).split(","):
-            first, last = _span(part, LAST_STEP)
-            if first is None or last is None or last < first or last > LAST_STEP:
-                self.fail(
-                    f"{part!r} names no steps; write 0-{LAST_STEP}, or 27,30, or 0-5,39", param, ctx
-                )
+            first, last = _span(part, end)
+            if first is None or last is None or last < first or last > end:
+                self.fail(f"{part!r} names no steps; write {_steps_like(end)}", param, ctx)
             steps.update(range(first, last + 1))
         return tuple(sorted(steps))
 
@@ -193,6 +207,12 @@ class OpsType(click.ParamType[range]):
         if first is None or last is None or last < first:
             self.fail(f"{value!r} is no range of operations; write 3, or 3-7, or 3-", param, ctx)
         return range(first, last + 1)
+
+
+def _steps_like(end: int) -> str:
+    """How steps are written, shown on a series of so many."""
+    few = max(end // 7, 1)
+    return f"0-{end}, or {end * 9 // 13},{end * 10 // 13}, or 0-{few},{end}"
 
 
 def _number(text: str) -> int | None:

@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
-from replay.base.style import Style
 from replay.cli.common import (
     STEP,
     ExitCode,
+    emit,
     examples,
-    json_option,
-    print_json,
-    print_lines,
-    wants_color,
+    format_option,
 )
-from replay.dirty.language.files import read_trace
-from replay.dirty.machine.run import python_model
-from replay.report.comparing import compare_runs, comparison_json, comparison_lines
+from replay.cli.subjects import the_subject
+from replay.report import comparing, small  # noqa: F401  each registers what it shows
 
 
 @click.command("compare", epilog=examples("replay compare trace.jsonl 38 39"))
 @click.argument("file", metavar="TRACE", type=click.Path(path_type=Path))
 @click.argument("a", metavar="A", type=STEP)
 @click.argument("b", metavar="B", type=STEP)
-@json_option
-def command(file: Path, a: int, b: int, as_json: bool) -> int:
+@format_option
+def command(file: Path, a: int, b: int, format: str) -> int:
     """Show one trace at two steps, side by side.
 
     Operations are listed one a line; the first at which steps A and B differ is spread
     out, with the differing fields and pages marked. The exit code is 1 when they differ.
     """
-    trace = read_trace(file)
-    comparison = compare_runs(python_model(a).run(trace), python_model(b).run(trace))
-    if as_json:
-        print_json(comparison_json(comparison))
-    else:
-        print_lines(comparison_lines(comparison, Style(wants_color(sys.stdout))))
+    subject = the_subject()
+    trace = subject.language.read(file)
+    comparison = subject.side_by_side(subject.model(a, trace), subject.model(b, trace))
+    emit(comparison, format)
     return ExitCode.OK if comparison.equal else ExitCode.DIFFERENCE

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from replay.base.pool import default_jobs
-from replay.base.style import Style
 from replay.cli.common import (
     STEPS,
     ExitCode,
+    emit,
     examples,
+    format_option,
     jobs_option,
-    json_option,
-    print_json,
-    print_lines,
-    wants_color,
 )
 from replay.cli.progress import progress_bar
 from replay.dirty.conform import Progress, conform
 from replay.dirty.machine.model import Model
 from replay.dirty.machine.run import python_model
-from replay.report.conforming import result_json, result_lines
+from replay.report.conforming import ConformView
 
 
 @click.command(
@@ -38,8 +34,8 @@ from replay.report.conforming import result_json, result_lines
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 @click.option(
-    "--steps", type=STEPS, default="0-39", show_default=True, metavar="STEPS",
-    help="The steps to run: 0-39, or 27,30, or 0-5,39.",
+    "--steps", type=STEPS, default="0-", show_default=True, metavar="STEPS",
+    help="The steps to run: 0-39, or 27,30, or 30-.",
 )  # fmt: skip
 @jobs_option(default_jobs)
 @click.option(
@@ -52,7 +48,7 @@ from replay.report.conforming import result_json, result_lines
     "--max-mismatches", type=click.IntRange(0), default=10, show_default=True, metavar="N",
     help="How many mismatches to show; all are counted.",
 )  # fmt: skip
-@json_option
+@format_option
 def command(
     files: tuple[Path, ...],
     steps: tuple[int, ...],
@@ -61,7 +57,7 @@ def command(
     sanitize: bool,
     compiler: str | None,
     max_mismatches: int,
-    as_json: bool,
+    format: str,
 ) -> int:
     """Run recorded vectors on the models and compare.
 
@@ -85,10 +81,7 @@ def command(
             bar.show(progress.done, progress.total, text)
 
         result = conform(files, steps, make=make, jobs=jobs, keep=max_mismatches, progress=show)
-    if as_json:
-        print_json(result_json(result))
-    else:
-        print_lines(result_lines(result, Style(wants_color(sys.stdout))))
+    emit(ConformView(result), format)
     return ExitCode.OK if result.conforms else ExitCode.DIFFERENCE
 
 

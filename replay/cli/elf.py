@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from replay import elf
-from replay.cli.common import ExitCode, examples, json_option, print_json
-from replay.report import binaries
+from replay.cli.common import ExitCode, emit, examples, format_option
+from replay.report.binaries import BinaryView
 from replay.series.declared import load
 
 FILE = click.Path(path_type=Path)
@@ -25,13 +25,6 @@ FILE = click.Path(path_type=Path)
 )
 def command() -> None:
     """Inspect objects, libraries and executables (ELF, with debug information)."""
-
-
-def _print(result: binaries.Result, as_json: bool) -> None:
-    if as_json:
-        print_json(binaries.to_json(result))
-    else:
-        click.echo(binaries.to_text(result))
 
 
 def _selection(every: bool, names: tuple[str, ...]) -> elf.Selection | None:
@@ -52,16 +45,16 @@ function_option = click.option(
 @click.option("--layout", metavar="NAME", help="The layout of a variable or type instead.")
 @all_option
 @function_option
-@json_option
-def show(file: Path, layout: str | None, every: bool, names: tuple[str, ...], as_json: bool) -> int:
+@format_option
+def show(file: Path, layout: str | None, every: bool, names: tuple[str, ...], format: str) -> int:
     """Print prototypes from debug information, symbols and sections of FILE.
 
     By default those of the dirty-tracking API and its callers.
     """
     if layout is not None:
-        _print(elf.layout(file, layout), as_json)
+        emit(BinaryView(elf.layout(file, layout)), format)
     else:
-        _print(elf.show(file, _selection(every, names)), as_json)
+        emit(BinaryView(elf.show(file, _selection(every, names))), format)
     return ExitCode.OK
 
 
@@ -70,22 +63,22 @@ def show(file: Path, layout: str | None, every: bool, names: tuple[str, ...], as
 @click.argument("b", type=FILE)
 @all_option
 @function_option
-@json_option
-def compare(a: Path, b: Path, every: bool, names: tuple[str, ...], as_json: bool) -> int:
+@format_option
+def compare(a: Path, b: Path, every: bool, names: tuple[str, ...], format: str) -> int:
     """Tell, function by function, what changed between two builds A and B.
 
     The exit code is 0 if the code is identical, renames apart.
     """
     result = elf.compare(a, b, _selection(every, names))
-    _print(result, as_json)
+    emit(BinaryView(result), format)
     same = result.verdict is elf.Whole.IDENTICAL
     return ExitCode.OK if same else ExitCode.DIFFERENCE
 
 
 @command.command("identify", epilog=examples("replay elf identify libdirty.so"))
 @click.argument("file", type=FILE)
-@json_option
-def identify(file: Path, as_json: bool) -> int:
+@format_option
+def identify(file: Path, format: str) -> int:
     """Name the step whose declared API the binary FILE has.
 
     Steps with the same API cannot be told apart: then a range of them is named. The exit
@@ -93,5 +86,5 @@ def identify(file: Path, as_json: bool) -> int:
     """
     series = load()
     result = elf.identify(file, {step: series.api(step) for step in range(len(series.steps) + 1)})
-    _print(result, as_json)
+    emit(BinaryView(result), format)
     return ExitCode.OK if result.steps else ExitCode.DIFFERENCE

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import Any
 
 import click
 
 from replay.base.pool import default_jobs
-from replay.base.style import Style
 from replay.cli.common import (
     STEPS,
     ExitCode,
     budget_option,
+    emit,
     examples,
+    format_option,
     jobs_option,
-    json_option,
-    print_json,
-    print_lines,
     seed_option,
     traces_option,
-    wants_color,
 )
 from replay.cli.progress import progress_bar
+from replay.cli.subjects import last_step
+from replay.dirty.faults.fault import Fault
 from replay.dirty.faults.judge import Search
-from replay.dirty.faults.survey import chosen, survey
+from replay.dirty.faults.survey import Survey, chosen, survey
 from replay.errors import UsageError
-from replay.report.surveying import argued_lines, result_json, result_lines
+from replay.report.surveying import SurveyView
 
 
 @click.command(
@@ -39,7 +39,7 @@ from replay.report.surveying import argued_lines, result_json, result_lines
     ),
 )
 @click.option(
-    "--steps", type=STEPS, default="1-39", show_default=True, metavar="STEPS",
+    "--steps", type=STEPS, default="1-", show_default=True, metavar="STEPS",
     help="The steps to put faults into.",
 )  # fmt: skip
 @click.option(
@@ -56,19 +56,8 @@ from replay.report.surveying import argued_lines, result_json, result_lines
 @click.option("--hypothesis", "rival", is_flag=True, help="Ask a Hypothesis state machine too.")
 @click.option("--argued", is_flag=True, help="Show the arguments for faults that change nothing.")
 @jobs_option(default_jobs)
-@json_option
-def command(
-    steps: tuple[int, ...],
-    subject: str,
-    every: int,
-    traces: int,
-    seed: int,
-    budget: int,
-    rival: bool,
-    argued: bool,
-    jobs: int,
-    as_json: bool,
-) -> int:
+@format_option
+def command(argued: bool, format: str, **options: Any) -> int:
     """Put systematic faults into the series, one at a time, and see which are found.
 
     For each step: how many faults were found, how many of them here, that is at the step
@@ -77,14 +66,38 @@ def command(
     ignored. The exit code is 0 if at least 99 in 100 of the others are found, each at its
     step. Faults in the C need the extra "faults" and a C compiler.
     """
-    if rival and find_spec("hypothesis") is None:
+    asked = FaultOptions(**options)
+    if asked.rival and find_spec("hypothesis") is None:
         raise UsageError(
             "--hypothesis needs Hypothesis, which is not installed: "
             "pip install 'replay-series[faults]'"
         )
-    wanted = chosen([step for step in steps if step], every, subject)
+    wanted = chosen([step for step in asked.steps if step], asked.every, asked.subject)
     if not wanted:
-        raise click.UsageError("there are no faults to put in; --steps takes steps from 1 to 39")
+        raise click.UsageError(
+            f"there are no faults to put in; --steps takes steps from 1 to {last_step()}"
+        )
+    result = _survey(wanted, asked)
+    emit(SurveyView(result, argued), format)
+    return ExitCode.OK if result.passed else ExitCode.DIFFERENCE
+
+
+@dataclass(frozen=True, slots=True)
+class FaultOptions:
+    """Which faults to put in, and how long to look for each, as given."""
+
+    steps: tuple[int, ...]
+    subject: str
+    every: int
+    traces: int
+    seed: int
+    budget: int
+    rival: bool
+    jobs: int
+
+
+def _survey(wanted: list[Fault], asked: FaultOptions) -> Survey:
+    """Judge the faults under a progress bar."""
     done = [0]
     with progress_bar("faults") as bar:
 
@@ -92,11 +105,5 @@ def command(
             done[0] += count
             bar.show(done[0], len(wanted), f"{done[0]} faults judged")
 
-        result = survey(wanted, Search(traces, seed, budget), jobs, rival, judged)
-    if as_json:
-        print_json(result_json(result))
-    else:
-        print_lines(result_lines(result, Style(wants_color(sys.stdout))))
-        if argued:
-            print_lines(argued_lines(result))
-    return ExitCode.OK if result.passed else ExitCode.DIFFERENCE
+        search = Search(asked.traces, asked.seed, asked.budget)
+        return survey(wanted, search, asked.jobs, asked.rival, judged)

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from replay.cli.common import ExitCode, examples, json_option, print_json, print_lines
+from replay.cli.common import ExitCode, emit, examples, format_option
 from replay.errors import UsageError
 from replay.repo.bindingfile import parse_binding
 from replay.repo.drafting import draft
 from replay.repo.shapes import read_shape
+from replay.report.drafting import DraftView
 
 
 @click.command(
@@ -25,8 +26,8 @@ from replay.repo.shapes import read_shape
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
     help="Write it there; a file that exists is kept.",
 )  # fmt: skip
-@json_option
-def command(library: Path, output: Path | None, as_json: bool) -> int:
+@format_option
+def command(library: Path, output: Path | None, format: str) -> int:
     """Write a binding for replay verify from a library's debug information.
 
     It names the functions that the library exports, with a role and a range for each
@@ -44,18 +45,5 @@ def command(library: Path, output: Path | None, as_json: bool) -> int:
             raise UsageError(f"{output} is there already; name another file, or move it") from None
         except OSError as error:
             raise UsageError(f"{output}: cannot be written: {error.strerror}") from None
-    if as_json:
-        print_json(
-            {
-                "file": str(output) if output else None,
-                "ops": [op.name for op in binding.ops],
-                "observers": [op.name for op in binding.observers],
-                "binding": text,
-            }
-        )
-    elif output is None:
-        print_lines([text.rstrip()])
-    else:
-        count = len(binding.ops) + len(binding.observers)
-        print_lines([f"{output}: {count} functions; look through the ranges before you use it"])
+    emit(DraftView(text, binding, output), format)
     return ExitCode.OK

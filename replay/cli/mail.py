@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,20 +11,16 @@ from typing import Any, Final
 import click
 
 from replay.base.atomic import replace_file
-from replay.base.jsonlines import printable
 from replay.base.pool import default_jobs
-from replay.base.style import Style
 from replay.cli.calling import binding_option, call_timeout_option, timeout_option
 from replay.cli.common import (
     ExitCode,
+    emit,
     examples,
+    format_option,
     jobs_option,
-    json_option,
-    print_json,
-    print_lines,
     seed_option,
     traces_option,
-    wants_color,
 )
 from replay.cli.progress import progress_bar
 from replay.dirty.language.files import read_trace
@@ -36,8 +31,8 @@ from replay.git.folders import read_tree
 from replay.mail.behaviour import StepBehaviour, compare_behaviour
 from replay.mail.comparing import Status, compare_series
 from replay.mail.reading import MailSeries, read_series
-from replay.repo.shrinking import BUDGET as CALL_BUDGET
-from replay.report.mailing import comparison_json, comparison_lines, series_json, series_lines
+from replay.repo.language import BUDGET as CALL_BUDGET
+from replay.report.mailing import MailView, SavedExample, VersionsView
 
 _PATH = click.Path(path_type=Path)
 
@@ -66,18 +61,15 @@ def command() -> None:
     "--version", type=click.IntRange(1, 999), metavar="N",
     help="The version to show; by default the latest.",
 )  # fmt: skip
-@json_option
-def show(mailbox: Path, version: int | None, as_json: bool) -> int:
+@format_option
+def show(mailbox: Path, version: int | None, format: str) -> int:
     """Show the series in MAILBOX: its cover letter and its patches in order.
 
     Replies are left out. Patches that are missing are named, and are a difference for
     the exit code.
     """
     series = read_series(mailbox, version)
-    if as_json:
-        print_json(series_json(series))
-    else:
-        print_lines(series_lines(series, Style(wants_color(sys.stdout))))
+    emit(MailView(series), format)
     return ExitCode.DIFFERENCE if series.missing else ExitCode.OK
 
 
@@ -133,8 +125,8 @@ def show(mailbox: Path, version: int | None, as_json: bool) -> int:
     help="Save the traces that show a difference there.",
 )  # fmt: skip
 @click.option("--brief", is_flag=True, help="Only a line a patch, and one on what it does.")
-@json_option
-def compare(old: Path, new: Path, brief: bool, as_json: bool, **options: Any) -> int:
+@format_option
+def compare(old: Path, new: Path, brief: bool, format: str, **options: Any) -> int:
     """Compare two versions of a series: which patches changed, are new, gone or moved.
 
     Where both are in one mailbox, give it twice: the two latest versions are taken.
@@ -152,13 +144,9 @@ def compare(old: Path, new: Path, brief: bool, as_json: bool, **options: Any) ->
     rows = compare_series(before, after)
     steps = _behaviour(before, after, asked) if asked.tree is not None else []
     saved = _save(steps, asked, (old, new))
-    if as_json:
-        print_json(comparison_json(rows, steps))
-    else:
-        names = (f"v{before.version}", f"v{after.version}")
-        names = names if before.version != after.version else ("old", "new")
-        style = Style(wants_color(sys.stdout))
-        print_lines([*comparison_lines(rows, steps, style, brief, names), *saved])
+    names = (f"v{before.version}", f"v{after.version}")
+    names = names if before.version != after.version else ("old", "new")
+    emit(VersionsView(rows, steps, names, saved, brief), format)
     same = all(row.status is Status.SAME and not row.moved for row in rows)
     if asked.executes:
         same = same and all(step.is_same for step in steps)
@@ -232,16 +220,17 @@ def _behaviour(before: MailSeries, after: MailSeries, asked: Asked) -> list[Step
     if not asked.executes:
         return compare_behaviour(before, after, base)
     # What executes code is loaded only where that is asked.
-    from replay.dirty.mailed import DriverJudge, Plan, check_tree
+    from replay.dirty.mailed import DriverJudge, check_tree
+    from replay.dirty.native.pairs import Traces
     from replay.mail.calling import Request, calling, check_clean
 
     with progress_bar("comparing") as bar:
         if asked.build is None:
             check_tree(base, asked.tree)
             trace = read_trace(asked.trace) if asked.trace else None
-            plan = Plan(asked.seed, asked.traces, asked.ops or 50, trace)
+            traces = Traces(asked.seed, asked.traces, asked.ops or 50, trace)
             budget = BUDGET if asked.budget is None else asked.budget
-            judge = DriverJudge(plan, budget, asked.jobs, bar.show)
+            judge = DriverJudge(traces, budget, asked.jobs, bar.show)
             return compare_behaviour(before, after, base, judge)
         check_clean(base, asked.tree)
         request = Request(
@@ -253,9 +242,11 @@ def _behaviour(before: MailSeries, after: MailSeries, asked: Asked) -> list[Step
             return compare_behaviour(before, after, base, caller)
 
 
-def _save(steps: Sequence[StepBehaviour], asked: Asked, paths: tuple[Path, Path]) -> list[str]:
-    """Save the examples; gives the lines that say where, and how to run each again."""
-    lines = []
+def _save(
+    steps: Sequence[StepBehaviour], asked: Asked, paths: tuple[Path, Path]
+) -> list[SavedExample]:
+    """Save the examples; gives where, and the command that runs each again."""
+    saved = []
     for step in steps if asked.save is not None else ():
         if step.example is None:
             continue
@@ -274,6 +265,5 @@ def _save(steps: Sequence[StepBehaviour], asked: Asked, paths: tuple[Path, Path]
         else:
             words += ["--build", asked.build, "--library", str(asked.library)]
             words += ["--binding", str(asked.binding)] if asked.binding else []
-        again = printable(shlex.join([*words, "--trace", str(path)]))
-        lines += ["", f"saved {printable(str(path))}; run it again with", f"  {again}"]
-    return lines
+        saved.append(SavedExample(str(path), shlex.join([*words, "--trace", str(path)])))
+    return saved

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
-from replay.base.style import Style
 from replay.cli.common import (
     OPS,
     STEP,
     ExitCode,
+    emit,
     examples,
-    json_option,
-    print_json,
-    print_lines,
-    wants_color,
+    format_option,
 )
-from replay.dirty.language.files import read_trace
-from replay.dirty.machine.run import python_model
+from replay.cli.subjects import only_built_in, the_subject
+from replay.dirty.machine.model import Run
 from replay.errors import UsageError
-from replay.report.running import run_json, run_lines
-from replay.series import declared as series
+from replay.report import small  # noqa: F401  it registers what it shows
+from replay.report.running import RunView
 
 
 @click.command(
@@ -33,26 +29,28 @@ from replay.series import declared as series
     ),
 )
 @click.argument("file", metavar="TRACE", type=click.Path(path_type=Path))
-@click.option("--step", type=STEP, required=True, metavar="K", help="The step, 0 to 39.")
+@click.option("--step", type=STEP, required=True, metavar="K", help="The step.")
 @click.option("--ops", type=OPS, metavar="A-B", help="Show only these operations, from 0.")
-@json_option
-def command(file: Path, step: int, ops: range | None, as_json: bool) -> int:
+@format_option
+def command(file: Path, step: int, ops: range | None, format: str) -> int:
     """Run a trace at one step and show every operation.
 
     Each operation is shown with what it returned, the events that others saw, and a map
     of the pages where something changed.
     """
-    trace = read_trace(file)
+    subject = the_subject()
+    trace = subject.language.read(file)
     if ops is not None and ops.start >= len(trace.ops):
         last = len(trace.ops) - 1
         raise UsageError(
             f"--ops starts at {ops.start}; the trace has "
             + (f"operations 0 to {last}" if trace.ops else "no operations")
         )
-    run = python_model(step).run(trace)
-    if as_json:
-        print_json(run_json(run, ops))
+    run = subject.model(step, trace)
+    if isinstance(run, Run):
+        emit(RunView(run, subject.series.title(step), ops), format)
     else:
-        title = series.load().title(step)
-        print_lines(run_lines(run, title, ops, Style(wants_color(sys.stdout))))
+        if ops is not None:
+            only_built_in("--ops")
+        emit(run, format)
     return ExitCode.OK

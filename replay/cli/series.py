@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
-from typing import Any, Final
 
 import click
 
-from replay.base.style import Style
 from replay.cli import verifying
-from replay.cli.common import STEP, ExitCode, examples, json_option, print_lines, wants_color
-from replay.dirty.check import Plan, check
+from replay.cli.common import STEP, ExitCode, emit, examples, format_option
+from replay.dirty.subject import plan
 from replay.errors import SeriesError, UsageError
-from replay.report.patching import patch_json, patch_lines, plain, row_of, table_lines
+from replay.report.patching import PatchesView, PatchView, plain
 from replay.series import declared as series
+from replay.series.check import check
 from replay.series.patches import read_patches, series_folder
-
-WIDTH: Final = 80
 
 series_option = click.option(
     "--series", "folder", metavar="DIR", type=click.Path(path_type=Path),
@@ -53,32 +48,24 @@ def _step_of(declared: series.Series, number: int) -> series.StepData | None:
     return declared.step(number) if number <= len(declared.steps) else None
 
 
-def _print_json(value: Any) -> None:
-    # Text of a patch: with plain ASCII no terminal takes any of it for a command.
-    click.echo(json.dumps(value, indent=2).replace("\x7f", "\\u007f"))
-
-
 @command.command(
     "list", epilog=examples("replay series list", "replay series list --series changed --json")
 )
 @series_option
-@json_option
-def list_command(folder: Path | None, as_json: bool) -> int:
+@format_option
+def list_command(folder: Path | None, format: str) -> int:
     """List the patches: number, theme, kind, files touched, lines, title."""
     patches, declared = read_patches(folder), _declared(folder)
-    rows = [row_of(patch, _step_of(declared, patch.number)) for patch in patches]
-    if as_json:
-        _print_json({"steps": rows})
-    else:
-        print_lines(table_lines(rows, Style(wants_color(sys.stdout))))
+    rows = [(patch, _step_of(declared, patch.number)) for patch in patches]
+    emit(PatchesView(rows), format)
     return ExitCode.OK
 
 
 @command.command("show", epilog=examples("replay series show 27", "replay series show 27 --json"))
 @click.argument("number", metavar="K", type=STEP)
 @series_option
-@json_option
-def show_command(number: int, folder: Path | None, as_json: bool) -> int:
+@format_option
+def show_command(number: int, folder: Path | None, format: str) -> int:
     """Show patch K: its message, what it claims and declares, its API delta, its diff."""
     patches, declared = read_patches(folder), _declared(folder)
     if not 1 <= number <= len(patches):
@@ -86,12 +73,7 @@ def show_command(number: int, folder: Path | None, as_json: bool) -> int:
         raise UsageError(f"there is no patch {number}; patches are 1 to {len(patches)}{hint}")
     patch, step = patches[number - 1], _step_of(declared, number)
     verdict = _verdict(number) if folder is None else None
-    if as_json:
-        _print_json({**patch_json(patch, step), "verdict": verdict})
-    else:
-        if verdict is not None:
-            print_lines([f"Verdict on {VERDICT_TRACES} random traces: {verdict}", ""])
-        print_lines(patch_lines(patch, step, Style(wants_color(sys.stdout))))
+    emit(PatchView(patch, step, verdict, VERDICT_TRACES), format)
     return ExitCode.OK
 
 
@@ -101,7 +83,7 @@ VERDICT_TRACES = 120
 
 def _verdict(number: int) -> str:
     """The verdict on a step of the built-in series, from a short check made now."""
-    result = check(Plan(steps=(number,), traces=VERDICT_TRACES), budget=0)
+    result = check(plan(steps=(number,), traces=VERDICT_TRACES), budget=0)
     return result.steps[0].verdict.value
 
 
@@ -117,34 +99,18 @@ def _verdict(number: int) -> str:
 )
 @click.argument("dest", metavar="DIR", type=click.Path(path_type=Path))
 @series_option
-@json_option
-def materialize_command(dest: Path, folder: Path | None, as_json: bool) -> int:
+@format_option
+def materialize_command(dest: Path, folder: Path | None, format: str) -> int:
     """Make a git repository of the series in DIR.
 
     DIR must be new or empty. The branch is main; the tags step-00 to step-39 name the
     commits. The same series gives the same commit ids everywhere, whatever the settings
     of git are.
     """
+    from replay.report.histories import MaterializedView
     from replay.series.history import materialize
 
-    made = materialize(dest, folder)
-    if as_json:
-        steps = zip(made.commits, made.trees, strict=True)
-        rows = [
-            {"step": step, "commit": commit, "tree": tree}
-            for step, (commit, tree) in enumerate(steps)
-        ]
-        _print_json({"path": str(made.path), "branch": "main", "steps": rows})
-    else:
-        last = len(made.commits) - 1
-        print_lines(
-            [
-                f"{plain(str(made.path))}: step 0 and {last} patches, branch main, "
-                f"tags step-00 to step-{last:02}",
-                f"step 0   {made.commits[0]}",
-                f"step {last:<3} {made.commits[-1]}",
-            ]
-        )
+    emit(MaterializedView(materialize(dest, folder)), format)
     return ExitCode.OK
 
 
@@ -165,29 +131,21 @@ def materialize_command(dest: Path, folder: Path | None, as_json: bool) -> int:
     "--into", metavar="DIR", type=click.Path(path_type=Path),
     help="The series to write to, new or not; by default the one of this checkout.",
 )  # fmt: skip
-@json_option
-def import_command(source: Path, commits: str | None, into: Path | None, as_json: bool) -> int:
+@format_option
+def import_command(source: Path, commits: str | None, into: Path | None, format: str) -> int:
     """Write the patches of SOURCE into a series, in place of the ones there.
 
     SOURCE is a git repository that was materialized and edited, a mailbox, or a folder of
     patches. A DIR that is new becomes a copy of the series with these patches. On any
     error the old patches stay.
     """
+    from replay.report.histories import ImportedView
     from replay.series.history import import_range
 
     done = import_range(source, _own_series() if into is None else into, commits)
     for warning in done.warnings:
         click.echo(f"replay: warning: {plain(warning)}", err=True)
-    if as_json:
-        _print_json(
-            {
-                "patches": str(done.patches),
-                "names": list(done.names),
-                "warnings": list(done.warnings),
-            }
-        )
-    else:
-        print_lines([f"{plain(str(done.patches))}: {len(done.names)} patches written"])
+    emit(ImportedView(done), format)
     return ExitCode.OK
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from replay.base.style import Style
 from replay.cli.common import (
     STEP,
     ExitCode,
+    emit,
     examples,
-    json_option,
-    print_json,
-    print_lines,
-    wants_color,
+    format_option,
 )
-from replay.report.showing import life_json, life_lines, step_json, step_lines, whole_lines
+from replay.cli.subjects import the_subject
+from replay.report.showing import LifeView, StepView, WholeView
+from replay.series.steps import life, step_source, whole_source
 
 
 @click.command(
@@ -33,30 +30,25 @@ from replay.report.showing import life_json, life_lines, step_json, step_lines, 
     "--function", metavar="NAME",
     help="Show the life of one function over the series; with K, its source there.",
 )  # fmt: skip
-@json_option
-def command(step: int | None, whole: bool, function: str | None, as_json: bool) -> int:
+@format_option
+def command(step: int | None, whole: bool, function: str | None, format: str) -> int:
     """Show what step K of the series changes.
 
     That is what the step says of itself, its claim, what it touches, its API delta in C
     prototypes, and its own source.
     """
-    style = Style(wants_color(sys.stdout))
+    subject = the_subject()
     if function is not None:
         if whole:
             raise click.UsageError("--whole and --function are two views; give one of them")
-        if as_json:
-            print_json(life_json(function, step))
-        else:
-            print_lines(life_lines(function, step, style))
+        emit(LifeView(life(subject, function, step)), format)
         return ExitCode.OK
     if step is None:
-        raise click.UsageError("name a step, 0 to 39, or a function with --function NAME")
-    if whole and as_json:
-        print_json({"number": step, "source": "\n".join(whole_lines(step))})
-    elif whole:
-        print_lines(whole_lines(step))
-    elif as_json:
-        print_json(step_json(step))
-    else:
-        print_lines(step_lines(step, style))
+        raise click.UsageError(
+            f"name a step, 0 to {subject.last}, or a function with --function NAME"
+        )
+    emit(
+        WholeView(whole_source(subject, step)) if whole else StepView(step_source(subject, step)),
+        format,
+    )
     return ExitCode.OK

@@ -13,8 +13,8 @@ from replay.cli.common import ExitCode, examples, jobs_option, print_lines
 from replay.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from replay.dirty.check import Plan
-    from replay.dirty.verdict import CheckResult
+    from replay.series.check import Plan
+    from replay.series.verdict import CheckResult
     from replay.teach.page.build import Material
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -49,7 +49,7 @@ def material_options(command: Command) -> Command:
 
 def gather(report: Path | None, bench: Path | None, traces: int, seed: int, jobs: int) -> Material:
     """What a site is made of; without a saved report a check is run, under a progress bar."""
-    from replay.dirty.check import Plan
+    from replay.dirty.subject import plan as plan_of
     from replay.teach.page.build import Material
     from replay.teach.page.measured import read_bench
     from replay.teach.page.verdicts import read_report, report_of
@@ -57,12 +57,12 @@ def gather(report: Path | None, bench: Path | None, traces: int, seed: int, jobs
     measured = read_bench(bench) if bench else None
     if report:
         return Material(read_report(report), measured)
-    return Material(report_of(checked(Plan(seed=seed, traces=traces), jobs)), measured)
+    return Material(report_of(checked(plan_of(seed=seed, traces=traces), jobs)), measured)
 
 
 def checked(plan: Plan, jobs: int) -> CheckResult:
     """Run a check under a progress bar."""
-    from replay.dirty.check import check
+    from replay.series.check import check
 
     done = 0
     with progress_bar("checking") as bar:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,30 +10,27 @@ from typing import Any
 import click
 
 from replay.base.pool import default_jobs
-from replay.base.style import Style
 from replay.cli.calling import binding_option, call_timeout_option, timeout_option
 from replay.cli.common import (
     ExitCode,
     budget_option,
+    emit,
     examples,
+    format_option,
     jobs_option,
-    json_option,
     ops_option,
-    print_json,
-    print_lines,
     seed_option,
     traces_option,
-    wants_color,
 )
 from replay.cli.progress import progress_bar
 from replay.errors import UsageError
 from replay.repo.calls import to_text
 from replay.repo.git import find
-from replay.repo.results import Example, Report
+from replay.repo.results import Counterexample, Report
 from replay.repo.searching import Search, search
-from replay.repo.subjects import Progress
+from replay.repo.targets import Progress
 from replay.repo.verify import CALL_LIMIT, Request, verify
-from replay.report.commits import Commands, report_json, report_lines, search_json, search_lines
+from replay.report.commits import Commands, CommitsView
 
 
 def _model(
@@ -102,8 +98,8 @@ def _model(
     help="Search the commit that changed something, and build only those that this asks.",
 )  # fmt: skip
 @click.option("--rebuild", is_flag=True, help="Build also what is in the cache of builds.")
-@json_option
-def command(save: Path | None, bisect: bool, as_json: bool, **options: Any) -> int:
+@format_option
+def command(save: Path | None, bisect: bool, format: str, **options: Any) -> int:
     """Check that each commit of a range does the same as the one before.
 
     Each commit is built in a folder of its own, and random traces of calls run on its
@@ -124,13 +120,7 @@ def command(save: Path | None, bisect: bool, as_json: bool, **options: Any) -> i
         searched = look(request, bar.show)
     report = searched.report
     saved = _save(report, request, save, bisect)
-    if as_json:
-        extra = {"search": search_json(searched.found, searched.commits)} if bisect else {}
-        print_json(report_json(report, saved) | extra)
-    else:
-        style = Style(wants_color(sys.stdout))
-        print_lines(search_lines(searched.found, searched.commits, style))
-        print_lines(report_lines(report, saved, style))
+    emit(CommitsView(searched, saved, bisect), format)
     return ExitCode.OK if report.passed else ExitCode.DIFFERENCE
 
 
@@ -145,7 +135,7 @@ def _request(options: dict[str, Any]) -> Request:
 
 def _save(report: Report, request: Request, folder: Path | None, shortened: bool) -> Commands:
     """Save the examples; gives where, and the commands that run them again."""
-    if report.plan is None or (request.trace is not None and not shortened):
+    if report.interface is None or (request.trace is not None and not shortened):
         return {}
     target = folder or _default_folder(request.repo)
     saved: Commands = {}
@@ -154,7 +144,7 @@ def _save(report: Report, request: Request, folder: Path | None, shortened: bool
             if example is None:
                 continue
             path = target / f"{example.name}.jsonl"
-            text = to_text(example.trace, report.plan, example.name)
+            text = to_text(example.trace, report.interface, example.name)
             try:
                 target.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")
@@ -178,7 +168,7 @@ def _default_folder(repo: Path) -> Path:
     return Path("counterexamples")
 
 
-def _again(request: Request, span: str, path: Path, example: Example) -> str:
+def _again(request: Request, span: str, path: Path, example: Counterexample) -> str:
     words = ["replay", "verify", "--repo", str(request.repo), "--range", span]
     words += ["--build", request.build, "--library", request.library]
     if request.binding is not None:

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from replay.base.pool import default_jobs
-from replay.base.style import Style
 from replay.cli.common import (
     STEPS,
     ExitCode,
     budget_option,
+    emit,
     examples,
+    format_option,
     jobs_option,
-    json_option,
     ops_option,
-    print_json,
-    print_lines,
     seed_option,
     traces_option,
-    wants_color,
 )
 from replay.cli.progress import progress_bar
-from replay.dirty.check import Plan
+from replay.cli.subjects import last_step
 from replay.dirty.language.generate import Profile
 from replay.dirty.language.language import BUDGET
+from replay.dirty.subject import plan as plan_of
 from replay.dirty.verify import verify
-from replay.report.verifying import result_json, result_lines
+from replay.report.verifying import VerificationView
 
 
 @click.command(
@@ -44,7 +41,7 @@ from replay.report.verifying import result_json, result_lines
     metavar="DIR", help="A changed copy of the series: tree/, patches/ and series.toml.",
 )  # fmt: skip
 @click.option(
-    "--steps", type=STEPS, default="1-39", show_default=True, metavar="STEPS",
+    "--steps", type=STEPS, default="1-", show_default=True, metavar="STEPS",
     help="The steps to judge.",
 )  # fmt: skip
 @traces_option(200, "Random traces for the behaviour.")
@@ -53,7 +50,7 @@ from replay.report.verifying import result_json, result_lines
 @click.option("--compiler", metavar="CC", help="The C compiler; cc by default.")
 @budget_option(BUDGET)
 @jobs_option(default_jobs)
-@json_option
+@format_option
 def command(
     folder: Path | None,
     steps: tuple[int, ...],
@@ -63,7 +60,7 @@ def command(
     compiler: str | None,
     budget: int,
     jobs: int,
-    as_json: bool,
+    format: str,
 ) -> int:
     """Apply, build, inspect and check every step of the C series.
 
@@ -74,23 +71,20 @@ def command(
     and why. Builds are kept in a cache. A series given with --series is compiled and
     its code is run.
     """
-    plan = Plan(
+    plan = plan_of(
         seed=seed,
         traces=traces,
         profile=Profile(ops=ops),
         steps=tuple(step for step in steps if step),
-        series=str(folder / "series.toml") if folder else None,
+        series=folder / "series.toml" if folder else None,
     )
     if not plan.steps:
-        raise click.UsageError("step 0 is no patch; --steps takes steps from 1 to 39")
+        raise click.UsageError(f"step 0 is no patch; --steps takes steps from 1 to {last_step()}")
     with progress_bar("verifying") as bar:
 
         def told(what: str, done: int, total: int) -> None:
             bar.show(done, total, f"{done} {what}")
 
         result = verify(folder, plan, jobs, compiler, told, budget)
-    if as_json:
-        print_json(result_json(result))
-    else:
-        print_lines(result_lines(result, Style(wants_color(sys.stdout))))
+    emit(VerificationView(result), format)
     return ExitCode.OK if result.passed else ExitCode.DIFFERENCE

@@ -13,60 +13,55 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from refmodels.delta import LAST_STEP
+from refmodels import FOLD
 from replay.base.jsonlines import Line, printable, read_lines
 from replay.base.pool import Pool
-from replay.dirty.language.trace import Event, Observation, Op
+from replay.dirty.language.trace import Op
 from replay.dirty.language.vectors import Expected, Vector, parse_vector
-from replay.dirty.machine.model import Model, Record, Run
+from replay.dirty.machine.model import Model, Record, Run, Visible, alike
+from replay.dirty.machine.pagesets import numbers
 from replay.dirty.machine.run import Memo, PythonModel, python_model
+from replay.dirty.rules.diff import Difference
 from replay.errors import DomainError, ReplayError, TraceError, UsageError, WorkerError
 
-ALL_STEPS: Final = tuple(range(LAST_STEP + 1))
+ALL_STEPS: Final = tuple(range(FOLD.last + 1))
 BATCH: Final = 8
 """Vectors that a worker takes at a time: short enough to show progress and to stop soon."""
 
 Make: TypeAlias = Callable[[int], Model]
 """Gives the model of a step. For several jobs it must be a function of a module."""
 
-Value: TypeAlias = int | str | bool | tuple[Event, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One field of an observation that is not as recorded."""
-
-    field: str
-    expected: Value
-    got: Value
-
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """One observation that is not as recorded, with all its differing fields."""
+    """One observation that is not as recorded: where it stands, and in what it differs."""
 
     path: str
     line: int
     trace: str
     step: int
-    operation: int
     op: Op
-    differences: tuple[Difference, ...]
+    difference: Difference
+
+    @property
+    def operation(self) -> int:
+        """The index of the operation in its trace."""
+        return self.difference.index
 
     @property
     def field(self) -> str:
         """The first differing field, in the order of ``replay.dirty.language.trace.FIELDS``."""
-        return self.differences[0].field
+        return self.difference.fields[0]
 
     @property
-    def expected(self) -> Value:
+    def expected(self) -> Any:
         """What was recorded of that field."""
-        return self.differences[0].expected
+        return next(self.difference.values())[1]
 
     @property
-    def got(self) -> Value:
+    def got(self) -> Any:
         """What the model gave."""
-        return self.differences[0].got
+        return next(self.difference.values())[2]
 
 
 @dataclass(slots=True)
@@ -134,7 +129,7 @@ def conform(
     """
     chosen = tuple(sorted(set(steps)))
     if wrong := [step for step in chosen if step not in ALL_STEPS]:
-        raise UsageError(f"there is no step {wrong[0]}: steps run from 0 to {LAST_STEP}")
+        raise UsageError(f"there is no step {wrong[0]}: steps run from 0 to {FOLD.last}")
     if jobs < 1:
         raise UsageError(f"jobs is {jobs}; it must be at least 1")
     total = Result()
@@ -260,13 +255,13 @@ def compare(vector: Vector, models: Iterable[Model], keep: int = 100) -> Result:
         result.observations += len(entries)
         result.by_step[model.step] = result.by_step.get(model.step, 0) + len(found)
         result.mismatches += len(found)
-        for index, differences in found[: max(keep - len(result.kept), 0)]:
+        for difference in found[: max(keep - len(result.kept), 0)]:
+            op = vector.trace.ops[difference.index]
             result.kept.append(
                 Mismatch(
-                    str(vector.path), vector.line, vector.trace.name, model.step, index,
-                    vector.trace.ops[index], differences,
+                    str(vector.path), vector.line, vector.trace.name, model.step, op, difference
                 )
-            )  # fmt: skip
+            )
     return result
 
 
@@ -286,77 +281,42 @@ def _run(model: Model, vector: Vector, memo: Memo) -> Run:
         ) from error
 
 
-def _compare_run(run: Run, entries: list[_Entry]) -> list[tuple[int, tuple[Difference, ...]]]:
-    # Only a plain run has the records that Record describes; others may tell changes.
+def _compare_run(run: Run, entries: list[_Entry]) -> list[Difference]:
+    # Only a plain run's records hold what is visible; others may tell changes.
     records = run.records if type(run) is Run else ()
     suspects = [
         index
         for index, entry in enumerate(entries)
-        if index >= len(records) or not _agree(records[index], entry.record)
+        if index >= len(records) or not alike(records[index], entry.record)
     ]
     found = []
     if suspects:
         observed = run.observations()
         for index in suspects:
-            if differences := _differences(entries[index].recorded, observed[index]):
-                found.append((index, differences))
+            recorded = entries[index].recorded
+            if difference := Difference.between(index, recorded, observed[index]):
+                found.append(difference)
     return found
-
-
-def _agree(record: Record, expected: Record | None) -> bool:
-    # True == 1 in Python, but a bool and a count are different answers.
-    return (
-        record == expected
-        and record[0].__class__ is expected[0].__class__
-        and record[8].__class__ is expected[8].__class__
-    )
 
 
 def _record(entry: Expected) -> Record | None:
     """The record that a run has where exactly this is observed; None if none could."""
     if entry is None:
         return None
-    events = tuple(tuple(event) for event in entry.events)
+    events = tuple([(event.kind, event.first, event.second) for event in entry.events])
     state = entry.state
     if state is None:
-        blank = (None,) * 6
-        return (entry.ret, entry.status, events, *blank) if entry.status == "abort" else None
+        return Record(entry.ret, entry.status, events) if entry.status == "abort" else None
     if entry.status != "ok" or state.tlb_direct & state.tlb_notdirty:
         return None
-    tlb = dict.fromkeys(_numbers(state.tlb_direct), True)
-    tlb |= dict.fromkeys(_numbers(state.tlb_notdirty), False)
-    return (
-        entry.ret,
-        "ok",
-        events,
+    tlb = dict.fromkeys(numbers(state.tlb_direct), True)
+    tlb |= dict.fromkeys(numbers(state.tlb_notdirty), False)
+    visible = Visible(
         (state.vga, state.code, state.migration),
         tlb,
-        set(_numbers(state.has_code)),
+        set(numbers(state.has_code)),
         state.migration_bitmap,
         state.migration_dirty_pages,
         state.logging,
     )
-
-
-def _numbers(pages: int) -> Iterator[int]:
-    while pages:
-        low = pages & -pages
-        yield low.bit_length() - 1
-        pages ^= low
-
-
-def _differences(expected: Observation | None, got: Observation | None) -> tuple[Difference, ...]:
-    """Field by field; where only one run had ended, the status None stands for that."""
-    if expected is None or got is None:
-        if expected is got:
-            return ()
-        return (
-            Difference(
-                "status",
-                None if expected is None else expected.status,
-                None if got is None else got.status,
-            ),
-        )
-    return tuple(
-        Difference(name, expected.get(name), got.get(name)) for name in expected.differences(got)
-    )
+    return Record(entry.ret, "ok", events, visible)

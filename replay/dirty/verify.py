@@ -18,16 +18,17 @@ from pathlib import Path
 from typing import Final
 
 from replay import elf
-from replay.build.compile import Built, Outcome, build_series, find_compiler
-from replay.dirty.check import Plan
+from replay.build.compile import Built, Outcome, build_series
+from replay.build.compiler import find_compiler
 from replay.dirty.native.check import check_both, check_native
 from replay.dirty.native.inner import with_calls
 from replay.dirty.native.session import Libraries
-from replay.dirty.verdict import StepResult
 from replay.errors import SeriesError
+from replay.series.check import Plan
 from replay.series.declared import Series, load, name_of
 from replay.series.patches import PatchError, series_folder
 from replay.series.trees import StepTree, iter_trees
+from replay.series.verdict import StepResult
 
 KEEP_ALL: Final = ("-fkeep-inline-functions",)
 """Makes gcc keep inline functions that nobody calls, so that their prototypes are there.
@@ -39,7 +40,7 @@ PURE: Final = ("move", "rename")
 
 
 @dataclass(slots=True)
-class Row:
+class StepRow:
     """What was found about one step.
 
     Attributes:
@@ -73,7 +74,7 @@ class Row:
 class Verification:
     """The rows of a series, and the problem of step 0, which is no row."""
 
-    rows: list[Row]
+    rows: list[StepRow]
     base: str = ""
 
     @property
@@ -82,7 +83,7 @@ class Verification:
         return not self.base and all(row.good for row in self.rows)
 
     @property
-    def first_failing(self) -> Row | None:
+    def first_failing(self) -> StepRow | None:
         """The first row with a problem."""
         return next((row for row in self.rows if row.problem), None)
 
@@ -114,7 +115,7 @@ def verify(
         BuildError: there is no compiler.
     """
     series = load(series_folder(folder) / "series.toml")
-    rows = {step: Row(step, series.title(step)) for step in range(1, len(series.steps) + 1)}
+    rows = {step: StepRow(step, series.title(step)) for step in range(1, len(series.steps) + 1)}
     trees = _apply(folder, rows)
     wanted = {0, *plan.steps, *(step - 1 for step in plan.steps)}
     trees = {step: tree for step, tree in trees.items() if step in wanted}
@@ -129,7 +130,7 @@ def verify(
     return result
 
 
-def _apply(folder: Path | None, rows: Mapping[int, Row]) -> dict[int, StepTree]:
+def _apply(folder: Path | None, rows: Mapping[int, StepRow]) -> dict[int, StepTree]:
     trees: dict[int, StepTree] = {}
     try:
         for tree in iter_trees(folder):
@@ -155,7 +156,7 @@ def _apply(folder: Path | None, rows: Mapping[int, Row]) -> dict[int, StepTree]:
 
 def _build(
     trees: Mapping[int, StepTree],
-    rows: Mapping[int, Row],
+    rows: Mapping[int, StepRow],
     jobs: int,
     compiler: str | None,
     told: Told,
@@ -184,7 +185,7 @@ def _inspect(
     series: Series,
     trees: Mapping[int, StepTree],
     outcomes: Mapping[int, Outcome],
-    rows: Mapping[int, Row],
+    rows: Mapping[int, StepRow],
     how: tuple[int, str | None],
     told: Told,
 ) -> None:
@@ -219,7 +220,7 @@ def _inspect(
 def _with_calls(
     series: Series,
     trees: Mapping[int, StepTree],
-    rows: Mapping[int, Row],
+    rows: Mapping[int, StepRow],
     how: tuple[int, str | None],
 ) -> Libraries:
     """The steps without a problem so far, built with calls of their inner API."""
@@ -258,7 +259,7 @@ def _behave(
     plan: Plan,
     outcomes: Mapping[int, Outcome],
     calls: Libraries,
-    rows: Mapping[int, Row],
+    rows: Mapping[int, StepRow],
     jobs: int,
     told: Told,
     budget: int,

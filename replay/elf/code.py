@@ -18,7 +18,7 @@ from typing import Final
 
 from replay.elf.errors import REBUILD, ElfError
 from replay.elf.image import ALLOC, EXECUTE, Image, Relocation, Section, Symbol
-from replay.elf.places import UNNAMED, Atlas, Match, Place, match
+from replay.elf.places import UNNAMED, Atlas, Match, Referent, match
 from replay.elf.x86 import Field, Instruction, UnknownInstructionError, decode
 
 _PLAIN: Final = frozenset((1, 2, 4, 10, 11, 24))
@@ -72,7 +72,7 @@ class Reference:
 
     offset: int
     how: int
-    place: Place
+    place: Referent
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class FormMatch:
     """What comparing two forms found.
 
     Attributes:
@@ -106,23 +106,25 @@ class Verdict:
     uncompared: int = 0
 
 
-def compare_forms(a: Form | None, b: Form | None, renamed: Mapping[str, frozenset[str]]) -> Verdict:
+def compare_forms(
+    a: Form | None, b: Form | None, renamed: Mapping[str, frozenset[str]]
+) -> FormMatch:
     """Compare two functions.
 
     IDENTICAL is claimed only if all references lead to places known to be the same.
     """
     if a is None or b is None:
-        return Verdict(Code.UNKNOWN)
+        return FormMatch(Code.UNKNOWN)
     alike = a.code == b.code and [(r.offset, r.how) for r in a.references] == [
         (r.offset, r.how) for r in b.references
     ]
     if not alike:
-        return Verdict(Code.OTHER_BYTES if a.raw or b.raw else Code.DIFFERENT)
+        return FormMatch(Code.OTHER_BYTES if a.raw or b.raw else Code.DIFFERENT)
     pairs = list(zip(a.references, b.references, strict=True))
     matches = [match(x.place, y.place, renamed) for x, y in pairs]
     if a.raw or b.raw:
         same = a.raw and b.raw and Match.OTHER not in matches
-        return Verdict(Code.BYTES if same else Code.OTHER_BYTES)
+        return FormMatch(Code.BYTES if same else Code.OTHER_BYTES)
     retargeted = tuple(
         (str(x.place), str(y.place))
         for (x, y), found in zip(pairs, matches, strict=True)
@@ -130,8 +132,8 @@ def compare_forms(a: Form | None, b: Form | None, renamed: Mapping[str, frozense
     )
     uncompared = matches.count(Match.UNKNOWN) + max(a.doubtful, b.doubtful)
     if retargeted:
-        return Verdict(Code.DIFFERENT, retargeted, uncompared)
-    return Verdict(Code.MASKED if uncompared else Code.IDENTICAL, (), uncompared)
+        return FormMatch(Code.DIFFERENT, retargeted, uncompared)
+    return FormMatch(Code.MASKED if uncompared else Code.IDENTICAL, (), uncompared)
 
 
 class CodeReader:
@@ -257,7 +259,7 @@ class _Masker:
             if section is not None:
                 place = self.atlas.at(section, value)
                 if place.known:
-                    place = Place(exact=False, content=(value, place.names))
+                    place = Referent(exact=False, content=(value, place.names))
                 self._note(field, operand.size, 0, place)
                 return
 
@@ -271,7 +273,7 @@ class _Masker:
         how = 0 if relocation.type in _PLAIN else relocation.type
         self._note(field, size, how, self._target(relocation, past, access))
 
-    def _target(self, relocation: Relocation, past: int, access: bool) -> Place:
+    def _target(self, relocation: Relocation, past: int, access: bool) -> Referent:
         symbol = relocation.symbol
         if symbol is None or relocation.addend is None:
             return UNNAMED
@@ -293,7 +295,7 @@ class _Masker:
             how, place = self._linked(address, instruction)
         self._note(field, operand.size, how, place)
 
-    def _linked(self, address: int, instruction: Instruction) -> tuple[int, Place]:
+    def _linked(self, address: int, instruction: Instruction) -> tuple[int, Referent]:
         section = self.atlas.section_at(address)
         if section is None:
             return 0, UNNAMED
@@ -305,7 +307,7 @@ class _Masker:
         place = self.atlas.at(section, address, not instruction.lea)
         return 0, place if place.known else self.atlas.unchanged(section, address, self.function)
 
-    def _slot(self, entry: Relocation) -> Place:
+    def _slot(self, entry: Relocation) -> Referent:
         """What the loader puts into an entry of the global offset table."""
         if entry.symbol is not None:
             return self.atlas.named(entry.symbol, entry.addend or 0)
@@ -314,7 +316,7 @@ class _Masker:
         section = self.atlas.section_at(entry.addend)
         return self.atlas.at(section, entry.addend) if section else UNNAMED
 
-    def _stub(self, section: Section, address: int) -> Place:
+    def _stub(self, section: Section, address: int) -> Referent:
         """The function that an entry of the procedure linkage table jumps to."""
         code = self.image.bytes_of(section)
         at = address - section.address
@@ -331,7 +333,7 @@ class _Masker:
             pass
         return UNNAMED
 
-    def _place(self, section: Section, address: int, access: bool) -> Place:
+    def _place(self, section: Section, address: int, access: bool) -> Referent:
         """The place at an offset in a section of an object."""
         place = self.atlas.at(section, address, access)
         if place.known or section.flags & EXECUTE or not section.flags & ALLOC:
@@ -339,6 +341,6 @@ class _Masker:
         table = self.atlas.jump_table(section, address, self.function)
         return table if table.known else self.atlas.constant(section, address)
 
-    def _note(self, field: int, size: int, how: int, place: Place) -> None:
+    def _note(self, field: int, size: int, how: int, place: Referent) -> None:
         self.masked[field : field + size] = bytes(size)
         self.references.append(Reference(field, how, place))

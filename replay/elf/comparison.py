@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from replay.elf.code import Code, CodeReader, Form, Verdict, compare_forms
+from replay.elf.code import Code, CodeReader, Form, FormMatch, compare_forms
 from replay.elf.contents import FunctionInfo, Selection, read_functions
 from replay.elf.debug import DebugInfo
 from replay.elf.errors import ElfError
@@ -262,13 +262,13 @@ class _Comparer:
             )
         return found
 
-    def _verdict(self, old: str, new: str) -> Verdict:
+    def _verdict(self, old: str, new: str) -> FormMatch:
         here, there = old in self.before.code, new in self.after.code
         if not here or not there:
-            return Verdict(Code.ONE_SIDE if here or there else Code.NONE)
+            return FormMatch(Code.ONE_SIDE if here or there else Code.NONE)
         x, y = self.before.code[old], self.after.code[new]
         if self.equal and (x.value, x.size, x.section) == (y.value, y.size, y.section):
-            return Verdict(Code.IDENTICAL)
+            return FormMatch(Code.IDENTICAL)
         return compare_forms(self.before.form(old), self.after.form(new), self.renamed)
 
     def _find_renames(self) -> dict[str, str]:

@@ -88,7 +88,7 @@ class FunctionInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Inspection:
     """What a file holds.
 
     Attributes:
@@ -114,7 +114,7 @@ class Shown:
     sections: tuple[Section, ...]
 
 
-def show(path: Path | str, only: Selection | None = None) -> Shown:
+def show(path: Path | str, only: Selection | None = None) -> Inspection:
     """Everything about a file; a stripped one has no functions, but symbols and sections.
 
     Args:
@@ -137,7 +137,7 @@ def show(path: Path | str, only: Selection | None = None) -> Shown:
             problem = f"{error.problem}; {error.cure}"
         else:
             versions, functions = debug.versions, read_functions(debug, only)
-        return Shown(
+        return Inspection(
             str(path),
             image.machine,
             image.bits,

@@ -42,7 +42,7 @@ class Match(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Referent:
     """Something that code can refer to.
 
     Attributes:
@@ -73,10 +73,10 @@ class Place:
         return f"{name}{distance:+#x}" if distance else name
 
 
-UNNAMED: Final = Place()
+UNNAMED: Final = Referent()
 
 
-def match(a: Place, b: Place, renamed: Mapping[str, frozenset[str]]) -> Match:
+def match(a: Referent, b: Referent, renamed: Mapping[str, frozenset[str]]) -> Match:
     """Whether a place of one file is that of another.
 
     Args:
@@ -201,12 +201,12 @@ class Atlas:
         later = bisect_right(starts, address)
         return min(starts[later], end) if later < len(starts) else end
 
-    def named(self, symbol: Symbol, distance: int) -> Place:
+    def named(self, symbol: Symbol, distance: int) -> Referent:
         """The place at a distance from a symbol that is referred to by its name."""
         name = self.names(symbol)
-        return UNNAMED if "#" in name else Place(frozenset(((name, distance),)))
+        return UNNAMED if "#" in name else Referent(frozenset(((name, distance),)))
 
-    def at(self, section: Section, address: int, access: bool = False) -> Place:
+    def at(self, section: Section, address: int, access: bool = False) -> Referent:
         """The place at an address, by the symbols around it; unnamed if they do not say.
 
         Args:
@@ -229,9 +229,9 @@ class Atlas:
         names = {(self.names(s), address - span.start) for span in meant for s in span.symbols}
         if any("#" in name or name == "_GLOBAL_OFFSET_TABLE_" for name, _ in names):
             return UNNAMED
-        return Place(frozenset(names), exact)
+        return Referent(frozenset(names), exact)
 
-    def constant(self, section: Section, address: int) -> Place:
+    def constant(self, section: Section, address: int) -> Referent:
         """The place of an unnamed constant in an object, by its value.
 
         A string is what comes before the next NUL, another constant of a merged section
@@ -260,7 +260,7 @@ class Atlas:
             if not target.known:
                 return UNNAMED
             filled.append((offset, entry.type, target.names))
-        return Place(exact=exact, content=(data[address:end], tuple(filled)))
+        return Referent(exact=exact, content=(data[address:end], tuple(filled)))
 
     def _ends(self, section: Section, address: int) -> bool:
         """Whether a named object ends there, so that its end may be meant."""
@@ -268,7 +268,7 @@ class Atlas:
         before = bisect_left(self._starts.get(self._area(section.index), []), address) - 1
         return before >= 0 and spans[before].end == address
 
-    def _filler(self, entry: Relocation) -> Place:
+    def _filler(self, entry: Relocation) -> Referent:
         """The place that the linker fills into a constant."""
         symbol = entry.symbol
         if symbol is None or entry.addend is None:
@@ -278,7 +278,7 @@ class Atlas:
             return self.at(section, symbol.value + entry.addend)
         return self.named(symbol, entry.addend)
 
-    def unchanged(self, section: Section, address: int, function: Symbol) -> Place:
+    def unchanged(self, section: Section, address: int, function: Symbol) -> Referent:
         """An unnamed place in a linked file, by all of its section and where that lies.
 
         It is the same in another file if the function lies where it did, too: the
@@ -291,9 +291,9 @@ class Atlas:
             self._digests[section.index] = hashlib.sha256(data).hexdigest()
         digest = self._digests[section.index]
         content = (section.name, section.address, digest, address, function.value)
-        return Place(exact=False, content=content)
+        return Referent(exact=False, content=content)
 
-    def jump_table(self, section: Section, address: int, function: Symbol) -> Place:
+    def jump_table(self, section: Section, address: int, function: Symbol) -> Referent:
         """The place of a switch's table in an object, by where in the function it leads.
 
         It is as long as its entries lead into the function, or into the part of it that
@@ -310,7 +310,7 @@ class Atlas:
             if target is None:
                 break
             targets.append(target)
-        return Place(content=tuple(targets)) if targets else UNNAMED
+        return Referent(content=tuple(targets)) if targets else UNNAMED
 
     def _entry(self, entry: Relocation, distance: int, function: Symbol) -> tuple[str, int] | None:
         symbol = entry.symbol

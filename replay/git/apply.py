@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from replay.git.diff import FileChange, Hunk, Place
+from replay.git.diff import FileChange, Hunk, PatchPlace
 from replay.git.paths import PLAIN, shown
 
 
@@ -25,7 +25,7 @@ Tree: TypeAlias = Mapping[str, File]
 """The files of a tree by path; directories exist by their files."""
 
 
-def apply_changes(changes: Sequence[FileChange], tree: Tree, place: Place) -> dict[str, File]:
+def apply_changes(changes: Sequence[FileChange], tree: Tree, place: PatchPlace) -> dict[str, File]:
     """The tree after the changes; ``tree`` stays as it is.
 
     Raises:
@@ -52,7 +52,7 @@ def apply_changes(changes: Sequence[FileChange], tree: Tree, place: Place) -> di
     return after
 
 
-def _old_file(change: FileChange, tree: Tree, place: Place) -> File | None:
+def _old_file(change: FileChange, tree: Tree, place: PatchPlace) -> File | None:
     if change.old is None:
         return None
     old = tree.get(change.old)
@@ -67,7 +67,7 @@ def _old_file(change: FileChange, tree: Tree, place: Place) -> File | None:
     return old
 
 
-def _check_folders(changes: Sequence[FileChange], after: Tree, place: Place) -> None:
+def _check_folders(changes: Sequence[FileChange], after: Tree, place: PatchPlace) -> None:
     folders = {path[: m.start()] for path in after for m in re.finditer("/", path)}
     for change in changes:
         if change.new is None:
@@ -84,7 +84,7 @@ def split_lines(data: bytes) -> list[bytes]:
     return lines if lines[-1] else lines[:-1]
 
 
-def _patched(change: FileChange, data: bytes, place: Place) -> bytes:
+def _patched(change: FileChange, data: bytes, place: PatchPlace) -> bytes:
     if not change.hunks:
         return data
     lines = split_lines(data)
@@ -100,7 +100,7 @@ def _patched(change: FileChange, data: bytes, place: Place) -> bytes:
     return b"".join(out)
 
 
-def _check_fit(hunk: Hunk, lines: list[bytes], name: str, place: Place) -> None:
+def _check_fit(hunk: Hunk, lines: list[bytes], name: str, place: PatchPlace) -> None:
     start = hunk.old_start - bool(hunk.old_count)
     wanted = hunk.side("-")
     for number, text in enumerate(wanted, start):

@@ -66,7 +66,7 @@ class FileChange:
         return sum(kind == "-" for hunk in self.hunks for kind, _ in hunk.lines)
 
 
-class Place(NamedTuple):
+class PatchPlace(NamedTuple):
     """Where in which file a reader stands, for its errors."""
 
     path: str
@@ -97,7 +97,7 @@ def looks_like_diff(line: bytes) -> bool:
 
 
 def parse_diff(
-    lines: Sequence[bytes], first: int, place: Place
+    lines: Sequence[bytes], first: int, place: PatchPlace
 ) -> tuple[tuple[FileChange, ...], int]:
     """The changes from ``lines[first]`` on, and the index of the line after them.
 
@@ -112,7 +112,7 @@ def parse_diff(
     return tuple(changes), reader.at
 
 
-def _check_once(changes: Sequence[FileChange], place: Place) -> None:
+def _check_once(changes: Sequence[FileChange], place: PatchPlace) -> None:
     seen: set[str] = set()
     for change in changes:
         touched = {change.new, None if change.copy else change.old} - {None}
@@ -127,7 +127,7 @@ def _check_once(changes: Sequence[FileChange], place: Place) -> None:
 class _Reader:
     lines: Sequence[bytes]
     at: int
-    place: Place
+    place: PatchPlace
     headers: dict[bytes, bytes] = field(default_factory=dict)
 
     def fail(self, problem: str, at: int | None = None) -> NoReturn:

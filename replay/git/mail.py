@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from replay.git.diff import DIFF_START, Place, looks_like_diff
+from replay.git.diff import DIFF_START, PatchPlace, looks_like_diff
 from replay.git.paths import shown
 
 FIRST_LINE: Final = b"From " + b"0" * 40 + b" Mon Sep 17 00:00:00 2001"
@@ -64,7 +64,7 @@ class Mail(NamedTuple):
 # --- reading ------------------------------------------------------------------------
 
 
-def parse_mail(data: bytes, place: Place) -> Mail:
+def parse_mail(data: bytes, place: PatchPlace) -> Mail:
     """The headers and the message of one patch.
 
     Carriage returns at the ends of lines are taken off if all lines have them: then the
@@ -88,7 +88,7 @@ def parse_mail(data: bytes, place: Place) -> Mail:
 @dataclass(slots=True)
 class _Mail:
     lines: list[bytes]
-    place: Place
+    place: PatchPlace
 
     def read(self) -> Mail:
         headers, at = self._headers()

@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import Final, Protocol, TypeAlias
 
 from replay.git.apply import Tree, apply_changes
-from replay.git.diff import Place, parse_diff
+from replay.git.diff import PatchPlace, parse_diff
 from replay.git.objects import tree_id
 from replay.git.paths import PatchError
 from replay.mail.comparing import Pairing, Status, compare_series
@@ -32,7 +32,7 @@ Trees: TypeAlias = tuple[Tree, Tree]
 """The trees after a patch in the old and in the new series."""
 
 
-class Verdict(StrEnum):
+class Likeness(StrEnum):
     """What two trees do."""
 
     SAME_TREE = "same tree"
@@ -45,27 +45,27 @@ class Verdict(StrEnum):
     @property
     def is_same(self) -> bool:
         """Whether no difference is known, as far as was looked."""
-        return self in (Verdict.SAME_TREE, Verdict.SAME_CODE, Verdict.NO_DIFFERENCE)
+        return self in (Likeness.SAME_TREE, Likeness.SAME_CODE, Likeness.NO_DIFFERENCE)
 
 
-UNJUDGED: Final = (Verdict.NOT_BUILT, Verdict.NOT_JUDGED)
+UNJUDGED: Final = (Likeness.NOT_BUILT, Likeness.NOT_JUDGED)
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Ruling:
     """What a judge says of two trees.
 
     Attributes:
-        verdict: on them.
+        likeness: on them.
         traces: on how many traces they were compared.
         differing: the traces on which they differ; the same trace has the same key in all
-            findings of a judge.
+            rulings of a judge.
         left_out: the traces on which they could not be compared.
         problems: why they were not compared: ("old" or "new" or "" for both, the reason).
 
     """
 
-    verdict: Verdict
+    likeness: Likeness
     traces: int = 0
     differing: frozenset[Hashable] = frozenset()
     left_out: frozenset[Hashable] = frozenset()
@@ -73,7 +73,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class Contrast:
     """A trace on which two trees differ.
 
     Attributes:
@@ -96,13 +96,13 @@ class Example:
 class Judge(Protocol):
     """Compares what trees do."""
 
-    def judge(self, pairs: Sequence[Trees]) -> Sequence[Finding]:
-        """A finding for each pair."""
+    def judge(self, pairs: Sequence[Trees]) -> Sequence[Ruling]:
+        """A ruling on each pair."""
         ...
 
     def example(
         self, pair: int, traces: frozenset[Hashable], unlike: int | None, shorten: bool
-    ) -> Example | str:
+    ) -> Contrast | str:
         """One of these traces of a pair, given by its place, or a shorter one like it.
 
         On the trace the pair ``unlike`` does not differ. A text says why there is none: what
@@ -120,7 +120,7 @@ class StepBehaviour:
         title: in the new series.
         same_tree: the trees after it are equal; so is what they do.
         problem: why one of the two could not be applied; empty if both could.
-        finding: what the judge says; None where none was asked.
+        ruling: what the judge says; None where none was asked.
         since: the new place of the patch with which that began: its own, or an earlier
             one's; 0 where there is nothing to it.
         trees_since: the same for the trees.
@@ -137,12 +137,12 @@ class StepBehaviour:
     title: str
     same_tree: bool
     problem: str = ""
-    finding: Finding | None = None
+    ruling: Ruling | None = None
     since: int = 0
     trees_since: int = 0
     fresh: int = 0
     again: bool = False
-    example: Example | None = None
+    example: Contrast | None = None
     perhaps: tuple[tuple[str, int], ...] = ()
 
     @property
@@ -150,7 +150,7 @@ class StepBehaviour:
         """Whether the two do the same as far as is known; None where that was not asked."""
         if self.problem:
             return False
-        return None if self.finding is None else self.finding.verdict.is_same
+        return None if self.ruling is None else self.ruling.likeness.is_same
 
 
 def compare_behaviour(
@@ -188,8 +188,8 @@ def compare_behaviour(
         steps.append(StepBehaviour(*places, row.new.title, same))
     if judge is None:
         return steps
-    findings = dict(zip(asked, judge.judge(list(asked.values())) if asked else (), strict=True))
-    return _Attribution(judge, pairings, steps, findings).run()
+    rulings = dict(zip(asked, judge.judge(list(asked.values())) if asked else (), strict=True))
+    return _Attribution(judge, pairings, steps, rulings).run()
 
 
 class _Attribution:
@@ -197,14 +197,14 @@ class _Attribution:
 
     def __init__(
         self, judge: Judge, pairings: Sequence[Pairing], steps: Sequence[StepBehaviour],
-        findings: dict[int, Finding],
+        rulings: dict[int, Ruling],
     ) -> None:  # fmt: skip
         self.judge = judge
         self.pairings = pairings
         self.steps = steps
-        self.findings = findings
-        self.numbers = {at: number for number, at in enumerate(findings)}
-        self.last = Finding(Verdict.SAME_TREE)
+        self.rulings = rulings
+        self.numbers = {at: number for number, at in enumerate(rulings)}
+        self.last = Ruling(Likeness.SAME_TREE)
         self.last_pair: int | None = None
         self.since = self.trees_since = self.shown = 0
         self.alone: frozenset[tuple[str, int]] = frozenset()
@@ -216,7 +216,7 @@ class _Attribution:
         for at, step in enumerate(self.steps):
             self.trees_since = 0 if step.same_tree else self.trees_since or step.new_place
             done.append(self.step(at, step, done[-1] if done else None))
-            if done[-1].finding is None or done[-1].finding.verdict in UNJUDGED:
+            if done[-1].ruling is None or done[-1].ruling.likeness in UNJUDGED:
                 self.gap.append(("new", step.new_place))
         return done
 
@@ -224,40 +224,40 @@ class _Attribution:
         """One step, with what was found."""
         if step.problem:
             return step
-        finding = self.findings.get(at, Finding(Verdict.SAME_TREE))
-        found = replace(step, finding=finding, trees_since=self.trees_since)
-        if finding.verdict is Verdict.DIFFERS:
-            return self.differing(at, found, finding)
-        if finding.verdict in UNJUDGED:
+        ruling = self.rulings.get(at, Ruling(Likeness.SAME_TREE))
+        found = replace(step, ruling=ruling, trees_since=self.trees_since)
+        if ruling.likeness is Likeness.DIFFERS:
+            return self.differing(at, found, ruling)
+        if ruling.likeness in UNJUDGED:
             return replace(found, since=_unjudged_since(found, before))
         again = bool(self.since)
-        self.judged(at, finding, 0)
+        self.judged(at, ruling, 0)
         return replace(found, again=again)
 
-    def differing(self, at: int, step: StepBehaviour, finding: Finding) -> StepBehaviour:
+    def differing(self, at: int, step: StepBehaviour, ruling: Ruling) -> StepBehaviour:
         """A step that differs: it begins here, grows here, or is carried along."""
         begins = not self.since
-        fresh = finding.differing - self.last.differing - self.last.left_out
+        fresh = ruling.differing - self.last.differing - self.last.left_out
         changed = self.pairings[at].status is Status.CHANGED
-        example: Example | str | None = None
+        example: Contrast | str | None = None
         if begins or (fresh and changed):
             self.shown += 1
             example = self.judge.example(
-                self.numbers[at], fresh or finding.differing, self.last_pair,
+                self.numbers[at], fresh or ruling.differing, self.last_pair,
                 self.shown <= SHORTENED,
             )  # fmt: skip
         if isinstance(example, str):
-            unsure = replace(finding, verdict=Verdict.NOT_JUDGED, problems=(("", example),))
-            return replace(step, finding=unsure, since=step.new_place)
+            unsure = replace(ruling, likeness=Likeness.NOT_JUDGED, problems=(("", example),))
+            return replace(step, ruling=unsure, since=step.new_place)
         perhaps = self.perhaps(step) if example is not None else ()
-        self.judged(at, finding, self.since or step.new_place)
+        self.judged(at, ruling, self.since or step.new_place)
         return replace(
             step, since=self.since, fresh=len(fresh), example=example, perhaps=perhaps
         )  # fmt: skip
 
-    def judged(self, at: int, finding: Finding, since: int) -> None:
+    def judged(self, at: int, ruling: Ruling, since: int) -> None:
         """What the next step is compared with."""
-        self.last, self.since = finding, since
+        self.last, self.since = ruling, since
         self.last_pair = self.numbers.get(at)
         self.alone = self.alone_at(self.steps[at])
         self.gap = []
@@ -278,10 +278,10 @@ class _Attribution:
 
 def _unjudged_since(step: StepBehaviour, before: StepBehaviour | None) -> int:
     """Since when trees cannot be compared for want of the same side."""
-    if before is None or before.finding is None or step.finding is None:
+    if before is None or before.ruling is None or step.ruling is None:
         return step.new_place
-    a, b = before.finding, step.finding
-    alike = a.verdict is b.verdict and [s for s, _ in a.problems] == [s for s, _ in b.problems]
+    a, b = before.ruling, step.ruling
+    alike = a.likeness is b.likeness and [s for s, _ in a.problems] == [s for s, _ in b.problems]
     return before.since if alike else step.new_place
 
 
@@ -297,7 +297,7 @@ def _trees(series: MailSeries, base: Tree) -> tuple[list[Tree], str]:
 
 
 def _applied(patch: MailPatch, tree: Tree, number: int) -> Tree:
-    place = Place(patch.place, number)
+    place = PatchPlace(patch.place, number)
     lines = patch.diff.encode("utf-8", "surrogateescape").removesuffix(b"\n").split(b"\n")
     changes, end = parse_diff(lines, 0, place)
     if end != len(lines):

@@ -9,34 +9,31 @@ is only read.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from replay.build.output import telling_line
 from replay.elf.image import Image
 from replay.git.apply import Tree
 from replay.git.folders import write_tree
 from replay.git.objects import tree_id
-from replay.mail.behaviour import Example, Finding, Trees, Verdict
-from replay.repo.binding import Binding, Plan
+from replay.mail.behaviour import Contrast, Likeness, Ruling, Trees
+from replay.repo.binding import Binding, Interface
 from replay.repo.bindingfile import read_binding
 from replay.repo.building import Builder
-from replay.repo.calls import CallTrace, read_calls, to_text
+from replay.repo.calls import read_calls, to_text
+from replay.repo.campaign import CallCampaign, PairTally, Sampling, Sighting
 from replay.repo.checking import Checker
 from replay.repo.errors import BindingError, RepoError
-from replay.repo.generating import generate
-from replay.repo.git import Commit
-from replay.repo.pairing import Names, Pair, Subject
+from replay.repo.pairing import Pair
 from replay.repo.resolving import resolve
-from replay.repo.results import Report, Row
-from replay.repo.results import Verdict as RowVerdict
+from replay.repo.results import Counterexample
 from replay.repo.showing import value_text
-from replay.repo.subjects import bind_rows, build_rows, drafted, inspect_rows
+from replay.repo.targets import Prepared, Progress, Target, bound_to, drafted, prepare
 from replay.repo.verify import workspace
-
-Progress: TypeAlias = Callable[[float, float, str], None]
+from replay.search.verdict import Verdict
 
 COMPILED: Final = (b"\x7fELF", b"!<arch>\n")
 """How files begin that a compiler or ar has made."""
@@ -95,12 +92,12 @@ def calling(
             binding.path if binding else "", rule.line, rule.key,
         )  # fmt: skip
     with workspace() as place, contextlib.ExitStack() as stack:
-        source = _Trees(place)
+        source = _InMemory(place)
         builder = Builder(source, request.build, request.library, request.build_limit)
         yield CallJudge(request, binding, source, builder, stack, progress)
 
 
-class _Trees:
+class _InMemory:
     """Trees in memory, for a builder."""
 
     def __init__(self, place: Path) -> None:
@@ -118,7 +115,7 @@ class CallJudge:
     """Builds and calls trees; made by :func:`calling`."""
 
     def __init__(
-        self, request: Request, binding: Binding | None, source: _Trees, builder: Builder,
+        self, request: Request, binding: Binding | None, source: _InMemory, builder: Builder,
         stack: contextlib.ExitStack, progress: Progress,
     ) -> None:  # fmt: skip
         self.request = request
@@ -127,12 +124,12 @@ class CallJudge:
         self.builder = builder
         self.stack = stack
         self.progress = progress
-        self.checker: Checker | None = None
-        self.trace: CallTrace | None = None
-        self.pairs: list[Pair | None] = []
+        self.campaign: CallCampaign | None = None
+        self.tallies: list[PairTally] = []
+        self.numbers: dict[int, int] = {}
 
-    def judge(self, pairs: Sequence[Trees]) -> list[Finding]:
-        """A finding for each pair of trees; see ``replay.mail.behaviour.Judge``.
+    def judge(self, pairs: Sequence[Trees]) -> list[Ruling]:
+        """A ruling on each pair of trees; see ``replay.mail.behaviour.Judge``.
 
         Raises:
             BindingError: the binding does not fit the libraries.
@@ -145,92 +142,81 @@ class CallJudge:
         names = [(f"mail-{tree_id(old)}", f"mail-{tree_id(new)}") for old, new in pairs]
         for both, trees in zip(names, pairs, strict=True):
             self.source.trees |= dict(zip(both, trees, strict=True))
-        rows = {name: Row(Commit(name, name, (), "")) for name in self.source.trees}
-        subjects = dict(zip(rows, self._subjects(list(rows.values())), strict=True))
-        wanted = frozenset(call.op for call in self.trace or ())
-        findings: list[Finding | None] = []
-        for a, b in names:
-            old, new = subjects[a], subjects[b]
-            finding = None
-            if old is None or new is None:
-                finding = _unjudged(rows[a], rows[b])
-            elif _same_code(old, new):
-                finding = Finding(Verdict.SAME_CODE)
-            elif not (common := old.bound.names & new.bound.names) or not wanted <= common:
-                lacking = ", ".join(sorted(wanted - common)) or "any operation"
-                finding = Finding(
-                    Verdict.NOT_JUDGED, problems=(("", f"they do not both have {lacking}"),)
-                )
-            findings.append(finding)
-            pair = None if finding or not old or not new else Pair(rows[b], old, new, common)
-            self.pairs.append(pair)
-        self._run([pair for pair in self.pairs if pair is not None])
-        every = zip(findings, self.pairs, strict=True)
-        return [known or _finding(pair) for known, pair in every]
+        every = list(self.source.trees)
+        made = prepare(self.builder, every, self.request.jobs, self.progress)
+        if all(one.shape is None for one in made):
+            prepared = dict(zip(every, made, strict=True))
+            return [_unjudged(prepared[old], prepared[new]) for old, new in names]
+        sampling, checker = self._opened(made)
+        bound = [bound_to(sampling.interface, one, lambda rule: False) for one in made]
+        prepared = dict(zip(every, checker.load(bound), strict=True))
+        found = [_paired(prepared[old], prepared[new], sampling) for old, new in names]
+        paired = {place: one for place, one in enumerate(found) if isinstance(one, Pair)}
+        self.numbers = {place: number for number, place in enumerate(paired)}
+        self.campaign = CallCampaign(checker, sampling, list(paired.values()))
+        if paired:
+            self.progress(0, sampling.count, "running traces")
+            self.tallies = self.campaign.run(self.progress).pairs
+        return [
+            _ruling(one, self.tallies[self.numbers[place]]) if isinstance(one, Pair) else one
+            for place, one in enumerate(found)
+        ]
 
-    def _subjects(self, rows: list[Row]) -> list[Subject | None]:
-        """What to call of each tree; a row without gets its verdict."""
+    def _opened(self, made: Sequence[Prepared]) -> tuple[Sampling, Checker]:
+        """The traces to run on trees of which one can be read, and what runs them."""
         request = self.request
-        outcomes = build_rows(self.builder, rows, request.jobs, self.progress)
-        shapes = inspect_rows(rows, outcomes)
-        if not any(shapes):
-            return [None] * len(rows)
-        plan = resolve(self.binding or drafted(shapes), shapes, lambda rule, index: False)
-        subjects = bind_rows(plan, rows, shapes, outcomes, lambda rule, index: False)
-        if request.trace is not None:
-            self.trace = read_calls(request.trace, plan)
-        checker = Checker(request.jobs, plan, request.call_limit)
-        self.checker = self.stack.enter_context(checker)
-        checker.load(rows, subjects)
-        return subjects
-
-    def traces_of(self, names: Names, number: int) -> CallTrace:
-        """The trace of a number, of these operations."""
-        return self.trace or generate(
-            self.plan.only(names), self.request.seed, number, self.request.ops
-        )
-
-    @property
-    def plan(self) -> Plan:
-        """The plan, once there is a library."""
-        assert self.checker is not None
-        return self.checker.plan
-
-    def _run(self, pairs: list[Pair]) -> None:
-        if self.checker is None or not pairs:
-            return
-        request = self.request
-        report = Report([], self.plan, request.seed, request.traces, request.ops, {}, [])
-        numbers = range(1 if self.trace else request.traces)
-        self.progress(0, len(numbers), "running traces")
-        self.checker.run_pairs(pairs, numbers, self.traces_of, report, self.progress)
+        shapes = [one.shape for one in made]
+        binding = self.binding or drafted(made)
+        interface = resolve(binding, shapes, lambda rule, index: False)
+        given = read_calls(request.trace, interface) if request.trace is not None else None
+        sampling = Sampling(interface, request.seed, request.traces, request.ops, given)
+        checker = self.stack.enter_context(Checker(request.jobs, request.call_limit))
+        return sampling, checker
 
     def example(
         self, pair: int, traces: frozenset[Hashable], unlike: int | None, shorten: bool
-    ) -> Example | str:
+    ) -> Contrast | str:
         """The shortest trace found that shows a difference; see ``behaviour.Judge``."""
-        here = self.pairs[pair]
-        other = self.pairs[unlike] if unlike is not None else None
-        assert here is not None and self.checker is not None
-        if other is not None and not here.names <= other.names:
+        assert self.campaign is not None
+        pairs, sampling = self.campaign.pairs, self.campaign.sampling
+        number = self.numbers[pair]
+        here, ranks = pairs[number], self.tallies[number].differing
+        other = self.numbers.get(unlike) if unlike is not None else None
+        if other is not None and not here.names <= pairs[other].names:
             other = None
-        ranks = here.differing
         chosen = min((n for n in ranks if _key(here, n) in traces), key=lambda n: (ranks[n], n))
         self.progress(0, 0, "shortening an example")
-        budget = self.request.budget if shorten and self.trace is None else 0
-        trace = self.traces_of(here.names, chosen)
-        found = self.checker.example(here, trace, budget, other)
+        budget = self.request.budget if shorten and sampling.given is None else 0
+        found = self.campaign.example(Sighting(number, chosen, other), budget)
         if isinstance(found, str):
             return f"it is not deterministic: {found}"
-        fields = tuple(
-            (what, value_text(old), value_text(new)) for what, old, new in found.difference.fields
-        )
-        ops = tuple(call.text(self.plan) for call in found.trace)
-        file = to_text(found.trace, self.plan, "difference")
-        return Example(ops, found.difference.index, fields, file, found.complete)
+        return _contrast(found, sampling.interface)
 
 
-def _same_code(old: Subject, new: Subject) -> bool:
+def _contrast(found: Counterexample, interface: Interface) -> Contrast:
+    fields = tuple(
+        (what, value_text(old), value_text(new)) for what, old, new in found.divergence.fields
+    )
+    ops = tuple(call.text(interface) for call in found.trace)
+    file = to_text(found.trace, interface, "difference")
+    return Contrast(ops, found.divergence.index, fields, file, found.complete)
+
+
+def _paired(old: Prepared, new: Prepared, sampling: Sampling) -> Pair | Ruling:
+    """What to compare of two trees; or what is known of them without."""
+    if old.target is None or new.target is None:
+        return _unjudged(old, new)
+    if _same_code(old.target, new.target):
+        return Ruling(Likeness.SAME_CODE)
+    common = old.target.bound.names & new.target.bound.names
+    if not common or not sampling.wanted <= common:
+        lacking = ", ".join(sorted(sampling.wanted - common)) or "any operation"
+        problem = f"they do not both have {lacking}"
+        return Ruling(Likeness.NOT_JUDGED, problems=(("", problem),))
+    return Pair(old.target, new.target, common)
+
+
+def _same_code(old: Target, new: Target) -> bool:
     """Whether two libraries put the same into memory, and are called in the same way.
 
     Debug information is no part of that: it tells the folder of the build, which differs.
@@ -248,25 +234,25 @@ def _key(pair: Pair, number: int) -> Hashable:
     return number, pair.names
 
 
-def _finding(pair: Pair | None) -> Finding:
-    assert pair is not None
-    if not pair.traces:
-        return Finding(Verdict.NOT_JUDGED, problems=(("", "no trace could be compared"),))
-    verdict = Verdict.DIFFERS if pair.differing else Verdict.NO_DIFFERENCE
+def _ruling(pair: Pair, tally: PairTally) -> Ruling:
+    if not tally.traces:
+        return Ruling(Likeness.NOT_JUDGED, problems=(("", "no trace could be compared"),))
+    likeness = Likeness.DIFFERS if tally.differing else Likeness.NO_DIFFERENCE
     differing, left_out = (
         frozenset(_key(pair, number) for number in kept)
-        for kept in (pair.differing, pair.left_out)
+        for kept in (tally.differing, tally.left_out)
     )  # fmt: skip
-    return Finding(verdict, pair.traces, differing, left_out)
+    return Ruling(likeness, tally.traces, differing, left_out)
 
 
-def _unjudged(old: Row, new: Row) -> Finding:
+def _unjudged(old: Prepared, new: Prepared) -> Ruling:
     """Why two trees are not compared."""
     problems = []
-    for side, row in (("old", old), ("new", new)):
-        if row.reason:
-            said = telling_line(row.output) if row.verdict is RowVerdict.NOT_BUILT else ""
-            problems.append((side, said if "error" in said.lower() else row.reason))
-    broken = any(row.verdict is RowVerdict.NOT_BUILT for row in (old, new))
-    verdict = Verdict.NOT_BUILT if broken else Verdict.NOT_JUDGED
-    return Finding(verdict, problems=tuple(problems))
+    obstacles = [(side, one.obstacle) for side, one in (("old", old), ("new", new)) if one.obstacle]
+    for side, obstacle in obstacles:
+        built = obstacle.verdict is not Verdict.NOT_BUILT
+        said = "" if built else telling_line(obstacle.output)
+        problems.append((side, said if "error" in said.lower() else obstacle.reason))
+    broken = any(obstacle.verdict is Verdict.NOT_BUILT for _, obstacle in obstacles)
+    likeness = Likeness.NOT_BUILT if broken else Likeness.NOT_JUDGED
+    return Ruling(likeness, problems=tuple(problems))

@@ -1,8 +1,8 @@
 """What to call: operations, the roles of their arguments, and what is observed.
 
 The vocabulary of the package, read it first. A :class:`Binding` is what ``binding.toml``
-says. :func:`replay.repo.resolving.resolve` fills in what it leaves out, which makes a
-:class:`Plan`; a plan is bound to the library of each commit by
+says. :func:`replay.repo.resolving.resolve` fills in what it leaves out, which makes an
+:class:`Interface`; an interface is bound to the library of each commit by
 :func:`replay.repo.bound.bind`.
 
 Roles of a parameter, and what a trace holds of each:
@@ -173,15 +173,15 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Interface:
     """A binding with nothing left out."""
 
     binding: Binding
     ops: dict[str, Operation]
     observers: tuple[Operation, ...]
 
-    def only(self, names: frozenset[str]) -> Plan:
-        """The plan with these operations and all observers."""
-        return Plan(
+    def only(self, names: frozenset[str]) -> Interface:
+        """The interface with these operations and all observers."""
+        return Interface(
             self.binding, {n: op for n, op in self.ops.items() if n in names}, self.observers
         )

@@ -1,4 +1,4 @@
-"""A plan bound to the library of one commit: which function to call there, with which types.
+"""An interface bound to the library of one commit: which function to call, with which types.
 
 That it cannot be bound is a verdict on the commit, not an error.
 """
@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from replay.base.jsonlines import nearest
+from replay.repo.binding import Interface, Operation, Param
 from replay.repo.binding import Mapping as Rule
-from replay.repo.binding import Operation, Param, Plan
 from replay.repo.resolving import fit, nearest_only
 from replay.repo.shapes import Function, LibraryShape, Shape
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A plan bound to one library: what the worker is told, without the library's path."""
+    """An interface bound to one library: what the worker is told, without the library's path."""
 
     ops: tuple[dict[str, Any], ...]
     observers: tuple[dict[str, Any], ...]
@@ -44,11 +44,11 @@ class Unbound(Exception):
     """A commit whose library cannot be called as the binding says; the text says why."""
 
 
-def bind(plan: Plan, shape: LibraryShape, rules: Mapping[str, Sequence[Rule]]) -> Bound:
-    """Bind a plan to a library.
+def bind(interface: Interface, shape: LibraryShape, rules: Mapping[str, Sequence[Rule]]) -> Bound:
+    """Bind an interface to a library.
 
     Args:
-        plan: with nothing left out.
+        interface: with nothing left out.
         shape: of the library.
         rules: the maps that hold at this commit, by operation.
 
@@ -59,30 +59,35 @@ def bind(plan: Plan, shape: LibraryShape, rules: Mapping[str, Sequence[Rule]]) -
     ops: list[dict[str, Any]] = []
     observers: list[dict[str, Any]] = []
     missing: list[str] = []
-    for op in (*plan.ops.values(), *plan.observers):
+    for op in (*interface.ops.values(), *interface.observers):
         name = _present(op, shape, rules.get(op.name, ()))
         if name is None:
             if op.draft.optional:
                 missing.append(op.name)
                 continue
-            wanted = " or ".join(_names(op, rules.get(op.name, ())))
-            hint = nearest_only(op.draft.functions[0], sorted(shape.exported))
-            hint = f", there is {hint[15:-1]}" if hint else ""
-            raise Unbound(
-                f"{op.draft.key} calls {wanted}, which the library does not export{hint}; add a "
-                f"[[map]] for this commit, or optional = true"
-            )
+            raise _missing(op, shape, rules.get(op.name, ()))
         data = _bound(op, name, shape.functions.get(name), rules.get(op.name, ()))
         (observers if op.draft.observer else ops).append(data)
-    simple = (*plan.binding.setup, *plan.binding.teardown)
+    simple = (*interface.binding.setup, *interface.binding.teardown)
     for name in simple:
         if name not in shape.exported:
             raise Unbound(f"library.setup or teardown calls {name}, which is not exported")
-    destroy = tuple(op.name for op in plan.ops.values() if op.destroys and op.name not in missing)
+    ends = (op.name for op in interface.ops.values() if op.destroys)
+    destroy = tuple(name for name in ends if name not in missing)
     return Bound(
-        tuple(ops), tuple(observers), destroy if plan.binding.destroy_at_end else (),
-        plan.binding.setup, plan.binding.teardown, tuple(missing),
+        tuple(ops), tuple(observers), destroy if interface.binding.destroy_at_end else (),
+        interface.binding.setup, interface.binding.teardown, tuple(missing),
     )  # fmt: skip
+
+
+def _missing(op: Operation, shape: LibraryShape, rules: Sequence[Rule]) -> Unbound:
+    wanted = " or ".join(_names(op, rules))
+    hint = nearest_only(op.draft.functions[0], sorted(shape.exported))
+    hint = f", there is {hint[15:-1]}" if hint else ""
+    return Unbound(
+        f"{op.draft.key} calls {wanted}, which the library does not export{hint}; add a "
+        f"[[map]] for this commit, or optional = true"
+    )
 
 
 def _names(op: Operation, rules: Sequence[Rule]) -> list[str]:

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 
 from replay.base.jsonlines import Place, check_keys, decode, nearest, read_lines, shown
 from replay.errors import TraceError
-from replay.repo.binding import Operation, Param, Plan
+from replay.repo.binding import Interface, Operation, Param
 
 FORMAT: Final = "replay-calls/1"
 MOST_CALLS: Final = 100_000
@@ -34,16 +34,16 @@ class Call:
     values: tuple[Value, ...] = ()
     makes: int = 0
 
-    def text(self, plan: Plan) -> str:
+    def text(self, interface: Interface) -> str:
         """As a person writes it: ``ring_put(r=ring1, value=7)``."""
-        op = plan.ops[self.op]
+        op = interface.ops[self.op]
         parts = [_text(p, v) for p, v in zip(op.given, self.values, strict=True)]
         made = f"{op.kind_made}{self.makes} = " if self.makes else ""
         return f"{made}{self.op}({', '.join(parts)})"
 
-    def to_json(self, plan: Plan) -> dict[str, Any]:
+    def to_json(self, interface: Interface) -> dict[str, Any]:
         """As in a file."""
-        names = [param.name for param in plan.ops[self.op].given]
+        names = [param.name for param in interface.ops[self.op].given]
         out: dict[str, Any] = {
             "call": self.op, "args": dict(zip(names, self.values, strict=True)),
         }  # fmt: skip
@@ -69,8 +69,8 @@ def request(trace: Iterable[Call]) -> list[list[Any]]:
 class Live:
     """Which objects are alive at a place in a trace."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, interface: Interface) -> None:
+        self.interface = interface
         self.kinds: dict[int, str] = {}
         self.used: set[int] = set()
 
@@ -80,7 +80,7 @@ class Live:
 
     def problem(self, call: Call) -> str:
         """Why a call cannot stand here; empty if it can."""
-        op = self.plan.ops[call.op]
+        op = self.interface.ops[call.op]
         kind = op.kind_made
         if bool(kind) != bool(call.makes) or call.makes in self.used:
             return f"makes must be a number of its own for the {kind} that it makes" if kind else (
@@ -97,7 +97,7 @@ class Live:
 
     def follow(self, call: Call) -> None:
         """Move past a call."""
-        op = self.plan.ops[call.op]
+        op = self.interface.ops[call.op]
         if op.destroys:
             for param, value in zip(op.given, call.values, strict=True):
                 if param.role == "handle" and param.kind == op.destroys:
@@ -107,9 +107,21 @@ class Live:
             self.kinds[call.makes] = op.kind_made
 
 
-def is_valid(trace: Sequence[Call], plan: Plan) -> bool:
+def takes(param: Param, value: Value) -> bool:
+    """Whether the binding allows a value for a parameter."""
+    if param.role == "choice":
+        return value in param.choices
+    if param.role in ("int", "each", "handle"):
+        return isinstance(value, int) and (param.role != "int" or param.low <= value <= param.high)
+    if not isinstance(value, str):
+        return False
+    size = len(value) if param.role == "string" else len(value) // 2
+    return param.low <= size <= param.high
+
+
+def is_valid(trace: Sequence[Call], interface: Interface) -> bool:
     """Whether every call can stand where it stands."""
-    live = Live(plan)
+    live = Live(interface)
     for call in trace:
         if live.problem(call):
             return False
@@ -117,14 +129,14 @@ def is_valid(trace: Sequence[Call], plan: Plan) -> bool:
     return True
 
 
-def renumbered(trace: Sequence[Call], plan: Plan) -> CallTrace:
+def renumbered(trace: Sequence[Call], interface: Interface) -> CallTrace:
     """The same trace with objects numbered from 1 in order of making."""
     numbers: dict[int, int] = {}
     made = []
     for call in trace:
         values = tuple(
             numbers[int(value)] if param.role == "handle" else value
-            for param, value in zip(plan.ops[call.op].given, call.values, strict=True)
+            for param, value in zip(interface.ops[call.op].given, call.values, strict=True)
         )
         if call.makes:
             numbers[call.makes] = len(numbers) + 1
@@ -135,13 +147,13 @@ def renumbered(trace: Sequence[Call], plan: Plan) -> CallTrace:
 # --- files ----------------------------------------------------------------------------
 
 
-def to_text(trace: CallTrace, plan: Plan, name: str) -> str:
+def to_text(trace: CallTrace, interface: Interface, name: str) -> str:
     """A trace as a file holds it."""
-    lines = [{"format": FORMAT, "name": name}, *(call.to_json(plan) for call in trace)]
+    lines = [{"format": FORMAT, "name": name}, *(call.to_json(interface) for call in trace)]
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
-def read_calls(path: Path, plan: Plan) -> CallTrace:
+def read_calls(path: Path, interface: Interface) -> CallTrace:
     """Read a trace file.
 
     Raises:
@@ -149,7 +161,7 @@ def read_calls(path: Path, plan: Plan) -> CallTrace:
 
     """
     trace: list[Call] = []
-    live = Live(plan)
+    live = Live(interface)
     header = False
     for line in read_lines(path):
         place = Place(path, line.number)
@@ -161,7 +173,7 @@ def read_calls(path: Path, plan: Plan) -> CallTrace:
             continue
         if len(trace) >= MOST_CALLS:
             place.fail(f"more than {MOST_CALLS} calls")
-        call = _call(value, plan, place)
+        call = _call(value, interface, place)
         problem = live.problem(call)
         if problem:
             place.fail(f"{call.op}: {problem}")
@@ -172,14 +184,14 @@ def read_calls(path: Path, plan: Plan) -> CallTrace:
     return tuple(trace)
 
 
-def _call(value: dict[str, Any], plan: Plan, place: Place) -> Call:
+def _call(value: dict[str, Any], interface: Interface, place: Place) -> Call:
     check_keys(value, ("call", "args"), ("makes",), "the call", place)
     name, args = value["call"], value["args"]
-    if not isinstance(name, str) or name not in plan.ops:
-        place.fail(f"no operation {shown(name)}{nearest(str(name), plan.ops)}")
+    if not isinstance(name, str) or name not in interface.ops:
+        place.fail(f"no operation {shown(name)}{nearest(str(name), interface.ops)}")
     if not isinstance(args, dict):
         place.fail("args must be an object")
-    op = plan.ops[name]
+    op = interface.ops[name]
     check_keys(args, tuple(p.name for p in op.given), (), name, place)
     makes = value.get("makes", 0)
     if not isinstance(makes, int) or isinstance(makes, bool) or not 0 <= makes <= 1 << 31:

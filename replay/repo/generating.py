@@ -1,4 +1,4 @@
-"""Random traces of calls: a function of the plan, the seed and the trace's number alone.
+"""Random traces of calls: a function of the interface, the seed and the trace's number alone.
 
 Values cluster: ends of ranges and values used before are drawn more often than others,
 because full, empty and equal are where code goes wrong. A trace has a mood, which favours
@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from replay.repo.binding import Operation, Param, Plan
+from replay.repo.binding import Interface, Operation, Param
 from replay.repo.calls import Call, CallTrace, Live, Value
 
 AGAIN: Final = 0.3
@@ -21,22 +21,22 @@ MAKING: Final = 0.1
 """How much rarer an operation is drawn that makes or destroys than one that does not."""
 
 
-def generate(plan: Plan, seed: int, number: int, length: int) -> CallTrace:
+def generate(interface: Interface, seed: int, number: int, length: int) -> CallTrace:
     """The trace of this number."""
-    return _Generator(plan, random.Random(f"{seed}/{number}"), length).trace()
+    return _Generator(interface, random.Random(f"{seed}/{number}"), length).trace()
 
 
 class _Generator:
-    def __init__(self, plan: Plan, rng: random.Random, length: int) -> None:
-        self.plan = plan
+    def __init__(self, interface: Interface, rng: random.Random, length: int) -> None:
+        self.interface = interface
         self.rng = rng
         self.length = 1 + rng.randrange(length) if rng.random() < 0.3 else length
-        self.live = Live(plan)
+        self.live = Live(interface)
         self.before: dict[str, list[Value]] = {}
         mood = rng.choice((0.0, 1.0, 2.0))
         self.weights: dict[str, float] = {
             name: (op.draft.weight or self.usual(op)) * (1 + rng.random()) ** (3 * mood)
-            for name, op in plan.ops.items()
+            for name, op in interface.ops.items()
         }
 
     def usual(self, op: Operation) -> float:
@@ -45,7 +45,7 @@ class _Generator:
     def trace(self) -> CallTrace:
         calls: list[Call] = []
         while len(calls) < self.length:
-            able = [op for op in self.plan.ops.values() if self.is_able(op)]
+            able = [op for op in self.interface.ops.values() if self.is_able(op)]
             if not able:
                 break
             op = self.rng.choices(able, [self.weight(op) for op in able])[0]
@@ -57,7 +57,7 @@ class _Generator:
     def weight(self, op: Operation) -> float:
         """How likely an operation is here: what makes an object that others wait for, more."""
         if op.kind_made and not self.live.of(op.kind_made):
-            waiting = sum(op.kind_made in _kinds(other) for other in self.plan.ops.values())
+            waiting = sum(op.kind_made in _kinds(other) for other in self.interface.ops.values())
             return max(self.weights[op.name], float(waiting))
         return self.weights[op.name]
 

@@ -11,19 +11,16 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from replay.git.paths import quote, shown
-from replay.git.sealed import environment
+from replay.git.runner import GitError, GitMissing, GitRefused, SealedGit
 from replay.repo.errors import RepoError
 
 MOST_COMMITS: Final = 10_000
-LIMIT: Final = 600.0
-"""Seconds that one command of git may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,22 +101,15 @@ def run_git(*words: str, git_dir: Path | None, extra: dict[str, str] | None = No
         RepoError: git fails, or is not there.
 
     """
-    env = environment() | (extra or {})
-    if git_dir is not None:
-        env["GIT_DIR"] = str(git_dir)
     try:
-        done = subprocess.run(
-            ["git", *words], env=env, capture_output=True, timeout=LIMIT, check=False,
-            stdin=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-    except FileNotFoundError:
+        return SealedGit(git_dir, extra=extra).run(*words)
+    except GitMissing:
         raise RepoError("there is no git; install it") from None
-    except subprocess.TimeoutExpired:
-        raise RepoError(f"git {words[0]} did not end within {LIMIT:g} s") from None
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip()
-        raise RepoError(f"git {words[0]}: {shown(said.removeprefix('fatal: '), 300)}")
-    return done.stdout
+    except GitRefused as error:
+        said = shown(error.said.removeprefix("fatal: "), 300)
+        raise RepoError(f"git {words[0]}: {said}") from None
+    except GitError as error:
+        raise RepoError(str(error)) from None
 
 
 class Repository:

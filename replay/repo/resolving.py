@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from replay.base.jsonlines import nearest
 from replay.repo import guessing
-from replay.repo.binding import POINTERS, Binding, Draft, Operation, Param, Plan, Returns
+from replay.repo.binding import POINTERS, Binding, Draft, Interface, Operation, Param, Returns
 from replay.repo.binding import Mapping as Rule
 from replay.repo.errors import BindingError
 from replay.repo.guessing import Problem
@@ -22,7 +22,7 @@ Applies = Callable[[Rule, int], bool]
 """Whether a map holds at a commit, given by its place in the range."""
 
 
-def resolve(binding: Binding, shapes: Sequence[LibraryShape | None], applies: Applies) -> Plan:
+def resolve(binding: Binding, shapes: Sequence[LibraryShape | None], applies: Applies) -> Interface:
     """Fill in what a binding leaves out, from the first library that knows the function.
 
     Args:
@@ -34,7 +34,7 @@ def resolve(binding: Binding, shapes: Sequence[LibraryShape | None], applies: Ap
         BindingError: what is left out cannot be known, or does not fit the function.
 
     """
-    return _Resolver(binding, shapes, applies).plan()
+    return _Resolver(binding, shapes, applies).interface()
 
 
 class _Resolver:
@@ -49,7 +49,7 @@ class _Resolver:
         place = f"{draft.key}.{key}" if key else draft.key
         raise BindingError(problem, self.binding.path, draft.line, place)
 
-    def plan(self) -> Plan:
+    def interface(self) -> Interface:
         drafts = [*self.binding.ops, *self.binding.observers]
         found = [self.function(draft) for draft in drafts]
         made = frozenset(
@@ -61,9 +61,11 @@ class _Resolver:
             for draft, (function, library) in zip(drafts, found, strict=True)
         ]
         count = len(self.binding.ops)
-        plan = Plan(self.binding, {op.name: op for op in done[:count]}, tuple(done[count:]))
-        self.check_kinds(plan)
-        return plan
+        interface = Interface(
+            self.binding, {op.name: op for op in done[:count]}, tuple(done[count:])
+        )
+        self.check_kinds(interface)
+        return interface
 
     def function(self, draft: Draft) -> tuple[Function | None, LibraryShape | None]:
         """The function in the first library that has it unmapped, with that library."""
@@ -224,10 +226,10 @@ class _Resolver:
         if len([p for p in op.params if p.role in ("makes", "storage")]) + bool(op.makes) > 1:
             self.fail(draft, "one call makes one object; take one of them out", "makes")
 
-    def check_kinds(self, plan: Plan) -> None:
+    def check_kinds(self, interface: Interface) -> None:
         """Every kind of object that is used must be made by an operation."""
-        made = {op.kind_made for op in plan.ops.values()} - {""}
-        for op in (*plan.ops.values(), *plan.observers):
+        made = {op.kind_made for op in interface.ops.values()} - {""}
+        for op in (*interface.ops.values(), *interface.observers):
             used = [(p.kind, f"args.{p.name}") for p in op.params if p.role == "handle"]
             if op.draft.requires:
                 used.append((op.draft.requires, "requires"))

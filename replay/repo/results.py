@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from replay.repo.binding import Plan
+from replay.repo.binding import Interface
 from replay.repo.calls import CallTrace
 from replay.repo.git import Commit
 from replay.repo.runner import Run
-
-
-class Verdict(StrEnum):
-    """The verdict on a commit. Only the first two are as claimed."""
-
-    BASE = "base"
-    SAME = "same"
-    DIFFERENCE = "undeclared difference"
-    CRASH = "crash"
-    HANG = "hang"
-    NOT_BUILT = "cannot be built"
-    NOT_JUDGED = "cannot be judged"
-
-    @property
-    def passes(self) -> bool:
-        """Whether a commit with this verdict is as claimed."""
-        return self in (Verdict.BASE, Verdict.SAME)
-
-    @property
-    def is_guilty(self) -> bool:
-        """Whether it says that the commit changes what the library does."""
-        return self in (Verdict.DIFFERENCE, Verdict.CRASH, Verdict.HANG)
+from replay.search.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Divergence:
     """Where two runs of a trace part.
 
     Attributes:
-        verdict: DIFFERENCE, or how the later one ended there.
+        verdict: UNDECLARED, or how the later one ended there.
         index: the call; as many as the trace has where it is what comes after the last.
         fields: (what, before, after); a run that had ended has None.
 
@@ -51,15 +30,15 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
-    """A trace that shows a difference, as short as it was found.
+class Counterexample:
+    """A trace on which two libraries differ, as short as it was found.
 
     Attributes:
         name: of the file.
         trace: the calls.
         before: its run at the commit before, or in the model.
         after: its run at the commit.
-        difference: where they part.
+        divergence: where they part.
         complete: whether the shrinker finished within its budget.
         sides: what to call the two.
 
@@ -69,13 +48,13 @@ class Example:
     trace: CallTrace
     before: Run
     after: Run
-    difference: Difference
+    divergence: Divergence
     complete: bool = True
     sides: tuple[str, str] = ("before", "after")
 
 
-@dataclass(slots=True)
-class Row:
+@dataclass(frozen=True, slots=True)
+class JudgedCommit:
     """What was found about a commit.
 
     Attributes:
@@ -86,7 +65,6 @@ class Row:
         against: the commit that it was compared with, None for none.
         traces: on how many it was compared, and ``differing``: on how many it differs.
         model: on how many traces it differs from the reference model; None without one.
-        cached: its library was in the cache.
         notes: what a reader should know: a merge, an empty submodule.
         example: the shortest trace of the verdict.
         model_example: the shortest trace on which it differs from the model.
@@ -101,26 +79,28 @@ class Row:
     traces: int = 0
     differing: int = 0
     model: int | None = None
-    cached: bool = False
-    notes: list[str] = field(default_factory=list)
-    example: Example | None = None
-    model_example: Example | None = None
+    notes: tuple[str, ...] = ()
+    example: Counterexample | None = None
+    model_example: Counterexample | None = None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Report:
-    """The whole result: the base and a row a commit."""
+    """The whole result: the base and a row a commit; how often each operation was called.
 
-    rows: list[Row]
-    plan: Plan | None
+    The interface is None where nothing could be called.
+    """
+
+    rows: tuple[JudgedCommit, ...]
+    interface: Interface | None
     seed: int
     traces: int
     ops: int
-    calls: dict[str, int]
-    notes: list[str]
+    calls: Mapping[str, int]
+    notes: tuple[str, ...]
 
     @property
-    def guilty(self) -> Row | None:
+    def guilty(self) -> JudgedCommit | None:
         """The first commit that changes what the library does."""
         return next((row for row in self.rows if row.verdict.is_guilty), None)
 
@@ -130,7 +110,7 @@ class Report:
         return all(row.verdict.passes and not row.model for row in self.rows)
 
 
-def compare(before: Run, after: Run) -> Difference | None:
+def compare(before: Run, after: Run) -> Divergence | None:
     """Where two runs part; None where they do not.
 
     Two that end in the same way at the same call are the same, whatever each says of it.
@@ -142,13 +122,13 @@ def compare(before: Run, after: Run) -> Difference | None:
     old, new = before.record(index), after.record(index)
     if new is None:
         ends = {"crash": Verdict.CRASH, "hang": Verdict.HANG}
-        verdict = ends.get(after.end, Verdict.DIFFERENCE)
+        verdict = ends.get(after.end, Verdict.UNDECLARED)
         fields = ((after.end, _ending(before, old), after.detail),)
-        return Difference(verdict, index, fields)
+        return Divergence(verdict, index, fields)
     if old is None:
         fields = ((before.end, before.detail, "it returned"),)
-        return Difference(Verdict.DIFFERENCE, index, fields)
-    return Difference(Verdict.DIFFERENCE, index, tuple(_fields(old, new)))
+        return Divergence(Verdict.UNDECLARED, index, fields)
+    return Divergence(Verdict.UNDECLARED, index, tuple(_fields(old, new)))
 
 
 def _ending(run: Run, record: dict[str, Any] | None) -> str:
@@ -157,14 +137,14 @@ def _ending(run: Run, record: dict[str, Any] | None) -> str:
     return run.detail
 
 
-def against_model(model: Run, run: Run) -> Difference | None:
+def against_model(model: Run, run: Run) -> Divergence | None:
     """Where a run parts from what the reference model says; what it leaves out is free."""
     for index in range(len(model.records)):
         said, seen = model.record(index), run.record(index)
         assert said is not None
         if seen is None:
             verdict = {"crash": Verdict.CRASH, "hang": Verdict.HANG}[run.end]
-            return Difference(verdict, index, ((run.end, "it returns", run.detail),))
+            return Divergence(verdict, index, ((run.end, "it returns", run.detail),))
         known = {"ret", "out", "after", "skipped", "made"} & said.keys()
         narrowed: dict[str, Any] = {
             key: {k: _part(said[key][k], v) for k, v in seen.get(key, {}).items() if k in said[key]}
@@ -175,10 +155,10 @@ def against_model(model: Run, run: Run) -> Difference | None:
             narrowed["skipped"] = True
         fields = tuple(_fields(said, narrowed))
         if fields:
-            return Difference(Verdict.DIFFERENCE, index, fields)
+            return Divergence(Verdict.UNDECLARED, index, fields)
     if run.end != "ok":
         verdict = {"crash": Verdict.CRASH, "hang": Verdict.HANG}[run.end]
-        return Difference(verdict, len(run.records), ((run.end, "it ends", run.detail),))
+        return Divergence(verdict, len(run.records), ((run.end, "it ends", run.detail),))
     return None
 
 
@@ -186,9 +166,11 @@ def _part(said: Any, seen: Any) -> Any:
     """Of what an observer saw, the part that the model speaks of."""
     if not isinstance(seen, list):
         return [seen, {}] if isinstance(said, list) else seen
+    whole, parts = seen
     if not isinstance(said, list):
-        return seen[0]
-    return [seen[0], {name: value for name, value in seen[1].items() if name in said[1]}]
+        return whole
+    _, named = said
+    return [whole, {name: value for name, value in parts.items() if name in named}]
 
 
 def _fields(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any, Any]]:

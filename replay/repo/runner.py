@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import select
-import signal
 import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from replay.apart.death import Death
+from replay.apart.parent import Apart, Gone
 from replay.errors import WorkerError
-from replay.repo import worker
 from replay.repo.bound import Bound, Unbound
 from replay.repo.calls import Call, request
 
+SERVER: Final = "replay.repo.worker"
+NEEDS: Final = ("replay.repo.modelcalls",)
 WALL: Final = 10.0
 """Seconds that a trace may take in all, for each second of processor time it may use."""
 SLACK: Final = 30.0
@@ -30,6 +27,7 @@ OPTIONS: Final = {
     "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0:exitcode=66:color=never",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=0:color=never",
 }
+LEFT: Final = " after the last call, when what was left was destroyed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +55,6 @@ class ModelError(Exception):
     """The reference model raised, or lacks a method; the text says which."""
 
 
-def sanitizer(needed: Sequence[str]) -> str:
-    """The runtime that must be loaded before a library with these needs; empty for none."""
-    for name in needed:
-        if name.startswith(("libasan", "libclang_rt.asan", "libtsan")):
-            compiler = "clang" if "clang" in name else "cc"
-            with contextlib.suppress(OSError, subprocess.SubprocessError):
-                found = subprocess.run(
-                    [compiler, f"-print-file-name={name}"], capture_output=True, timeout=20,
-                    check=True, text=True,
-                ).stdout.strip()  # fmt: skip
-                if Path(found).is_absolute():
-                    return found
-            return name
-    return ""
-
-
 class Runner:
     """A worker with a library or a model; use it in a ``with`` statement.
 
@@ -89,33 +71,23 @@ class Runner:
 
     def __init__(self, head: dict[str, Any], preload: str = "", cpu: float = 1.0) -> None:
         self.cpu = cpu
-        self.said = tempfile.TemporaryFile()  # noqa: SIM115
-        self.buffer = bytearray()
-        ours_in, theirs_out = os.pipe()
-        theirs_in, ours_out = os.pipe()
-        env = {**os.environ, **OPTIONS} | ({"LD_PRELOAD": preload} if preload else {})
-        flags = ["-I"] if "model" in head else ["-I", "-S"]
+        environment = {**os.environ, **OPTIONS} | ({"LD_PRELOAD": preload} if preload else {})
+        # A model is the user's own Python, and may want what they have installed.
+        self.apart = Apart(
+            SERVER, environment, NEEDS, sanitized=bool(preload), site="model" in head
+        )
         try:
-            self.process = subprocess.Popen(
-                [sys.executable, *flags, worker.__file__, str(theirs_in), str(theirs_out)],
-                pass_fds=(theirs_in, theirs_out), stdin=subprocess.DEVNULL, stdout=self.said,
-                stderr=self.said, env=env, start_new_session=True,
-            )  # fmt: skip
-        except OSError as error:
-            raise WorkerError(f"a worker cannot be started: {error}") from None
-        finally:
-            os.close(theirs_in)
-            os.close(theirs_out)
-        self.incoming, self.outgoing = ours_in, ours_out
-        try:
-            self._send({**head, "sanitized": bool(preload)})
-            answer = self._head(SLACK)
+            answer, _ = self.apart.ask(head, patience=SLACK)
+        except Gone as gone:
+            self.close()
+            how = f"loading the library ended the process: {gone.death.how}"
+            raise Unbound(how) from None
         except BaseException:
             self.close()
             raise
-        if answer is None or "error" in answer:
+        if "error" in answer:
             self.close()
-            raise Unbound(str(answer["error"]) if answer else self._ended_loading())
+            raise Unbound(str(answer["error"]))
 
     def __enter__(self) -> Self:
         return self
@@ -126,16 +98,14 @@ class Runner:
     ) -> None:  # fmt: skip
         self.close()
 
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The worker, which leads a process group."""
+        return self.apart.process
+
     def close(self) -> None:
         """End the worker and all it started."""
-        for descriptor in (self.incoming, self.outgoing):
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
-        self.incoming = self.outgoing = -1
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self.said.close()
+        self.apart.close()
 
     def run(self, trace: Sequence[Call], cpu: float | None = None) -> Run:
         """Run a trace in a fresh copy of the loaded library.
@@ -146,69 +116,21 @@ class Runner:
 
         """
         cpu = cpu or self.cpu
-        self._send({"calls": request(trace), "cpu": cpu, "wall": cpu * WALL})
-        head = self._head(cpu * WALL + SLACK)
-        if head is None:
-            raise WorkerError("a worker died while it ran a trace; was it short of memory?")
-        data = self._take(head["size"])
-        records = [line for line in data.split(b"\n")[:-1] if line != b'{"end":true}']
-        end, detail = self._end(head, len(records), len(trace), cpu)
-        return Run(tuple(records), end, detail)
-
-    def _end(self, head: dict[str, Any], done: int, length: int, cpu: float) -> tuple[str, str]:
-        when = "" if done < length else " after the last call, when what was left was destroyed"
-        if head["end"] == "ok":
-            return "ok", ""
-        if head["end"] == "hang":
-            return "hang", f"it did not return within {cpu:g} s{when}"
-        if head["end"] == "model":
-            raise ModelError(str(head["said"]).removeprefix("model: "))
-        report = _report(head["said"])
-        if head["end"] == "signal":
-            how = _signal_name(head["code"])
-        else:
-            how = f"it ended the process with status {head['code']}"
-        return "crash", report + when if report else how + when
-
-    def _send(self, message: dict[str, Any]) -> None:
-        data = json.dumps(message).encode() + b"\n"
-        with contextlib.suppress(BrokenPipeError):
-            while data:
-                data = data[os.write(self.outgoing, data) :]
-
-    def _head(self, patience: float) -> dict[str, Any] | None:
-        """The next line from the worker; None where it ended."""
-        deadline = time.monotonic() + patience
-        while b"\n" not in self.buffer:
-            if not self._more(deadline):
-                return None
-        line, _, rest = bytes(self.buffer).partition(b"\n")
-        self.buffer = bytearray(rest)
-        answer = json.loads(line)
-        assert isinstance(answer, dict)
-        return answer
-
-    def _take(self, size: int) -> bytes:
-        deadline = time.monotonic() + SLACK
-        while len(self.buffer) < size:
-            if not self._more(deadline):
-                raise WorkerError("a worker died while it answered")
-        data = bytes(self.buffer[:size])
-        del self.buffer[:size]
-        return data
-
-    def _more(self, deadline: float) -> bool:
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([self.incoming], [], [], left)[0]:
-            return False
-        chunk = os.read(self.incoming, 1 << 16)
-        self.buffer += chunk
-        return bool(chunk)
-
-    def _ended_loading(self) -> str:
-        code = self.process.wait()
-        how = _signal_name(-code) if code < 0 else f"status {code}"
-        return f"loading the library ended the process: {how}"
+        asked = {"calls": request(trace), "cpu": cpu, "wall": cpu * WALL}
+        try:
+            answer, data = self.apart.ask(asked, patience=cpu * WALL + SLACK)
+        except Gone:
+            raise WorkerError(
+                "a worker died while it ran a trace; was it short of memory?"
+            ) from None
+        if "model" in answer:
+            raise ModelError(str(answer["model"]))
+        records = tuple(data.split(b"\n")[:-1])
+        if answer["end"]["kind"] == "done":
+            return Run(records)
+        death = Death.of(answer["end"])
+        when = "" if len(records) < len(trace) else LEFT
+        return Run(records, death.cause, _detail(death, cpu) + when)
 
 
 def library_head(bound: Bound, library: Path) -> dict[str, Any]:
@@ -221,11 +143,12 @@ def model_head(bound: Bound, path: Path, name: str) -> dict[str, Any]:
     return {**bound.to_json(), "model": str(path), "class": name}
 
 
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+def _detail(death: Death, cpu: float) -> str:
+    """How a trace ended that did not come to its end, in words."""
+    if death.cause == "hang":
+        return f"it did not return within {cpu:g} s"
+    ended = death.how if death.status is None else f"it ended the process with {death.how}"
+    return _report(death.report) or ended
 
 
 def _report(said: str) -> str:

@@ -9,28 +9,27 @@ commit is compared with the one before it, and the trace shortened for the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
-from replay.repo.binding import Mapping as Rule
+from replay.repo.binding import Binding, Interface
 from replay.repo.bindingfile import read_binding
 from replay.repo.bound import Unbound
 from replay.repo.calls import CallTrace, read_calls
+from replay.repo.campaign import Sampling
 from replay.repo.checking import Checker
 from replay.repo.git import Commit
-from replay.repo.pairing import Subject
+from replay.repo.judging import judge, unjudged
 from replay.repo.resolving import resolve
-from replay.repo.results import Report, Row, compare
+from replay.repo.results import Report, compare
 from replay.repo.runner import Run
 from replay.repo.showing import value_text
-from replay.repo.subjects import Progress, bind_rows, build_rows, drafted, inspect_rows
-from replay.repo.verify import Request, opened, workspace
+from replay.repo.targets import Prepared, Progress, bound_to, drafted, prepare
+from replay.repo.verify import DRAFTED, History, Request, opened, report, workspace
 from replay.search.bisect import Answer, Bisection, Probe, binary_search
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Search:
     """The outcome of a search.
 
@@ -43,71 +42,87 @@ class Search:
     """
 
     report: Report
-    commits: list[Commit]
+    commits: Sequence[Commit]
     found: Bisection | None = None
 
 
 def search(request: Request, progress: Progress = lambda done, total, text: None) -> Search:
     """Search a range of commits; errors as of :func:`replay.repo.verify.verify`."""
-    with workspace() as place:
-        return _search(request, place, progress)
-
-
-def _search(request: Request, place: Path, progress: Progress) -> Search:
     binding = read_binding(request.binding) if request.binding else None
-    rows, applies, builder, notes = opened(request, binding, place)
-    commits = [row.commit for row in rows]
-    last = len(rows) - 1
-    ends = [rows[0], rows[-1]]
-    report = Report(ends, None, request.seed, request.traces, request.ops, {}, notes)
+    with workspace() as place:
+        return _search(request, opened(request, binding, place), binding, progress)
 
-    def holds(rule: Rule, index: int) -> bool:
-        return commits[index].id in applies.get(rule.key, frozenset())
 
-    outcomes = build_rows(builder, ends, request.jobs, progress)
-    shapes = inspect_rows(ends, outcomes)
-    if not all(shapes):
-        report.notes.append("both ends of the range have to be built: nothing was searched")
-        return Search(report, commits)
+def _search(
+    request: Request, history: History, binding: Binding | None, progress: Progress
+) -> Search:
+    commits = history.commits
+    ends = (0, len(commits) - 1)
+    trees = [commits[place].tree for place in ends]
+    prepared = prepare(history.builder, trees, request.jobs, progress)
+    if any(one.shape is None for one in prepared):
+        history = history.noting("both ends of the range have to be built: nothing was searched")
+        return Search(report(request, history, ends, unjudged(prepared), None), commits)
     if binding is None:
-        binding = drafted(shapes)
-        report.notes.append("no --binding: one was drafted from the library; see replay init")
-    plan = report.plan = resolve(binding, shapes, lambda rule, end: holds(rule, end * last))
-    known = dict(zip((0, last), shapes, strict=True))
-
-    @cache
-    def subject(index: int) -> Subject | None:
-        one = [rows[index]]
-        if index not in known:
-            outcomes.update(build_rows(builder, one, 1, progress))
-            (known[index],) = inspect_rows(one, outcomes)
-        (found,) = bind_rows(
-            plan, one, [known[index]], outcomes, lambda rule, _: holds(rule, index)
-        )
-        return found
-
-    given = read_calls(request.trace, plan) if request.trace else None
-    with Checker(request.jobs, plan, request.call_limit) as checker:
-
-        def judge(report: Report, indices: Iterable[int], trace: CallTrace | None) -> None:
-            checker.judge(
-                report, [subject(index) for index in indices], traces=request.traces,
-                ops=request.ops, budget=request.budget, trace=trace, shorten=True,
-                progress=progress,
-            )  # fmt: skip
-
-        judge(report, (0, last), given)
-        shown = rows[-1].example
+        binding, history = drafted(prepared), history.noting(DRAFTED)
+    interface = resolve(
+        binding, [one.shape for one in prepared], lambda rule, end: history.holds(rule, ends[end])
+    )
+    given = read_calls(request.trace, interface) if request.trace else None
+    built = dict(zip(ends, prepared, strict=True))
+    with Checker(request.jobs, request.call_limit) as checker:
+        searching = _Searching(request, history, interface, checker, progress, built)
+        first = searching.judged(ends, given)
+        shown = first.rows[-1].example
         if shown is None:
-            return Search(report, commits)
-        probing = _Probing(checker, subject, shown.trace, rows, progress)
-        found = binary_search(probing.ask, 0, last, probing.tell)
+            return Search(first, commits)
+        return searching.search(shown.trace)
+
+
+@dataclass(slots=True)
+class _Searching:
+    """A search under way; commits are named by their places in the history.
+
+    Attributes:
+        built: the trees that were built, and ``bound``: those bound to the interface.
+
+    """
+
+    request: Request
+    history: History
+    interface: Interface
+    checker: Checker
+    progress: Progress
+    built: dict[int, Prepared]
+    bound: dict[int, Prepared] = field(default_factory=dict)
+
+    def prepared(self, place: int) -> Prepared:
+        """A commit, built when it is first asked for."""
+        if place not in self.built:
+            tree = self.history.commits[place].tree
+            (self.built[place],) = prepare(self.history.builder, [tree], 1, self.progress)
+        if place not in self.bound:
+            built, holds = self.built[place], self.history.at(place)
+            self.bound[place] = bound_to(self.interface, built, holds)
+        return self.bound[place]
+
+    def judged(self, places: Sequence[int], given: CallTrace | None) -> Report:
+        """The report on some commits, on random traces or on one that is given."""
+        request = self.request
+        sampling = Sampling(self.interface, request.seed, request.traces, request.ops, given)
+        prepared = [self.prepared(place) for place in places]
+        judged = judge(self.checker, sampling, prepared, request.budget, self.progress)
+        return report(request, self.history, places, judged, self.interface)
+
+    def search(self, trace: CallTrace) -> Search:
+        """The first commit at which a trace shows something else than at the start."""
+        commits = self.history.commits
+        probing = _Probing(self.checker, self.prepared, trace, commits, self.progress)
+        found = binary_search(probing.ask, 0, len(commits) - 1, probing.tell)
         guilty = (found.guilty or found.suspects)[-1]
         between = range(_last_good(found, guilty), guilty + 1)
-        asked = [rows[index] for index in between]
-        result = Report(asked, plan, request.seed, 1, len(shown.trace), {}, notes)
-        judge(result, between, shown.trace)
-    return Search(result, commits, found)
+        result = self.judged(between, trace)
+        return Search(replace(result, traces=1, ops=len(trace)), commits, found)
 
 
 @dataclass(slots=True)
@@ -115,36 +130,38 @@ class _Probing:
     """Whether a trace shows at a commit what it shows at the start."""
 
     checker: Checker
-    subject: Callable[[int], Subject | None]
+    prepared: Callable[[int], Prepared]
     trace: CallTrace
-    rows: list[Row]
+    commits: Sequence[Commit]
     progress: Progress
     wanted: Run | None = None
 
-    def ask(self, index: int) -> tuple[Answer, str]:
+    def ask(self, place: int) -> tuple[Answer, str]:
         """Good where it does, bad where it does not."""
-        subject = self.subject(index)
-        if subject is None:
-            return Answer.SKIP, self.rows[index].reason or self.rows[index].verdict.value
-        lacking = {call.op for call in self.trace} - subject.bound.names
+        prepared = self.prepared(place)
+        target = prepared.target
+        if target is None:
+            assert prepared.obstacle is not None
+            return Answer.SKIP, prepared.obstacle.reason or prepared.obstacle.verdict.value
+        lacking = {call.op for call in self.trace} - target.bound.names
         if lacking:
             return Answer.SKIP, f"it has no {', '.join(sorted(lacking))}"
         try:
-            (run,) = self.checker.run_all(subject, [self.trace])
+            (run,) = self.checker.run_all(target, [self.trace])
         except Unbound as error:
             return Answer.SKIP, f"it cannot be loaded: {error}"
         assert run is not None
         if self.wanted is None:
             self.wanted = run  # the start is asked first
-        difference = compare(self.wanted, run)
-        if difference is None:
+        divergence = compare(self.wanted, run)
+        if divergence is None:
             return Answer.GOOD, ""
-        what, old, new = difference.fields[0]
+        what, old, new = divergence.fields[0]
         return Answer.BAD, f"{what}: start {value_text(old)}, here {value_text(new)}"
 
     def tell(self, probe: Probe) -> None:
         """Say what was asked."""
-        self.progress(0, 0, f"{self.rows[probe.step].commit.short} is {probe.answer.value}")
+        self.progress(0, 0, f"{self.commits[probe.step].short} is {probe.answer.value}")
 
 
 def _last_good(found: Bisection, bad: int) -> int:

@@ -11,27 +11,31 @@ import contextlib
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from replay.repo.binding import Binding
+from replay.repo.binding import Binding, Interface
 from replay.repo.binding import Mapping as Rule
 from replay.repo.bindingfile import read_binding
 from replay.repo.building import Builder
 from replay.repo.calls import read_calls
+from replay.repo.campaign import Sampling
 from replay.repo.checking import Checker
 from replay.repo.errors import RepoError
-from replay.repo.git import Range, Repository
+from replay.repo.git import Commit, Range, Repository
+from replay.repo.judging import Judged, PairResult, judge, unjudged
+from replay.repo.pairing import Standing
 from replay.repo.resolving import resolve
-from replay.repo.results import Report, Row
-from replay.repo.subjects import Progress, bind_rows, build_rows, drafted, inspect_rows
+from replay.repo.results import Counterexample, JudgedCommit, Report
+from replay.repo.targets import Progress, bound_to, drafted, prepare
+from replay.search.verdict import Verdict
 
 BUILD_LIMIT: Final = 300.0
 CALL_LIMIT: Final = 1.0
-OUTPUT_SHOWN: Final = 12
+DRAFTED: Final = "no --binding: one was drafted from the library; see replay init"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,38 @@ class Request:
     rebuild: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """A range of commits, opened.
+
+    Attributes:
+        commits: in order, the start of the range first.
+        remarks: notes on each.
+        applies: the commits at which each map of the binding holds, by the map's key.
+        builder: of their trees.
+        notes: on the whole.
+
+    """
+
+    commits: tuple[Commit, ...]
+    remarks: tuple[tuple[str, ...], ...]
+    applies: Mapping[str, frozenset[str]]
+    builder: Builder
+    notes: tuple[str, ...]
+
+    def holds(self, rule: Rule, place: int) -> bool:
+        """Whether a map holds at the commit of this place."""
+        return self.commits[place].id in self.applies.get(rule.key, frozenset())
+
+    def at(self, place: int) -> Callable[[Rule], bool]:
+        """Which maps hold at the commit of this place."""
+        return lambda rule: self.holds(rule, place)
+
+    def noting(self, note: str) -> History:
+        """The same with one more note."""
+        return replace(self, notes=(*self.notes, note))
+
+
 def verify(request: Request, progress: Progress = lambda done, total, text: None) -> Report:
     """Verify a range of commits.
 
@@ -84,36 +120,27 @@ def verify(request: Request, progress: Progress = lambda done, total, text: None
     """
     binding = read_binding(request.binding) if request.binding else None
     with workspace() as place:
-        rows, applies, builder, notes = opened(request, binding, place)
-        outcomes = build_rows(builder, rows, request.jobs, progress)
-        shapes = inspect_rows(rows, outcomes)
-        report = Report(rows, None, request.seed, request.traces, request.ops, {}, notes)
-        if not any(shapes):
-            report.notes.append("no commit could be built and read: nothing was compared")
-            return report
+        history = opened(request, binding, place)
+        places = range(len(history.commits))
+        trees = [commit.tree for commit in history.commits]
+        prepared = prepare(history.builder, trees, request.jobs, progress)
+        if all(one.shape is None for one in prepared):
+            history = history.noting("no commit could be built and read: nothing was compared")
+            return report(request, history, places, unjudged(prepared), None)
         if binding is None:
-            binding = drafted(shapes)
-            report.notes.append("no --binding: one was drafted from the library; see replay init")
-        known = binding
-
-        def holds(rule: Rule, index: int) -> bool:
-            return rows[index].commit.id in applies.get(rule.key, frozenset())
-
-        report.plan = resolve(known, shapes, holds)
-        subjects = bind_rows(report.plan, rows, shapes, outcomes, holds)
-        trace = read_calls(request.trace, report.plan) if request.trace else None
-        with Checker(request.jobs, report.plan, request.call_limit) as checker:
-            checker.judge(
-                report, subjects, traces=request.traces, ops=request.ops, budget=request.budget,
-                trace=trace, model=request.model, progress=progress,
-            )  # fmt: skip
-        return report
+            binding, history = drafted(prepared), history.noting(DRAFTED)
+        interface = resolve(binding, [one.shape for one in prepared], history.holds)
+        bound = [bound_to(interface, one, history.at(at)) for at, one in enumerate(prepared)]
+        given = read_calls(request.trace, interface) if request.trace else None
+        sampling = Sampling(interface, request.seed, request.traces, request.ops, given)
+        budget = 0 if given else request.budget
+        with Checker(request.jobs, request.call_limit) as checker:
+            judged = judge(checker, sampling, bound, budget, progress, request.model)
+        return report(request, history, places, judged, interface)
 
 
-def opened(
-    request: Request, binding: Binding | None, place: Path
-) -> tuple[list[Row], dict[str, frozenset[str]], Builder, list[str]]:
-    """The rows of a range, where each map of the binding holds, what builds, and notes.
+def opened(request: Request, binding: Binding | None, place: Path) -> History:
+    """The range of a request, with a temporary folder to build in.
 
     Raises:
         RepoError: no such repository, range or library path.
@@ -125,7 +152,9 @@ def opened(
     builder = Builder(
         repository, request.build, request.library, request.build_limit, request.rebuild
     )
-    return _rows(commits), applies, builder, list(commits.notes)
+    every = (commits.base, *commits.commits)
+    remarks = ((), *(_remarks(commits, *both) for both in pairwise(every)))
+    return History(every, remarks, applies, builder, tuple(commits.notes))
 
 
 @contextlib.contextmanager
@@ -154,17 +183,77 @@ def _rules(binding: Binding, repository: Repository) -> dict[str, frozenset[str]
     return applies
 
 
-def _rows(commits: Range) -> list[Row]:
-    rows = [Row(commits.base), *(Row(commit) for commit in commits.commits)]
-    for before, row in pairwise(rows):
-        if row.commit.id in commits.merged:
-            count = commits.merged[row.commit.id]
-            parents = row.commit.parents
-            row.notes.append(
-                f"a merge, which brings in {count} commit{'' if count == 1 else 's'}: judged as "
-                f"one change against its first parent (look inside with "
-                f"--range {parents[0][:12]}..{parents[-1][:12]})"
-            )
-        if row.commit.tree == before.commit.tree:
-            row.notes.append("an empty commit: the tree of the one before")
-    return rows
+def _remarks(commits: Range, before: Commit, commit: Commit) -> tuple[str, ...]:
+    """What a reader should know of a commit by its place in history."""
+    notes = []
+    if commit.id in commits.merged:
+        count = commits.merged[commit.id]
+        parents = commit.parents
+        notes.append(
+            f"a merge, which brings in {count} commit{'' if count == 1 else 's'}: judged as "
+            f"one change against its first parent (look inside with "
+            f"--range {parents[0][:12]}..{parents[-1][:12]})"
+        )
+    if commit.tree == before.tree:
+        notes.append("an empty commit: the tree of the one before")
+    return tuple(notes)
+
+
+# --- from the values of the stages ----------------------------------------------------
+
+
+def report(
+    request: Request, history: History, places: Sequence[int], judged: Judged,
+    interface: Interface | None,
+) -> Report:  # fmt: skip
+    """The report on the commits of these places, which were judged in this order."""
+    commits = [history.commits[place] for place in places]
+    remarks = [history.remarks[place] for place in places]
+    rows = tuple(_row(at, commits, remarks[at], judged) for at in range(len(commits)))
+    return Report(
+        rows, interface, request.seed, request.traces, request.ops, judged.calls, history.notes
+    )
+
+
+def _row(
+    at: int, commits: Sequence[Commit], remarks: Sequence[str], judged: Judged
+) -> JudgedCommit:
+    """What was found about one of these commits."""
+    prepared, standing = judged.prepared[at], judged.standings[at]
+    found, model = judged.neighbours.get(at), judged.model.get(at)
+    verdict, reason = standing.verdict, standing.reason
+    if found is not None:
+        verdict, reason = found.verdict, "" if found.traces else "no trace could be compared"
+    for result in (found, model):
+        if result is not None and isinstance(result.shown, str):
+            verdict, reason = Verdict.NOT_JUDGED, f"it is not deterministic: {result.shown}"
+    what = found.verdict.value.rpartition(" ")[2] if found else ""
+    return JudgedCommit(
+        commits[at],
+        verdict,
+        reason,
+        prepared.obstacle.output if prepared.obstacle else "",
+        None if standing.against is None else commits[standing.against],
+        found.traces if found else 0,
+        found.differing if found else 0,
+        model.differing if model else None,
+        (*remarks, *prepared.notes, *_skipped(standing, commits)),
+        _named(found, f"commit-{at}-{what}", ("before", "after")),
+        _named(model, f"commit-{at}-model", ("model", "commit")),
+    )
+
+
+def _skipped(standing: Standing, commits: Sequence[Commit]) -> list[str]:
+    """That commits stand between a commit and the one that it is compared with."""
+    if standing.against is None or not standing.skipped:
+        return []
+    between = ", ".join(commits[place].short for place in standing.skipped)
+    against = commits[standing.against].short
+    return [f"compared with {against}; what is found may have come with {between}"]
+
+
+def _named(result: PairResult | None, name: str, sides: tuple[str, str]) -> Counterexample | None:
+    """The example of a pair that differs, under the name of its file."""
+    if result is None or not isinstance(result.shown, Counterexample):
+        return None
+    return replace(result.shown, name=name, sides=sides)

@@ -1,39 +1,35 @@
-"""The process that loads a library and calls it; started as a script, apart from the tool.
+"""In the process apart: loads a library or a model and calls it.
 
-It imports nothing of the package: it starts fast, and what a library does to its process
-cannot touch the tool. For each trace it forks, so each trace meets the library as just
-loaded, and a crash or a hang ends that child alone.
+What a library does to its process cannot touch the tool. Each trace runs in a child of
+its own, so each meets the library as just loaded, and a crash or a hang ends that child
+alone.
 
-It reads requests from one file descriptor and answers on another, each message a line of
-JSON; an answer to a trace is followed by ``size`` bytes of records, one JSON object a line.
+``replay.apart.boot`` loads this file by path, and the two that it imports before it: under
+their own names, into packages that are otherwise empty. All three import the standard
+library alone; nothing else of the package is in reach, and the process starts fast.
 
-    first line in: what to load, see ``Bound.to_json``      out: {"ready": true} or {"error": …}
+    first: what to load, see ``Bound.to_json``               answer: {"ready": true} or {"error": …}
     then: {"calls": [[op, values, makes], …], "cpu": s, "wall": s}
-    out: {"end": "ok" | "signal" | "exit" | "hang" | "model", "code": n, "said": …, "size": n}
+    answer: {"end": see ``replay.apart.child.End``}, or {"model": what failed}; then records
+    as bytes, one JSON object a line
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import importlib.util
 import json
 import os
-import resource
-import select
-import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from replay.apart import child
+from replay.repo.modelcalls import ModelFailed, ModelFunction, Skip, load_model
 
 GUARD = 16
 """Bytes behind each buffer that a call gets; written to, they tell of an overrun."""
 FILL = 0xA5
 MOST_STRING = 4096
-SAID = 4096
-FILE_LIMIT = 16 << 20
-MEMORY_LIMIT = 8 << 30
 
 TYPES: dict[str, Any] = {
     "i1": ctypes.c_int8, "i2": ctypes.c_int16, "i4": ctypes.c_int32, "i8": ctypes.c_int64,
@@ -41,14 +37,6 @@ TYPES: dict[str, Any] = {
     "b1": ctypes.c_bool, "f4": ctypes.c_float, "f8": ctypes.c_double, "p": ctypes.c_void_p,
     "v": None,
 }  # fmt: skip
-
-
-class Skip(Exception):
-    """A call on a handle that was never made: a constructor had given NULL."""
-
-
-class ModelFailed(Exception):
-    """The reference model raised; not the library's fault."""
 
 
 class Trace:
@@ -203,83 +191,6 @@ def decoded(content: bytes, number: str) -> Any:
     return content.hex()
 
 
-class ModelFunction:
-    """A method of the reference model with the signature of a function of the library."""
-
-    def __init__(self, model: Any, data: dict[str, Any]) -> None:
-        self.data = data
-        self.name = data["name"]
-        self.method = getattr(model, data["name"], None)
-        self.outs = [arg["name"] for arg in data["args"] if arg["role"] in ("out", "inout")]
-
-    def call(self, trace: Trace, values: list[Any], makes: int) -> dict[str, Any]:
-        """Call it: a record with only what the model says."""
-        if self.method is None:
-            raise ModelFailed(f"the model has no method {self.name!r}")
-        given: list[Any] = []
-        kind = self.data["makes"]
-        for arg in self.data["args"]:
-            role = arg["role"]
-            if role in ("int", "choice", "each", "string"):
-                given.append(values[arg["value"]])
-            elif role in ("bytes", "inout"):
-                given.append(bytes.fromhex(values[arg["value"]]))
-            elif role == "out" and arg["value"] is None:
-                continue
-            elif role == "handle":
-                if values[arg["value"]] not in trace.handles:
-                    raise Skip
-                given.append(trace.handles[values[arg["value"]]])
-            elif role in ("makes", "storage"):
-                kind = arg["kind"]
-        try:
-            result = self.method(*given)
-        except Exception as error:
-            raise ModelFailed(f"{self.name}() raised {type(error).__name__}: {error}") from None
-        return self.record(trace, result, makes, kind, values)
-
-    def look(self, trace: Trace, values: list[Any]) -> Callable[[], Any]:
-        """As that of a function of the library."""
-
-        def called() -> Any:
-            record = self.call(trace, values, 0)
-            out = record.get("out")
-            return [record.get("ret"), out] if out else record.get("ret")
-
-        return called
-
-    def record(
-        self, trace: Trace, result: Any, makes: int, kind: str, values: list[Any]
-    ) -> dict[str, Any]:
-        """What the model says of a call, in the form of a record."""
-        record: dict[str, Any] = {}
-        if kind:
-            if result is not None:
-                trace.handles[makes], trace.kinds[makes] = result, kind
-            if self.data["makes"]:
-                record["ret"] = "NULL" if result is None else "not NULL"
-            return record
-        outs: Any = {}
-        if isinstance(result, tuple):
-            result, outs = result
-        if self.data["destroys"]:
-            for arg in self.data["args"]:
-                if arg["role"] == "handle":
-                    trace.handles.pop(values[arg["value"]], None)
-        if self.data["returns"]["as"] == "int":
-            record["ret"] = int(result)
-        elif isinstance(result, bytes):
-            record["ret"] = result.hex()
-        elif result is not None:
-            record["ret"] = repr(result) if isinstance(result, float) else result
-        elif self.data["returns"]["as"] in ("string", "bytes", "pointer"):
-            record["ret"] = "NULL"
-        if outs:
-            shown = {k: v.hex() if isinstance(v, bytes) else v for k, v in outs.items()}
-            record["out"] = shown
-        return record
-
-
 class Subject:
     """The functions to call, of a library or of a model."""
 
@@ -335,7 +246,6 @@ class Subject:
                 record["after"] = after
             os.write(out, json.dumps(record, separators=(",", ":")).encode() + b"\n")
         self.end(trace)
-        os.write(out, b'{"end":true}\n')
 
     def observe(self, trace: Trace) -> dict[str, Any]:
         """What the observers see now, by how they were called."""
@@ -391,124 +301,34 @@ def shown(data: dict[str, Any], values: tuple[Any, ...]) -> list[str]:
     ]
 
 
-def load_model(path: str, name: str) -> Any:
-    """The class ``name`` of a Python file, which is executed."""
-    spec = importlib.util.spec_from_file_location("replay_reference_model", path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    sys.path.insert(0, os.path.dirname(path))  # noqa: PTH120
-    spec.loader.exec_module(module)
-    found = getattr(module, name, None)
-    if not isinstance(found, type):
-        known = ", ".join(n for n, v in vars(module).items() if isinstance(v, type)) or "none"
-        raise ImportError(f"{path} has no class {name!r}; classes in it: {known}")
-    return found
-
-
 # --- one trace, in a child ------------------------------------------------------------
 
 
-def run_apart(subject: Subject, request: dict[str, Any], prctl: Any) -> tuple[Any, ...]:
-    """Run a trace in a child: (end, code, what it said, its records)."""
-    if os.fstat(2).st_size:
-        os.ftruncate(2, 0)
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        in_child(subject, request, reader, writer, prctl)
-    os.close(writer)
-    data, in_time = collect(reader, request["wall"])
-    if not in_time:
-        os.kill(child, signal.SIGKILL)
-    os.close(reader)
-    status = os.waitpid(child, 0)[1]
-    said = os.pread(2, SAID, 0).decode("utf-8", "replace")
-    code = os.waitstatus_to_exitcode(status)
-    if not in_time or code == -signal.SIGPROF:
-        return "hang", 0, said, data
-    if code == 77 and said.startswith("model: "):
-        return "model", 0, said, data
-    if code < 0:
-        return "signal", -code, said, data
-    ended = data.endswith(b'{"end":true}\n')
-    return "ok" if ended and code == 0 else "exit", code, said, data
+def run_trace(subject: Subject, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """Run a trace in a child: the answer and its records."""
+
+    def work(pipe: int) -> None:
+        try:
+            subject.run(request["calls"], pipe)
+        except ModelFailed as error:
+            os.write(pipe, json.dumps({"model": str(error)[:MOST_STRING]}).encode() + b"\n")
+
+    end, data = child.run(work, request["cpu"], request["wall"])
+    last = data[data.rfind(b"\n", 0, -1) + 1 :]
+    if last.startswith(b'{"model":'):
+        return json.loads(last), b""
+    return {"end": end.told()}, data
 
 
-def in_child(
-    subject: Subject, request: dict[str, Any], reader: int, writer: int, prctl: Any
-) -> None:
-    """Never returns."""
-    code = 70
-    try:
-        if prctl is not None:
-            prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG: no child is left behind
-        os.close(reader)
-        # A limit in processor time does not depend on how busy the machine is.
-        signal.setitimer(signal.ITIMER_PROF, request["cpu"])
-        subject.run(request["calls"], writer)
-        code = 0
-    except ModelFailed as error:
-        os.write(2, f"model: {error}".encode())
-        code = 77
-    except BaseException as error:
-        os.write(2, f"{type(error).__name__}: {error}".encode())
-    finally:
-        os._exit(code)
-
-
-def collect(reader: int, wall: float) -> tuple[bytes, bool]:
-    """What a child writes until it ends, and whether it ended in time."""
-    parts: list[bytes] = []
-    deadline = time.monotonic() + wall
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([reader], [], [], left)[0]:
-            return b"".join(parts), False
-        part = os.read(reader, 1 << 16)
-        if not part:
-            return b"".join(parts), True
-        parts.append(part)
-
-
-def limit(request: dict[str, Any]) -> None:
-    """Limits that children inherit. A sanitizer reserves more memory than any limit allows."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    limits = [(resource.RLIMIT_FSIZE, FILE_LIMIT)]
-    if not request.get("sanitized"):
-        limits.append((resource.RLIMIT_AS, MEMORY_LIMIT))
-    for what, most in limits:
-        hard = resource.getrlimit(what)[1]
-        least = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(what, (least, hard))
-
-
-def main() -> None:
+def main(channel: child.Channel) -> None:
     """Serve until the other side closes."""
-    incoming = os.fdopen(int(sys.argv[1]), "rb")
-    outgoing = os.fdopen(int(sys.argv[2]), "wb")
-
-    def answer(head: dict[str, Any], data: bytes = b"") -> None:
-        outgoing.write(json.dumps(head).encode() + b"\n" + data)
-        outgoing.flush()
-
-    request = json.loads(incoming.readline())
-    limit(request)
+    requests = channel.requests()
+    request, _ = next(requests)
     try:
         subject = Subject(request)
     except Exception as error:
-        answer({"error": f"{type(error).__name__}: {error}"})
+        channel.answer({"error": f"{type(error).__name__}: {error}"})
         return
-    prctl = None
-    with contextlib.suppress(OSError, AttributeError):
-        prctl = ctypes.CDLL(None).prctl
-    answer({"ready": True})
-    for line in incoming:
-        end, code, said, data = run_apart(subject, json.loads(line), prctl)
-        answer({"end": end, "code": code, "said": said, "size": len(data)}, data)
-
-
-if __name__ == "__main__":
-    main()
+    channel.answer({"ready": True})
+    for request, _ in requests:
+        channel.answer(*run_trace(subject, request))

@@ -1,1 +1,1 @@
-"""Results → text for people and JSON for programs. Nothing here prints."""
+"""Results → text for people and JSON for programs. Nothing here prints, or runs a trace."""

@@ -1,16 +1,26 @@
-"""A report as lines of text."""
+"""What was measured, as text and as JSON."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 from replay.base.style import PLAIN, Style
 from replay.dirty.bench.figures import Table
-from replay.dirty.bench.sections import SECTIONS, Report
+from replay.dirty.bench.sections import Report
+from replay.report.output import shows
 
+FORMAT: Final = "replay-bench/1"
 WIDTH: Final = 79
+
+
+@dataclass(frozen=True, slots=True)
+class BenchView:
+    """What was measured, to be shown."""
+
+    report: Report
 
 
 def report_lines(report: Report, style: Style = PLAIN) -> list[str]:
@@ -22,7 +32,7 @@ def report_lines(report: Report, style: Style = PLAIN) -> list[str]:
         "read the ratios.",
     ]
     for name, result in report.results.items():
-        lines += ["", style.strong(f"{name}: {SECTIONS[name].title}")]
+        lines += ["", style.strong(f"{name}: {report.title(name)}")]
         for table in result.tables():
             lines += ["", *table_lines(table, style)]
         lines.append("")
@@ -53,3 +63,28 @@ def _cells(row: Sequence[str], widths: Sequence[int]) -> str:
         for i, (cell, width) in enumerate(zip(row, widths, strict=True))
     ]
     return "  ".join(cells).rstrip()
+
+
+def report_json(report: Report) -> dict[str, Any]:
+    """All raw figures; the unit is in each name."""
+    return {
+        "format": FORMAT,
+        "quick": report.effort.quick,
+        "seed": report.effort.seed,
+        "machine": report.facts,
+        "sections": {
+            name: {
+                "title": report.title(name),
+                "goals": [verdict.to_json() for verdict in result.verdicts()],
+                **result.to_json(),
+            }
+            for name, result in report.results.items()
+        },
+    }
+
+
+shows(
+    BenchView,
+    lambda view, style: report_lines(view.report, style),
+    lambda view: report_json(view.report),
+)

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeAlias
 
 from replay.elf.code import Code
 from replay.elf.comparison import Change, Comparison, FunctionChange, Side
-from replay.elf.contents import FunctionInfo, Shown
+from replay.elf.contents import FunctionInfo, Inspection
 from replay.elf.identification import Candidate, Identification, Identity, ranges
 from replay.elf.layouts import Layout, Member
+from replay.report.output import shows
 
-Result: TypeAlias = Shown | Layout | Comparison | Identification | FunctionInfo
+Result: TypeAlias = Inspection | Layout | Comparison | Identification | FunctionInfo
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryView:
+    """What a binary says, to be shown."""
+
+    result: Result
 
 
 def to_json(value: Any) -> Any:
@@ -40,7 +48,7 @@ def to_json(value: Any) -> Any:
 
 def to_text(result: Result) -> str:
     """A result as lines of plain text, without a final newline."""
-    if isinstance(result, Shown):
+    if isinstance(result, Inspection):
         lines = _shown(result)
     elif isinstance(result, Layout):
         lines = _layout(result)
@@ -69,7 +77,7 @@ def _function(info: FunctionInfo) -> str:
     return f"{info.prototype};{said}{place}"
 
 
-def _shown(shown: Shown) -> list[str]:
+def _shown(shown: Inspection) -> list[str]:
     order = "little-endian" if shown.little_endian else "big-endian"
     versions = ", ".join(map(str, shown.dwarf))
     lines = [f"{shown.path}: {shown.kind}, {shown.machine}, {shown.bits}-bit {order}"]
@@ -176,3 +184,10 @@ def _candidate(candidate: Candidate) -> list[str]:
         lines += [f"  - {declared}", f"  + {there}"]
     lines += [f"  ? {prototype} is missing" for prototype in candidate.missing]
     return lines
+
+
+shows(
+    BinaryView,
+    lambda view, style: [to_text(view.result)],
+    lambda view: to_json(view.result),
+)

@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from replay.base.style import PLAIN, WIDTH, Style, counted, wrapped
-from replay.dirty.verdict import (
+from replay.report.output import shows
+from replay.search.verdict import Verdict
+from replay.series.declared import Deviation
+from replay.series.verdict import (
     CheckResult,
     DeviationFound,
     Example,
     Failure,
     PropertyFound,
     StepResult,
-    Verdict,
-    example_json,
 )
-from replay.series.declared import Deviation
 
 INDENT = " " * 6
 
-Saved = Mapping[int, Path]
-"""Where examples were saved, by the identity of the Example."""
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Where examples were saved, by the identity of the Example, and the command for them."""
+
+    paths: Mapping[int, Path] = field(default_factory=dict)
+    command: str = "replay"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckView:
+    """A check, where its examples were saved, and whether only what is not as claimed counts."""
+
+    result: CheckResult
+    saved: Saved = field(default_factory=Saved)
+    brief: bool = False
 
 
 def result_lines(
@@ -32,7 +47,7 @@ def result_lines(
 
     The last line sums up: how many steps are as claimed.
     """
-    saved = saved or {}
+    saved = saved or Saved()
     lines = [
         "differ: traces on which the step differs from the one before; from 0: from step 0",
         style.strong(f"{'step':>4}  {'verdict':<22} {'differ':>6} {'from 0':>6}  title"),
@@ -122,17 +137,7 @@ def example_lines(example: Example | None, step: int, saved: Saved, style: Style
     if example is None:
         return []
     trace = example.trace
-    config = trace.config
-    machine = [
-        f"{name} {value}"
-        for name, value, usual in (
-            ("hpratio", config.hpratio, 1),
-            ("tcg", str(config.tcg).lower(), "true"),
-            ("word_bits", config.word_bits, 64),
-            ("page_bits", config.page_bits, 12),
-        )
-        if value != usual
-    ]
+    machine = trace.peculiar()
     limit = "" if example.shrunk else ", not shrunk to the end"
     on = f" on {', '.join(machine)}" if machine else ""
     lines = [
@@ -143,10 +148,10 @@ def example_lines(example: Example | None, step: int, saved: Saved, style: Style
         lines += (
             _wrap(f"{mark} {op}", INDENT + "  ") if mark == ">" else _wrap(str(op), INDENT + "    ")
         )
-    path = saved.get(id(example))
+    path = saved.paths.get(id(example))
     if path is not None:
         command = f"compare {path} {step - 1} {step}" if step else f"run {path} --step 0"
-        lines.append(f"{INDENT}  replay {command}")
+        lines.append(f"{INDENT}  {saved.command} {command}")
     return lines
 
 
@@ -206,7 +211,7 @@ def step_json(step: StepResult) -> dict[str, Any]:
                 "fixed_by": found.deviation.fixed_by or None,
                 "count": found.count,
                 "call": found.call or None,
-                "example": example_json(found.example),
+                "example": _example_json(found.example),
             }
             for found in step.deviations
         ],
@@ -217,7 +222,7 @@ def step_json(step: StepResult) -> dict[str, Any]:
                 "fields": list(failure.fields),
                 "text": failure.text,
                 "count": failure.count,
-                "example": example_json(failure.example),
+                "example": _example_json(failure.example),
             }
             for failure in step.failures
         ],
@@ -230,5 +235,19 @@ def _property_json(prop: PropertyFound) -> dict[str, Any]:
         "declared": prop.declared,
         "count": prop.count,
         "text": prop.text,
-        "example": example_json(prop.example),
+        "example": _example_json(prop.example),
     }
+
+
+def _example_json(example: Example | None) -> Any:
+    """An example as plain values."""
+    if example is None:
+        return None
+    return {**example.trace.to_json(), "index": example.index, "shrunk": example.shrunk}
+
+
+shows(
+    CheckView,
+    lambda view, style: result_lines(view.result, view.saved, style, view.brief),
+    lambda view: result_json(view.result),
+)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from replay.base.jsonlines import printable
 from replay.base.style import PLAIN, WIDTH, Style, counted, wrapped
-from replay.repo.binding import Plan
+from replay.repo.binding import Interface
 from replay.repo.git import Commit
-from replay.repo.results import Example, Report, Row, Verdict
+from replay.repo.results import Counterexample, JudgedCommit, Report
 from replay.repo.runner import Run
+from replay.repo.searching import Search
 from replay.repo.showing import value_text
+from replay.report.output import shows
 from replay.search.bisect import Answer, Bisection
+from replay.search.verdict import Verdict
 
 INDENT: Final = " " * 4
 OUTPUT_LINES: Final = 12
@@ -21,6 +25,37 @@ OUTPUT_LINES: Final = 12
 
 Commands = dict[str, tuple[Path, str]]
 """Where each example was saved, by its name, and the command that replays it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitsView:
+    """The commits of a range, judged.
+
+    Attributes:
+        searched: the report, and the search that led to it.
+        saved: where the examples were saved.
+        searching: whether a search was asked for, also where nothing was searched.
+    """
+
+    searched: Search
+    saved: Commands = field(default_factory=dict)
+    searching: bool = False
+
+
+def view_lines(view: CommitsView, style: Style = PLAIN) -> list[str]:
+    """The search, or an empty line, and then the report."""
+    searched = view.searched
+    lines = search_lines(searched.found, searched.commits, style) or [""]
+    return [*lines, *report_lines(searched.report, view.saved, style)]
+
+
+def view_json(view: CommitsView) -> dict[str, Any]:
+    """The report as plain values, with the search where one was asked for."""
+    searched = view.searched
+    found = report_json(searched.report, view.saved)
+    if view.searching:
+        found["search"] = search_json(searched.found, searched.commits)
+    return found
 
 
 def report_lines(report: Report, saved: Commands | None = None, style: Style = PLAIN) -> list[str]:
@@ -77,12 +112,12 @@ def search_json(found: Bisection | None, commits: Sequence[Commit]) -> dict[str,
     }
 
 
-def _first_wrong(report: Report) -> Row | None:
+def _first_wrong(report: Report) -> JudgedCommit | None:
     """The first row that differs from the model: the others mostly inherit it."""
     return next((row for row in report.rows if row.model), None)
 
 
-def _row(row: Row, style: Style) -> str:
+def _row(row: JudgedCommit, style: Style) -> str:
     good = style.good if row.verdict.passes else style.bad
     verdict = good(f"{row.verdict.value:<22}")
     room = WIDTH - 45
@@ -92,7 +127,7 @@ def _row(row: Row, style: Style) -> str:
     return f"{row.commit.short}  {verdict} {differ:>6}  {subject}"
 
 
-def _details(row: Row, style: Style) -> list[str]:
+def _details(row: JudgedCommit, style: Style) -> list[str]:
     lines = []
     if row.reason:
         lines += _wrap(printable(row.reason))
@@ -109,9 +144,9 @@ def _details(row: Row, style: Style) -> list[str]:
 
 
 def _finding(
-    row: Row, example: Example, report: Report, saved: Commands, style: Style
+    row: JudgedCommit, example: Counterexample, report: Report, saved: Commands, style: Style
 ) -> list[str]:
-    assert report.plan is not None
+    assert report.interface is not None
     what = "differs from the model" if example.sides[0] == "model" else row.verdict.value
     first = row is report.guilty and example is row.example
     head = f"{'first guilty commit' if first else 'commit'} {row.commit.short}: {what}"
@@ -121,7 +156,7 @@ def _finding(
     lines.append(f"{INDENT}shown by {count}{total} trace{'' if total == ' of 1' else 's'}")
     limit = "" if example.complete else ", perhaps not the shortest"
     lines.append(f"{INDENT}shortest trace ({counted(len(example.trace), 'call')}{limit}):")
-    lines += _calls(example, report.plan, style)
+    lines += _calls(example, report.interface, style)
     if example.name in saved:
         path, command = saved[example.name]
         lines.append(f"{INDENT}saved as {printable(str(path))}; run it again with")
@@ -129,19 +164,19 @@ def _finding(
     return lines
 
 
-def _calls(example: Example, plan: Plan, style: Style) -> list[str]:
+def _calls(example: Counterexample, interface: Interface, style: Style) -> list[str]:
     """The calls, each with what it returned, and the one at which the two sides part."""
     lines = []
     for index, call in enumerate(example.trace):
-        text = printable(call.text(plan))
-        if index == example.difference.index:
+        text = printable(call.text(interface))
+        if index == example.divergence.index:
             lines.append(style.new(f"{INDENT}> {text}"))
             break
         lines.append(f"{INDENT}  {text}{_returned(example.before, index)}")
     else:
         lines.append(style.new(f"{INDENT}> (the end, where what is left is destroyed)"))
     old, new = example.sides
-    for what, before, after in example.difference.fields:
+    for what, before, after in example.divergence.fields:
         both = f"{old} {value_text(before)}, {new} {value_text(after)}"
         lines += _wrap(f"{printable(what)}: {both}", INDENT + "    ")
     return lines
@@ -160,7 +195,9 @@ def _summary(report: Report, style: Style) -> list[str]:
     good = sum(row.verdict.passes and not row.model for row in rows)
     calls = sum(report.calls.values())
     never = [
-        name for name in (report.plan.ops if report.plan else {}) if not report.calls.get(name)
+        name
+        for name in (report.interface.ops if report.interface else {})
+        if not report.calls.get(name)
     ]
     lines = [f"{good} of {counted(len(rows), 'commit')} as claimed, on {calls} calls a commit"]
     if report.traces > 1 and report.calls and never:
@@ -190,11 +227,11 @@ def report_json(report: Report, saved: Commands | None = None) -> dict[str, Any]
         "ops": report.ops,
         "calls": dict(sorted(report.calls.items())),
         "notes": report.notes,
-        "commits": [_row_json(row, report.plan, saved or {}) for row in report.rows],
+        "commits": [_row_json(row, report.interface, saved or {}) for row in report.rows],
     }
 
 
-def _row_json(row: Row, plan: Plan | None, saved: Commands) -> dict[str, Any]:
+def _row_json(row: JudgedCommit, interface: Interface | None, saved: Commands) -> dict[str, Any]:
     return {
         "commit": row.commit.id,
         "tree": row.commit.tree,
@@ -207,22 +244,27 @@ def _row_json(row: Row, plan: Plan | None, saved: Commands) -> dict[str, Any]:
         "differing": row.differing,
         "model_differing": row.model,
         "notes": row.notes,
-        "example": _example_json(row.example, plan, saved),
-        "model_example": _example_json(row.model_example, plan, saved),
+        "example": _example_json(row.example, interface, saved),
+        "model_example": _example_json(row.model_example, interface, saved),
     }
 
 
-def _example_json(example: Example | None, plan: Plan | None, saved: Commands) -> Any:
-    if example is None or plan is None:
+def _example_json(
+    example: Counterexample | None, interface: Interface | None, saved: Commands
+) -> Any:
+    if example is None or interface is None:
         return None
     path, command = saved.get(example.name, (None, None))
     return {
         "name": example.name,
-        "trace": [call.to_json(plan) for call in example.trace],
-        "text": [call.text(plan) for call in example.trace],
-        "index": example.difference.index,
-        "differs": [list(field) for field in example.difference.fields],
+        "trace": [call.to_json(interface) for call in example.trace],
+        "text": [call.text(interface) for call in example.trace],
+        "index": example.divergence.index,
+        "differs": [list(field) for field in example.divergence.fields],
         "shortest": example.complete,
         "file": str(path) if path else None,
         "command": command,
     }
+
+
+shows(CommitsView, view_lines, view_json)

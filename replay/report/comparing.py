@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
 from typing import Any, Final
 
 from replay.base.style import PLAIN, Style
+from replay.dirty.language.layouts import layouts
 from replay.dirty.language.pages import (
     INDENT,
     MAP_LIMIT,
@@ -20,10 +20,11 @@ from replay.dirty.language.pages import (
     run_text,
     set_of,
 )
-from replay.dirty.language.trace import FIELDS, PAGE_SETS, Observation, Op, State, Trace
+from replay.dirty.language.trace import FIELDS, PAGE_SETS, Observation, Op, State
 from replay.dirty.language.values import event_texts, field_text, machine_text, op_text, trace_name
-from replay.dirty.machine.model import Run
-from replay.report.running import layouts
+from replay.dirty.rules.comparison import RunComparison
+from replay.dirty.rules.diff import Difference
+from replay.report.output import shows
 
 COLUMN: Final = 38
 """Two columns and the marks between them make 80."""
@@ -34,51 +35,7 @@ EQUAL_ENDS: Final = 20
 """Equal operations shown at each end of a stretch; none is left out of two times that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parted:
-    """An operation of which two steps were seen differently.
-
-    ``fields`` are names of ``language.trace.FIELDS``; an observation is None where that
-    run had ended, and ``fields`` is then ``("status",)``.
-    """
-
-    index: int
-    op: Op
-    fields: tuple[str, ...]
-    a: Observation | None
-    b: Observation | None
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two steps on one trace: all operations at which their observations differ."""
-
-    trace: Trace
-    steps: tuple[int, int]
-    parted: tuple[Parted, ...]
-
-    @property
-    def equal(self) -> bool:
-        """Whether every observation is the same."""
-        return not self.parted
-
-
-def compare_runs(a: Run, b: Run) -> Comparison:
-    """Compare two runs of the same trace, observation by observation."""
-    parted = []
-    for index, (op, x, y) in enumerate(
-        zip(a.trace.ops, a.observations(), b.observations(), strict=True)
-    ):
-        if x is None or y is None:
-            fields: tuple[str, ...] = () if x is y else ("status",)
-        else:
-            fields = x.differences(y)
-        if fields:
-            parted.append(Parted(index, op, fields, x, y))
-    return Comparison(a.trace, (a.step, b.step), tuple(parted))
-
-
-def comparison_lines(comparison: Comparison, style: Style = PLAIN) -> list[str]:
+def comparison_lines(comparison: RunComparison, style: Style = PLAIN) -> list[str]:
     """The operations one a line, the first that differs spread out side by side."""
     trace = comparison.trace
     a, b = comparison.steps
@@ -105,7 +62,7 @@ def comparison_lines(comparison: Comparison, style: Style = PLAIN) -> list[str]:
             lines += [head, *_named("        ", entry, style)]
             continue
         lines.append(head)
-        lines += [*_side_by_side(entry, comparison.steps, style)]
+        lines += [*_side_by_side(entry, op, comparison.steps, style)]
         lines += [*_maps(entry, comparison, blocks, style), ""]
     lines += _folded(equal)
     if lines[-1]:
@@ -121,14 +78,14 @@ def _folded(equal: list[str]) -> list[str]:
     return [*equal[:EQUAL_ENDS], middle, *equal[-EQUAL_ENDS:]]
 
 
-def _named(before: str, entry: Parted, style: Style) -> list[str]:
+def _named(before: str, entry: Difference, style: Style) -> list[str]:
     """The differing fields after some words, as many lines as it takes."""
     lines = textwrap.wrap(", ".join(entry.fields), WIDTH - len(before) - 1)
     rest = " " * len(before)
     return [f"{before if not i else rest} {style.bad(line)}" for i, line in enumerate(lines)]
 
 
-def _verdict(comparison: Comparison, count: int, style: Style) -> str:
+def _verdict(comparison: RunComparison, count: int, style: Style) -> str:
     a, b = comparison.steps
     total = len(comparison.trace.ops)
     if not count:
@@ -139,14 +96,14 @@ def _verdict(comparison: Comparison, count: int, style: Style) -> str:
     )
 
 
-def _side_by_side(entry: Parted, steps: tuple[int, int], style: Style) -> list[str]:
+def _side_by_side(entry: Difference, op: Op, steps: tuple[int, int], style: Style) -> list[str]:
     """Every field that is one line of text, differing ones marked between the columns."""
     lines = [INDENT + style.dim(f"{f'step {steps[0]}':{COLUMN}}  step {steps[1]}")]
     for name in FIELDS:
         differs = name in entry.fields
         if name in PAGE_SETS and not differs:
             continue
-        left, right = (_cell(name, seen, entry.op) for seen in (entry.a, entry.b))
+        left, right = (_cell(name, seen, op) for seen in (entry.old, entry.new))
         for row in range(max(len(left), len(right))):
             x = left[row] if row < len(left) else ""
             y = right[row] if row < len(right) else ""
@@ -170,11 +127,11 @@ def _cell(name: str, seen: Observation | None, op: Op) -> list[str]:
 
 
 def _maps(
-    entry: Parted, comparison: Comparison, blocks: Blocks, style: Style
+    entry: Difference, comparison: RunComparison, blocks: Blocks, style: Style
 ) -> list[str]:  # fmt: skip
     """Each differing page set, one step above the other, with marks below where they differ."""
-    x = entry.a.state if entry.a else None
-    y = entry.b.state if entry.b else None
+    x = entry.old.state if entry.old else None
+    y = entry.new.state if entry.new else None
     if x is None or y is None:
         return []
     lines: list[str] = []
@@ -196,7 +153,7 @@ def _only(x: int, y: int, steps: tuple[int, int]) -> list[str]:
 
 
 def _map(
-    name: str, states: tuple[State, State], comparison: Comparison, blocks: Blocks, style: Style
+    name: str, states: tuple[State, State], comparison: RunComparison, blocks: Blocks, style: Style
 ) -> list[str]:
     x, y = (set_of(state, name) for state in states)
     grid = Grid.of(comparison.trace.config.word_bits)
@@ -220,7 +177,7 @@ def _plain(pages: int, ram: int) -> Any:
     return lambda page: "#" if pages >> page & 1 else "." if ram >> page & 1 else " "
 
 
-def comparison_json(comparison: Comparison) -> dict[str, Any]:
+def comparison_json(comparison: RunComparison) -> dict[str, Any]:
     """A comparison as plain values: every differing operation with both observations."""
     return {
         "trace": comparison.trace.name,
@@ -232,12 +189,15 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "differences": [
             {
                 "index": entry.index,
-                "op": entry.op.to_json(),
+                "op": comparison.trace.ops[entry.index].to_json(),
                 "fields": list(entry.fields),
                 "observations": [
-                    None if seen is None else seen.to_json() for seen in (entry.a, entry.b)
+                    None if seen is None else seen.to_json() for seen in (entry.old, entry.new)
                 ],
             }
             for entry in comparison.parted
         ],
     }
+
+
+shows(RunComparison, comparison_lines, comparison_json)

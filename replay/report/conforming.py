@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from replay.base.jsonlines import printable
 from replay.base.style import PLAIN, Style
-from replay.dirty.conform import Difference, Mismatch, Result
+from replay.dirty.conform import Mismatch, Result
 from replay.dirty.language.trace import PAGE_SETS
 from replay.dirty.language.values import field_text, op_text
+from replay.report.output import shows
+
+
+@dataclass(frozen=True, slots=True)
+class ConformView:
+    """What came of recorded vectors, to be shown."""
+
+    result: Result
 
 
 def mismatch_lines(mismatch: Mismatch, style: Style = PLAIN) -> list[str]:
@@ -18,19 +27,19 @@ def mismatch_lines(mismatch: Mismatch, style: Style = PLAIN) -> list[str]:
         f"({mismatch.path}:{mismatch.line}) at step {mismatch.step}",
         f"  operation {mismatch.operation}: {op_text(mismatch.op)}",
     ]
-    for difference in mismatch.differences:
+    for name, expected, got in mismatch.difference.values():
         lines += [
-            f"  {difference.field}",
-            f"    expected {_text(difference, difference.expected, mismatch)}",
-            f"    got      {_text(difference, difference.got, mismatch)}",
+            f"  {name}",
+            f"    expected {_text(name, expected, mismatch)}",
+            f"    got      {_text(name, got, mismatch)}",
         ]
     return lines
 
 
-def _text(difference: Difference, value: Any, mismatch: Mismatch) -> str:
-    text = field_text(difference.field, value, mismatch.op)
+def _text(name: str, value: Any, mismatch: Mismatch) -> str:
+    text = field_text(name, value, mismatch.op)
     # Beside the pages in words, the string as it stands in the file, to search for.
-    if difference.field in PAGE_SETS and isinstance(value, int) and value.bit_length() <= 128:
+    if name in PAGE_SETS and isinstance(value, int) and value.bit_length() <= 128:
         text += f"  ({value:x})"
     return text
 
@@ -85,12 +94,8 @@ def _mismatch_json(mismatch: Mismatch) -> dict[str, Any]:
         "operation": mismatch.operation,
         "op": mismatch.op.to_json(),
         "fields": [
-            {
-                "field": difference.field,
-                "expected": _plain(difference.field, difference.expected),
-                "got": _plain(difference.field, difference.got),
-            }
-            for difference in mismatch.differences
+            {"field": name, "expected": _plain(name, expected), "got": _plain(name, got)}
+            for name, expected, got in mismatch.difference.values()
         ],
     }
 
@@ -99,3 +104,10 @@ def _plain(name: str, value: Any) -> Any:
     if name in PAGE_SETS and value is not None:
         return f"{value:x}"
     return [list(event) for event in value] if name == "events" and value is not None else value
+
+
+shows(
+    ConformView,
+    lambda view, style: result_lines(view.result, style),
+    lambda view: result_json(view.result),
+)

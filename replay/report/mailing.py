@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from replay.base.jsonlines import printable
@@ -11,9 +12,17 @@ from replay.base.style import PLAIN, Style
 from replay.mail.behaviour import StepBehaviour
 from replay.mail.comparing import Pairing, Status, renamed
 from replay.mail.reading import MailPatch, MailSeries
+from replay.report.output import shows
 from replay.report.telling import behaves_same, behaviour_json, step_lines, summary_lines
 
 COVER_LINES: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class MailView:
+    """A series as it came by mail, to be shown."""
+
+    series: MailSeries
 
 
 def series_lines(series: MailSeries, style: Style = PLAIN) -> list[str]:
@@ -77,6 +86,42 @@ def _patch_json(patch: MailPatch) -> dict[str, Any]:
         "added": added,
         "removed": removed,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class SavedExample:
+    """Where an example was saved, and the command that runs it again."""
+
+    path: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionsView:
+    """Two versions of a series compared.
+
+    Attributes:
+        rows: the patches, paired.
+        steps: what their trees do, where that was asked.
+        names: what to call the two versions.
+        saved: the examples that were saved.
+        brief: whether a line a patch is enough.
+    """
+
+    rows: Sequence[Pairing]
+    steps: Sequence[StepBehaviour]
+    names: tuple[str, str] = ("old", "new")
+    saved: Sequence[SavedExample] = ()
+    brief: bool = False
+
+
+def view_lines(view: VersionsView, style: Style = PLAIN) -> list[str]:
+    """The comparison, and how to run again what was saved."""
+    lines = comparison_lines(view.rows, view.steps, style, view.brief, view.names)
+    for saved in view.saved:
+        lines += ["", f"saved {printable(saved.path)}; run it again with"]
+        lines.append(f"  {printable(saved.command)}")
+    return lines
 
 
 def comparison_lines(
@@ -148,3 +193,11 @@ def _row_json(row: Pairing, step: StepBehaviour | None) -> dict[str, Any]:
         }  # fmt: skip
         out["behaviour"] = behaviour_json(step)
     return out
+
+
+shows(
+    MailView,
+    lambda view, style: series_lines(view.series, style),
+    lambda view: series_json(view.series),
+)
+shows(VersionsView, view_lines, lambda view: comparison_json(view.rows, view.steps))

@@ -3,13 +3,40 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from replay.base.style import PLAIN, Style
+from replay.report.output import shows
 from replay.series import declared as series
 from replay.series.patches import Patch
 
 WIDTH = 79
+
+
+@dataclass(frozen=True, slots=True)
+class PatchesView:
+    """The patches of a series, each with what is declared of its step, if anything is."""
+
+    rows: Sequence[tuple[Patch, series.StepData | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class PatchView:
+    """A patch, what is declared of its step, and the verdict on it.
+
+    Attributes:
+        patch: the patch.
+        step: None where nothing is declared.
+        verdict: None where the step was not checked.
+        traces: on how many random traces it was.
+    """
+
+    patch: Patch
+    step: series.StepData | None
+    verdict: str | None = None
+    traces: int = 0
 
 
 def row_of(patch: Patch, step: series.StepData | None) -> dict[str, Any]:
@@ -26,8 +53,9 @@ def row_of(patch: Patch, step: series.StepData | None) -> dict[str, Any]:
     }
 
 
-def table_lines(rows: list[dict[str, Any]], style: Style) -> list[str]:
+def table_lines(view: PatchesView, style: Style = PLAIN) -> list[str]:
     """The list of patches, a line each, and their sum."""
+    rows = [row_of(patch, step) for patch, step in view.rows]
     lines = [style.strong(" no  theme  kind          files      +/-  title")]
     for row in rows:
         size = f"+{row['added']}/-{row['removed']}"
@@ -82,6 +110,19 @@ def patch_lines(patch: Patch, step: series.StepData | None, style: Style = PLAIN
     return lines + [_diff_line(line, style) for line in text.split("\n")]
 
 
+def view_lines(view: PatchView, style: Style = PLAIN) -> list[str]:
+    """A patch, after the verdict on it where there is one."""
+    lines = patch_lines(view.patch, view.step, style)
+    if view.verdict is None:
+        return lines
+    return [f"Verdict on {view.traces} random traces: {view.verdict}", "", *lines]
+
+
+def view_json(view: PatchView) -> dict[str, Any]:
+    """A patch and the verdict on it as plain values."""
+    return {**patch_json(view.patch, view.step), "verdict": view.verdict}
+
+
 def _claims(step: series.StepData) -> list[str]:
     lines = _wrapped(f"Claim: {step.claim}")
     if step.needs:
@@ -117,3 +158,12 @@ def _diff_line(line: str, style: Style) -> str:
 def plain(text: str) -> str:
     """One line of somebody's text: what a terminal could take for a command is escaped."""
     return "".join(c if c.isprintable() or c == "\t" else ascii(c)[1:-1] for c in text)
+
+
+shows(
+    PatchesView,
+    table_lines,
+    lambda view: {"steps": [row_of(patch, step) for patch, step in view.rows]},
+    ascii_only=True,
+)
+shows(PatchView, view_lines, view_json, ascii_only=True)

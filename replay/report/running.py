@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from replay.base.style import PLAIN, Style
-from replay.dirty.language.domain import Layout, follow
+from replay.dirty.language.layouts import layouts
 from replay.dirty.language.pages import INDENT, LEGEND, Blocks, draw
-from replay.dirty.language.trace import Observation, Op, State, Trace
+from replay.dirty.language.trace import Observation, Op, State
 from replay.dirty.language.values import event_texts, machine_text, op_text, ret_text, trace_name
 from replay.dirty.machine.model import Run
+from replay.report.output import shows
 
 
-def layouts(trace: Trace) -> Iterator[Blocks]:
-    """The blocks of RAM after each operation of a valid trace, in order of address."""
-    layout = Layout()
-    for op in trace.ops:
-        follow(op, layout, trace.config)
-        yield tuple(sorted(layout.blocks))
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run, the title of its step, and which operations are wanted; None is all."""
+
+    run: Run
+    title: str = ""
+    ops: range | None = None
 
 
 def run_lines(
@@ -95,3 +97,10 @@ def run_json(run: Run, ops: range | None = None) -> dict[str, Any]:
             if ops is None or index in ops
         ],
     }
+
+
+shows(
+    RunView,
+    lambda view, style: run_lines(view.run, view.title, view.ops, style),
+    lambda view: run_json(view.run, view.ops),
+)

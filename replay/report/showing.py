@@ -1,128 +1,92 @@
-"""What a step of the series is: its words, its source, its deltas; and a function's life."""
+"""A step of the series, its folded source, and the life of a function, as text and as JSON."""
 
 from __future__ import annotations
 
-import ast
-import difflib
-import importlib
-import inspect
 import textwrap
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from refmodels import delta
 from replay.base.style import PLAIN, Style
-from replay.errors import UsageError
+from replay.report.output import shows
 from replay.series import declared as series
+from replay.series.steps import Life, StepSource, Touched, WholeSource
 
 WIDTH = 80
 
 
-def step_lines(number: int, style: Style = PLAIN) -> list[str]:
-    """A step as its patch reads: docstring, claim, API delta, and its own source.
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """A step, to be shown."""
 
-    Raises:
-        UsageError: there is no such step.
-    """
-    _check(number)
-    lines = [style.strong(f"step {number}: {series.load().title(number)}")]
-    if number:
-        step = series.load().step(number)
-        theme = next(t for t in series.load().themes if t.letter == step.theme)
-        lines.append(style.dim(f"theme {step.theme}, {theme.title}; {step.kind}"))
-    lines += ["", *_body(number)]
-    if number:
-        lines += ["", *_claim(series.load().step(number))]
-    lines += ["", style.strong("What it touches"), *_delta_lines(number)]
-    lines += ["", style.strong("API"), *_api_lines(number, style)]
-    if number:
-        lines += [
-            "",
-            style.strong(f"Source, {_file(number)}"),
-            "",
-            *own_source(number).splitlines(),
-        ]
-    else:
-        lines += ["", "The source of step 0 is long: replay show 0 --whole"]
-    return lines
+    step: StepSource
 
 
-def step_json(number: int) -> dict[str, Any]:
-    """A step as plain values: series.toml's of it, its delta, docstring and source.
+def step_lines(step: StepSource, style: Style = PLAIN) -> list[str]:
+    """A step as its patch reads: docstring, claim, API delta, and its own source."""
+    declared = step.declared
+    lines = [style.strong(f"step {step.number}: {step.title}")]
+    if declared and step.theme:
+        lines.append(style.dim(f"theme {declared.theme}, {step.theme.title}; {declared.kind}"))
+    lines += ["", *_body(step.docstring)]
+    if declared:
+        lines += ["", *_claim(declared)]
+    lines += ["", style.strong("What it touches"), *_delta_lines(step)]
+    lines += ["", style.strong("API"), *_api_lines(step, style)]
+    if not declared:
+        return [*lines, "", "The source of step 0 is long: replay show 0 --whole"]
+    return [*lines, "", style.strong(f"Source, {step.file}"), "", *step.source.splitlines()]
 
-    Raises:
-        UsageError: there is no such step.
-    """
-    _check(number)
-    declared = series.to_json(series.load().step(number)) if number else {}
+
+def step_json(step: StepSource) -> dict[str, Any]:
+    """A step as plain values: series.toml's of it, its delta, docstring and source."""
     return {
-        "number": number,
-        "title": series.load().title(number),
-        "docstring": _docstring(number),
-        "file": _file(number),
+        "number": step.number,
+        "title": step.title,
+        "docstring": step.docstring,
+        "file": step.file,
         "deltas": [
             {
                 "action": entry.action,
-                "kind": _kind(entry, number),
+                "kind": entry.kind,
                 "name": entry.name,
                 "file": entry.home,
-                "value": entry.value if entry.kind == "constant" else None,
+                "value": entry.value,
             }
-            for entry in delta.load(number).deltas
+            for entry in step.touched
         ],
-        "source": own_source(number),
-        "series": declared,
-        "api": sorted(series.load().api(number)),
+        "source": step.source,
+        "series": series.to_json(step.declared) if step.declared else {},
+        "api": list(step.api),
     }
 
 
-def whole_lines(number: int) -> list[str]:
-    """The folded source of a step, file by file.
+@dataclass(frozen=True, slots=True)
+class WholeView:
+    """The folded source of a step, to be shown."""
 
-    Raises:
-        UsageError: there is no such step.
-    """
-    _check(number)
-    return delta.whole_source(number).rstrip().splitlines()
+    whole: WholeSource
 
 
-def _check(number: int) -> None:
-    if not 0 <= number <= delta.LAST_STEP:
-        raise UsageError(f"there is no step {number}: steps run from 0 to {delta.LAST_STEP}")
+def whole_lines(whole: WholeSource, style: Style = PLAIN) -> list[str]:
+    """The folded source of a step, line by line."""
+    return whole.source.split("\n")
 
 
-def own_source(number: int) -> str:
-    """The module of a step without its docstring; of step 0, which is a package, all of it."""
-    if number == 0:
-        return delta.whole_source(0)
-    source = inspect.getsource(importlib.import_module(delta.step_module(number)))
-    first = ast.parse(source).body[0]
-    return "\n".join(source.splitlines()[first.end_lineno :]).strip("\n")
+def whole_json(whole: WholeSource) -> dict[str, Any]:
+    """The folded source of a step as plain values."""
+    return {"number": whole.number, "source": whole.source}
 
 
-def _docstring(number: int) -> str:
-    module = importlib.import_module(delta.step_module(number))
-    # A string after the first statement, as step 0's module has it, is found as well.
-    for node in ast.parse(inspect.getsource(module)).body:
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            return inspect.cleandoc(str(node.value.value))
-    return ""
-
-
-def _body(number: int) -> list[str]:
+def _body(docstring: str) -> list[str]:
     """The docstring without its first line, which is the title; paragraphs are filled anew."""
-    lines = _docstring(number).splitlines()
+    lines = docstring.splitlines()
     body = lines[2:] if len(lines) > 2 and not lines[1] else lines
     filled: list[str] = []
     for plain, group in groupby(body, lambda line: bool(line) and not line[0].isspace()):
         paragraph = list(group)
         filled += textwrap.wrap(" ".join(paragraph), WIDTH) if plain else paragraph
     return filled
-
-
-def _file(number: int) -> str:
-    path = delta.step_module(number).replace(".", "/")
-    return f"{path}.py" if number else f"{path}/"
 
 
 def _claim(step: series.StepData) -> list[str]:
@@ -142,117 +106,87 @@ def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(" ".join(text.split()), WIDTH, subsequent_indent="  ")
 
 
-# --- deltas -------------------------------------------------------------------------
-
-
-def _kind(entry: delta.Delta, number: int) -> str:
-    """Of a removed name the delta does not say what it was; the step before does."""
-    if entry.action == "adds" or number == 0:
-        return entry.kind
-    return delta.table(number - 1)[entry.name].kind
-
-
-def _delta_lines(number: int) -> list[str]:
-    entries = delta.load(number).deltas
-    if number == 0:
-        kinds = [entry.kind for entry in entries]
+def _delta_lines(step: StepSource) -> list[str]:
+    if step.number == 0:
+        kinds = [entry.kind for entry in step.touched]
         return [
             f"  {kinds.count('function')} functions, {kinds.count('constant')} constants, "
             f"{kinds.count('field')} field of ram_list, in "
-            f"{len({entry.home for entry in entries})} files"
+            f"{len({entry.home for entry in step.touched})} files"
         ]
-    return [f"  {entry.action:8} {_entry_text(entry, number)}" for entry in entries] or [
-        "  nothing"
-    ]
+    return [f"  {entry.action:8} {_entry_text(entry)}" for entry in step.touched] or ["  nothing"]
 
 
-def _entry_text(entry: delta.Delta, number: int) -> str:
-    kind = _kind(entry, number)
+def _entry_text(entry: Touched) -> str:
     text = entry.name
-    if kind == "constant":
+    if entry.kind == "constant":
         text = f"constant {entry.name}"
         if entry.action != "removes":
             text += f" = {entry.value}"
-    elif kind == "field":
-        text = f"field ram_list.{entry.name}"
+    elif entry.kind == "field":
+        text = f"field {entry.owner}{entry.name}"
     if entry.action in ("moves", "declares"):
         return f"{text} -> {entry.home}"
     return text
 
 
-def _api_lines(number: int, style: Style) -> list[str]:
-    if number == 0:
-        return [f"  {prototype};" for prototype in series.load().start.api]
-    step = series.load().step(number)
-    lines = [style.bad(f"  - {prototype};") for prototype in step.removes]
-    for old, new in step.changes:
+def _api_lines(step: StepSource, style: Style) -> list[str]:
+    declared = step.declared
+    if declared is None:
+        return [f"  {prototype};" for prototype in step.start]
+    lines = [style.bad(f"  - {prototype};") for prototype in declared.removes]
+    for old, new in declared.changes:
         lines += [style.bad(f"  - {old};"), style.good(f"  + {new};")]
-    lines += [style.good(f"  + {prototype};") for prototype in step.adds]
-    lines += [f"  moved: {move}" for move in step.moves]
+    lines += [style.good(f"  + {prototype};") for prototype in declared.adds]
+    lines += [f"  moved: {move}" for move in declared.moves]
     return lines or ["  no prototype changes"]
 
 
-# --- the life of a function -----------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class LifeView:
+    """The life of a function, to be shown."""
+
+    life: Life
 
 
-def life_lines(name: str, number: int | None = None, style: Style = PLAIN) -> list[str]:
-    """When a name came, changed, moved and went; with ``number``, its source at that step.
-
-    Raises:
-        UsageError: no step has the name, or that step has not.
-    """
-    events = _life(name)
-    lines = [style.strong(name)]
-    for step, action in events:
-        lines.append(f"  step {step:2}  {action:8}  {series.load().title(step)}")
-    gone = events[-1][1] == "removes"
-    lines.append(f"  {'gone since step ' + str(events[-1][0]) if gone else 'there at the end'}")
-    if number is not None:
-        lines += ["", style.strong(f"at step {number}, {_entry(name, number).home}"), ""]
-        lines += _source(name, number).splitlines()
+def life_lines(life: Life, style: Style = PLAIN) -> list[str]:
+    """When a name came, changed, moved and went, and its source at a step if that was read."""
+    lines = [style.strong(life.name)]
+    for step, action, title in life.events:
+        lines.append(f"  step {step:2}  {action:8}  {title}")
+    last, action, _ = life.events[-1]
+    lines.append(f"  gone since step {last}" if action == "removes" else "  there at the end")
+    if life.at is not None:
+        lines += ["", style.strong(f"at step {life.at.number}, {life.at.file}"), ""]
+        lines += life.at.source.splitlines()
     return lines
 
 
-def life_json(name: str, number: int | None = None) -> dict[str, Any]:
-    """The life of a name as plain values.
-
-    Raises:
-        UsageError: as :func:`life_lines`.
-    """
-    events = _life(name)
+def life_json(life: Life) -> dict[str, Any]:
+    """The life of a name as plain values."""
     found: dict[str, Any] = {
-        "name": name,
-        "life": [{"step": step, "action": action} for step, action in events],
+        "name": life.name,
+        "life": [{"step": step, "action": action} for step, action, _ in life.events],
     }
-    if number is not None:
-        found["step"] = number
-        found["file"] = _entry(name, number).home
-        found["source"] = _source(name, number)
+    if life.at is not None:
+        found["step"] = life.at.number
+        found["file"] = life.at.file
+        found["source"] = life.at.source
     return found
 
 
-def _life(name: str) -> list[tuple[int, str]]:
-    events = list(delta.life(name))
-    if not events:
-        steps = range(delta.LAST_STEP + 1)
-        known = {entry.name for step in steps for entry in delta.load(step).deltas}
-        near = difflib.get_close_matches(name, known, 1, 0.5)
-        hint = f"; did you mean '{near[0]}'?" if near else "; replay show 0 --whole lists all"
-        raise UsageError(f"no step has a function {name!r}{hint}")
-    return events
-
-
-def _entry(name: str, number: int) -> delta.Entry:
-    entry = delta.table(number).get(name)
-    if entry is None:
-        first = next(iter(delta.life(name)))[0]
-        when = f"it comes with step {first}" if number < first else "it is gone by then"
-        raise UsageError(f"step {number} has no function {name!r}: {when}")
-    return entry
-
-
-def _source(name: str, number: int) -> str:
-    entry = _entry(name, number)
-    if entry.kind == "function":
-        return delta.source(entry.value)
-    return f"{name} = {entry.value}" if entry.kind == "constant" else f"ram_list.{name}"
+shows(
+    StepView,
+    lambda view, style: step_lines(view.step, style),
+    lambda view: step_json(view.step),
+)
+shows(
+    WholeView,
+    lambda view, style: whole_lines(view.whole, style),
+    lambda view: whole_json(view.whole),
+)
+shows(
+    LifeView,
+    lambda view, style: life_lines(view.life, style),
+    lambda view: life_json(view.life),
+)

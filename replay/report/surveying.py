@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any, Final
 
 from replay.base.style import PLAIN, Style
 from replay.dirty.faults.judge import Judgement
-from replay.dirty.faults.survey import Survey, equivalents
+from replay.dirty.faults.survey import Survey
+from replay.report.output import shows
 
 WIDTH: Final = 79
 LANES: Final = ("python", "native", "both", "calls", "sanitized")
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyView:
+    """A survey of faults, and whether the arguments are wanted: why some change nothing."""
+
+    result: Survey
+    argued: bool = False
+
+
+def view_lines(view: SurveyView, style: Style = PLAIN) -> list[str]:
+    """The survey and, where that is wanted, the arguments."""
+    lines = result_lines(view.result, style)
+    # A survey without a survivor leaves an empty line where the arguments would be.
+    return [*lines, *(argued_lines(view.result) or [""])] if view.argued else lines
 
 
 def result_lines(result: Survey, style: Style = PLAIN) -> list[str]:
@@ -62,7 +79,10 @@ def argued_lines(result: Survey) -> list[str]:
     for judged in result.argued:
         lines += ["", judged.fault.name]
         lines += textwrap.wrap(
-            equivalents()[judged.fault.name], WIDTH, initial_indent="    ", subsequent_indent="    "
+            result.arguments[judged.fault.name],
+            WIDTH,
+            initial_indent="    ",
+            subsequent_indent="    ",
         )
     return lines
 
@@ -74,8 +94,8 @@ def _row(result: Survey, mine: list[Judgement], name: str, lanes: list[str]) -> 
         sum(bool(j.found) for j in mine),
         sum(j.right for j in mine),
         *(sum(lane in j.lanes for j in mine) for lane in lanes),
-        sum(j.survives and j.fault.name in equivalents() for j in mine),
-        sum(j.survives and j.fault.name not in equivalents() for j in mine),
+        sum(j.survives and j.fault.name in result.arguments for j in mine),
+        sum(j.survives and j.fault.name not in result.arguments for j in mine),
     ]
     return [name, *map(str, numbers), str(lengths[len(lengths) // 2]) if lengths else "-"]
 
@@ -135,6 +155,9 @@ def _json(result: Survey, judged: Judgement) -> dict[str, Any]:
             {"lane": f.lane, "by": f.by, "traces": f.traces, "shortest": f.shortest}
             for f in judged.found
         ],
-        "argued": equivalents().get(fault.name),
+        "argued": result.arguments.get(fault.name),
         "hypothesis": result.rival.get(fault.name),
     }
+
+
+shows(SurveyView, view_lines, lambda view: result_json(view.result))

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from replay.base.jsonlines import printable
 from replay.base.style import Style, counted, wrapped
-from replay.mail.behaviour import Example, Finding, StepBehaviour, Verdict
+from replay.mail.behaviour import Contrast, Likeness, Ruling, StepBehaviour
 from replay.mail.comparing import Pairing, Status
 
 INDENT: Final = " " * 11
@@ -35,7 +35,7 @@ def step_lines(
         told.add(step.problem)
         return [f"{INDENT}not applied: {printable(step.problem)}"]
     head = _head(step, row, names)
-    begins = step.finding is not None and step.since == step.new_place
+    begins = step.ruling is not None and step.since == step.new_place
     lines = [style.bad(line) if begins else line for line in _wrap(head)] if head else []
     if brief or step.example is None:
         return lines
@@ -52,34 +52,34 @@ def step_lines(
 
 
 def _head(step: StepBehaviour, row: Pairing, names: tuple[str, str]) -> str:
-    """The finding in a line; empty where there is nothing to tell."""
+    """The ruling in a line; empty where there is nothing to tell."""
     again = ": the same again" if step.again else ""
-    finding = step.finding
+    ruling = step.ruling
     if step.same_tree:
         return f"same tree after it{again}" if again or row.status is not Status.SAME else ""
-    if finding is None:
+    if ruling is None:
         return "another tree after it"
-    if finding.verdict is Verdict.DIFFERS:
-        return _differs(step, finding)
-    if finding.verdict is Verdict.SAME_CODE:
+    if ruling.likeness is Likeness.DIFFERS:
+        return _differs(step, ruling)
+    if ruling.likeness is Likeness.SAME_CODE:
         return f"another tree after it, but the same code{again}"
-    if finding.verdict is Verdict.NO_DIFFERENCE:
-        return f"another tree after it, no difference in {counted(finding.traces, 'trace')}{again}"
+    if ruling.likeness is Likeness.NO_DIFFERENCE:
+        return f"another tree after it, no difference in {counted(ruling.traces, 'trace')}{again}"
     still = "" if step.since == step.new_place else "still "
     sides = {"": "", "old": f"{names[0]} ", "new": f"{names[1]} "}
-    said = (f"{sides[side]}{still}{finding.verdict}: {text}" for side, text in finding.problems)
+    said = (f"{sides[side]}{still}{ruling.likeness}: {text}" for side, text in ruling.problems)
     return printable("; ".join(said))
 
 
-def _differs(step: StepBehaviour, finding: Finding) -> str:
-    on = f"on {len(finding.differing)} of {counted(finding.traces, 'trace')}"
+def _differs(step: StepBehaviour, ruling: Ruling) -> str:
+    on = f"on {len(ruling.differing)} of {counted(ruling.traces, 'trace')}"
     if step.since == step.new_place:
         return f"behaves differently since this patch, {on}"
     more = f", on {step.fresh} of them only since this patch" if step.fresh else ""
     return f"still behaves differently, since patch {step.since}, {on}{more}"
 
 
-def _example(example: Example, style: Style, names: tuple[str, str]) -> list[str]:
+def _example(example: Contrast, style: Style, names: tuple[str, str]) -> list[str]:
     """The trace up to the operation at which the two part, and what was seen there."""
     indent = INDENT + "  "
     count = len(example.ops)
@@ -120,10 +120,10 @@ def _wrap(text: str) -> list[str]:
 
 def summary_lines(steps: Sequence[StepBehaviour], style: Style) -> list[str]:
     """How many patches behave how, and with which the differences begin."""
-    if all(step.finding is None for step in steps):
+    if all(step.ruling is None for step in steps):
         return []
-    counts = Counter(step.finding.verdict if step.finding else "" for step in steps)
-    said = {"": "not applied", Verdict.DIFFERS: "differ", Verdict.NOT_BUILT: "not built"}
+    counts = Counter(step.ruling.likeness if step.ruling else "" for step in steps)
+    said = {"": "not applied", Likeness.DIFFERS: "differ", Likeness.NOT_BUILT: "not built"}
     told = ", ".join(f"{count} {said.get(what, what)}" for what, count in counts.items())
     begin = [str(step.new_place) for step in begins(steps)]
     line = f"behaviour after each patch: {told}"
@@ -137,33 +137,33 @@ def begins(steps: Iterable[StepBehaviour]) -> list[StepBehaviour]:
     """The steps with which a difference begins."""
     return [
         step for step in steps
-        if step.finding is not None and step.finding.verdict is Verdict.DIFFERS
+        if step.ruling is not None and step.ruling.likeness is Likeness.DIFFERS
         and step.since == step.new_place
     ]  # fmt: skip
 
 
 def behaves_same(steps: Sequence[StepBehaviour]) -> bool | None:
     """Whether no difference is known after any patch; None where that was not asked."""
-    if not steps or all(step.finding is None for step in steps):
+    if not steps or all(step.ruling is None for step in steps):
         return None
     return all(step.is_same for step in steps)
 
 
 def behaviour_json(step: StepBehaviour) -> dict[str, Any] | None:
     """A step's behaviour as plain values; None where it was not asked."""
-    finding = step.finding
-    if finding is None:
+    ruling = step.ruling
+    if ruling is None:
         return None
     example = step.example
     return {
-        "verdict": finding.verdict.value,
-        "traces": finding.traces,
-        "differing": len(finding.differing),
+        "verdict": ruling.likeness.value,
+        "traces": ruling.traces,
+        "differing": len(ruling.differing),
         "fresh": step.fresh,
         "since": step.since or None,
         "again": step.again,
         "perhaps": [{"series": side, "patch": place} for side, place in step.perhaps],
-        "problems": [{"series": side or None, "text": text} for side, text in finding.problems],
+        "problems": [{"series": side or None, "text": text} for side, text in ruling.problems],
         "example": None if example is None else {
             "trace": example.file.splitlines(),
             "ops": list(example.ops),

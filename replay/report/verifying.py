@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import dataclass
 from typing import Any
 
 from replay.base.jsonlines import printable
 from replay.base.style import PLAIN, Style
-from replay.dirty.verify import Row, Verification
-from replay.report.checking import example_lines, step_json
+from replay.dirty.verify import StepRow, Verification
+from replay.report.checking import Saved, example_lines, step_json
+from replay.report.output import shows
 
 WIDTH = 79
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationView:
+    """A verified series, to be shown."""
+
+    result: Verification
 
 
 def result_lines(result: Verification, style: Style = PLAIN) -> list[str]:
@@ -42,7 +51,7 @@ def result_lines(result: Verification, style: Style = PLAIN) -> list[str]:
     return lines
 
 
-def _row(row: Row, style: Style) -> str:
+def _row(row: StepRow, style: Style) -> str:
     verdicts = [step.verdict.value for step in row.behaviour]
     behaviour = next(
         (v for v in reversed(verdicts) if v != "same"), verdicts[-1] if verdicts else "-"
@@ -62,11 +71,11 @@ def _word(value: bool | None) -> str:
     return {None: "-", True: "yes", False: "no"}[value]
 
 
-def _problem(row: Row, style: Style) -> list[str]:
+def _problem(row: StepRow, style: Style) -> list[str]:
     lines = [f"  {printable(line)}" for line in row.problem.splitlines()[:30]]
     for found in row.behaviour:
         for failure in found.failures[:1]:
-            lines += example_lines(failure.example, row.step, {}, style)
+            lines += example_lines(failure.example, row.step, Saved(), style)
     return lines
 
 
@@ -94,3 +103,10 @@ def result_json(result: Verification) -> dict[str, Any]:
             for row in result.rows
         ],
     }
+
+
+shows(
+    VerificationView,
+    lambda view, style: result_lines(view.result, style),
+    lambda view: result_json(view.result),
+)

@@ -107,10 +107,7 @@ def binary_search(
             f"({ask.probes[bad].note or 'no more is known'}): there is nothing to find"
         )
     skipped: set[int] = set()
-    while True:
-        untried = [step for step in range(good + 1, bad) if step not in skipped]
-        if not untried:
-            break
+    while untried := [step for step in range(good + 1, bad) if step not in skipped]:
         middle = min(untried, key=lambda step: (abs(2 * step - good - bad), step))
         answer = ask(middle)
         if answer is Answer.SKIP:
@@ -178,8 +175,8 @@ def log_lines(question: dict[str, Any], result: Bisection) -> Iterator[str]:
     yield json.dumps({"guilty": list(result.guilty), "suspects": list(result.suspects)})
 
 
-def read_log(path: Path) -> tuple[dict[str, Any], list[Probe]]:
-    """The question of a log, and what was answered.
+def read_log(path: Path, last: int) -> tuple[dict[str, Any], list[Probe]]:
+    """The question of a log, and what was answered; ``last`` is the last step there is.
 
     Raises:
         UsageError: not such a log; the message names the file and the line.
@@ -213,7 +210,7 @@ def read_log(path: Path) -> tuple[dict[str, Any], list[Probe]]:
                 f"{path}:{number}: answer is {value.get('answer')!r}; it is good, bad or skip"
             ) from None
         step = value["step"]
-        if not isinstance(step, int) or isinstance(step, bool) or not 0 <= step <= 39:
-            raise UsageError(f"{path}:{number}: step is {step!r}; it is a number from 0 to 39")
+        if not isinstance(step, int) or isinstance(step, bool) or not 0 <= step <= last:
+            raise UsageError(f"{path}:{number}: step is {step!r}; it is a number from 0 to {last}")
         probes.append(Probe(step, answer, str(value.get("note", ""))))
     return head["question"], probes

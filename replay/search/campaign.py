@@ -17,6 +17,7 @@ from replay.search.language import Language
 from replay.search.shrink import shrink
 
 T = TypeVar("T")
+C = TypeVar("C")
 W = TypeVar("W")
 S_co = TypeVar("S_co", bound="Tally", covariant=True)
 F_contra = TypeVar("F_contra", contravariant=True)
@@ -41,7 +42,7 @@ class Tally(Protocol):
         ...
 
 
-class Spread(Protocol):
+class Workers(Protocol):
     """How tasks are spread over processes or threads; results come in the order of tasks."""
 
     def map(
@@ -55,14 +56,12 @@ class Spread(Protocol):
 
 
 class Campaign(Protocol[S_co, F_contra, E_co]):
-    """What is looked for, and on which traces. Over processes it has to be picklable.
+    """What is looked for, and on which traces. Over processes it has to be picklable."""
 
-    Attributes:
-        share: traces in a share.
-
-    """
-
-    share: int
+    @property
+    def share(self) -> int:
+        """Traces in a share."""
+        ...
 
     def nothing(self) -> S_co:
         """The tally of no traces."""
@@ -78,7 +77,7 @@ class Campaign(Protocol[S_co, F_contra, E_co]):
 
 
 def gather(
-    campaign: Campaign[S_co, Any, Any], total: int, spread: Spread, told: Told = untold
+    campaign: Campaign[S_co, Any, Any], total: int, spread: Workers, told: Told = untold
 ) -> S_co:
     """What all traces of a campaign show; ``told`` hears of the traces of each share."""
     whole = campaign.nothing()
@@ -102,7 +101,7 @@ def examples(
     campaign: Campaign[Any, F_contra, E_co],
     findings: Sequence[F_contra],
     budget: int,
-    spread: Spread,
+    spread: Workers,
     told: Told = untold,
 ) -> Iterator[E_co]:
     """An example of each finding, in their order; ``told`` hears 1 for each."""
@@ -149,7 +148,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown(Generic[T, W]):
+class Showing(Generic[T, W]):
     """A trace that shows something alone.
 
     Attributes:
@@ -164,12 +163,31 @@ class Shown(Generic[T, W]):
     complete: bool
 
 
+def soonest_alone(
+    candidates: Iterable[C], shows: Callable[[C], W | None], order: Callable[[C, W], Any]
+) -> tuple[C, W] | None:
+    """Of several that showed something among others, the one to make smaller.
+
+    Args:
+        candidates: traces, or what stands for them; each is run once, alone.
+        shows: what one shows alone, None where nothing.
+        order: the least is chosen, of equals the first.
+
+    Returns:
+        The one chosen and what it shows; None where none shows anything alone.
+
+    """
+    shown = [(one, found) for one in candidates if (found := shows(one)) is not None]
+    return min(shown, key=lambda pair: order(*pair), default=None)
+
+
 def shortest(
     trace: T,
     language: Language[T],
     shows: Callable[[T], W | None],
     budget: int,
-) -> Shown[T, W] | None:
+    holds: Callable[[T], bool] | None = None,
+) -> Showing[T, W] | None:
     """Run a trace again alone, and make it smaller as long as it shows the same.
 
     Args:
@@ -177,6 +195,8 @@ def shortest(
         language: of the trace.
         shows: what a trace shows of this, None where it does not.
         budget: questions that making it smaller may take.
+        holds: what is asked of smaller traces, where that is more, or sooner answered, than
+            whether they show it.
 
     Returns:
         The smallest trace found, or the trace as it was where that does not show it when
@@ -187,8 +207,9 @@ def shortest(
     first = shows(trace)
     if first is None:
         return None
-    shrunk = shrink(trace, language, lambda candidate: shows(candidate) is not None, budget)
+    holds = holds or (lambda candidate: shows(candidate) is not None)
+    shrunk = shrink(trace, language, holds, budget)
     found = shows(shrunk.trace)
     if found is None:
-        return Shown(trace, first, False)
-    return Shown(shrunk.trace, found, shrunk.complete)
+        return Showing(trace, first, False)
+    return Showing(shrunk.trace, found, shrunk.complete)

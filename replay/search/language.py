@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ class Language(Protocol[T]):
     """The traces of a subject."""
 
     @property
+    def ops(self) -> int:
+        """Operations, or calls, of a trace as it is drawn."""
+        ...
+
+    @property
     def begin(self) -> Sequence[Pass]:
         """Passes that run once, before the others."""
         ...
@@ -31,6 +37,10 @@ class Language(Protocol[T]):
     @property
     def passes(self) -> Sequence[Pass]:
         """Passes that run in this order until a round makes nothing smaller."""
+        ...
+
+    def drawing(self, ops: int) -> Language[T]:
+        """The same language, whose traces are drawn with so many operations."""
         ...
 
     def draw(self, seed: int, number: int) -> T:
@@ -59,4 +69,13 @@ class Language(Protocol[T]):
 
     def to_text(self, trace: T, name: str) -> str:
         """A trace as a file holds it: the same trace gives the same bytes."""
+        ...
+
+    def read(self, path: Path) -> T:
+        """The trace in a file.
+
+        Raises:
+            TraceError: it is none; the message names the line and the cure.
+
+        """
         ...

@@ -82,8 +82,13 @@ class PropertyData(_Table, frozen=True):
     name: str
     text: str
     first: int = 0
-    last: int = 39
+    last: int = -1
+    """By default the last step of the series."""
     broken_at_start: str = ""
+
+    def holds_at(self, step: int) -> bool:
+        """Whether it must hold at a step."""
+        return self.first <= step <= self.last
 
 
 class Start(_Table, frozen=True):
@@ -172,7 +177,19 @@ def load(path: Path | None = None) -> Series:
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise SeriesError(f"{file}: {error}") from None
     check(series, file)
-    return series
+    return _to_the_end(series)
+
+
+def _to_the_end(series: Series) -> Series:
+    """The series with each property's last step filled in."""
+    last = len(series.steps)
+    return msgspec.structs.replace(
+        series,
+        properties=tuple(
+            msgspec.structs.replace(prop, last=last) if prop.last < 0 else prop
+            for prop in series.properties
+        ),
+    )
 
 
 def check(series: Series, file: Path) -> None:

@@ -14,9 +14,8 @@ from typing import Final
 from replay.errors import UsageError
 from replay.git.folders import new_folder, write_tree
 from replay.git.objects import BRANCH, commit_ids, import_stream, tag, tree_id
-from replay.git.sealed import GitError, SealedGit, create, opened
+from replay.git.runner import GitError, SealedGit, create
 from replay.series.importing import Imported, import_range
-from replay.series.source import find_commit, read_files
 from replay.series.trees import StepTree, history, iter_trees, trees
 
 
@@ -80,6 +79,10 @@ def export(repo: Path | str, step: int, folder: Path | str) -> None:
     """
     if step < 0:
         raise UsageError(f"there is no step {step}; steps count from 0")
+    # Most commands read no repository, and need not wait for GitPython.
+    from replay.git.sealed import opened
+    from replay.series.source import find_commit, read_files
+
     with opened(Path(repo)) as source:
         tree = read_files(source, find_commit(source, f"refs/tags/{tag(step)}"))
     with new_folder(Path(folder)) as made:

@@ -19,12 +19,12 @@ from typing import Final
 
 from replay.errors import SeriesError, UsageError
 from replay.git.apply import Tree, apply_changes
-from replay.git.diff import Place, parse_diff
+from replay.git.diff import PatchPlace, parse_diff
 from replay.git.folders import new_folder, read_tree, replace_folder, write_tree
 from replay.git.mail import file_name, write_mail
 from replay.git.objects import Commit, import_stream, tree_id
 from replay.git.paths import PatchError, shown
-from replay.git.sealed import GitError, SealedGit, create, opened
+from replay.git.runner import GitError, SealedGit, create
 from replay.git.stat import stat_table
 from replay.series import declared as series
 from replay.series.patches import (
@@ -37,7 +37,6 @@ from replay.series.patches import (
     read_mbox,
     read_names,
 )
-from replay.series.source import read_range
 from replay.series.trees import TREE_FOLDER, apply_patches
 
 TOML: Final = "series.toml"
@@ -140,6 +139,10 @@ def _check_base(found: Tree, base: Tree, folder: Path) -> None:
 
 def _read_source(source: Path, base: Tree, text: str | None) -> list[Commit]:
     if source.is_dir() and _is_repository(source):
+        # Most commands read no repository, and need not wait for GitPython.
+        from replay.git.sealed import opened
+        from replay.series.source import read_range
+
         with opened(source) as repo:
             return read_range(repo, text)
     if text is not None:
@@ -189,7 +192,9 @@ def make_patches(commits: Sequence[Commit]) -> dict[str, bytes]:
         commit = commits[number]
         title, _, message = commit.text.rstrip("\n").partition("\n\n")
         name = file_name(number, title)
-        changes, _ = parse_diff(diff[:-1].split(b"\n"), 0, Place(f"commit {shown(title)}", number))
+        changes, _ = parse_diff(
+            diff[:-1].split(b"\n"), 0, PatchPlace(f"commit {shown(title)}", number)
+        )
         files[name] = write_mail(
             (number, total, title),
             message,
@@ -206,7 +211,7 @@ def _check_back(data: bytes, name: str, number: int, commits: Sequence[Commit]) 
     """What was written must read and apply as the commit it came from."""
     patch = parse_patch(data, name, number)
     commit, before = commits[number], commits[number - 1]
-    tree = apply_changes(patch.files, before.tree, Place(name, number))
+    tree = apply_changes(patch.files, before.tree, PatchPlace(name, number))
     back = Commit(patch.text, patch.author, patch.email, patch.date, tree)
     if back != commit:
         raise PatchError(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from replay.errors import SeriesError
-from replay.git.diff import FileChange, Hunk, Place, looks_like_diff, parse_diff
+from replay.git.diff import FileChange, Hunk, PatchPlace, looks_like_diff, parse_diff
 from replay.git.mail import Mail, parse_mail, split_mbox
 from replay.git.paths import PatchError, shown
 from replay.series.declared import data_path
@@ -174,7 +174,7 @@ def parse_patch(data: bytes, path: Path | str, number: int | None = None) -> Pat
     Raises:
         PatchError: the first thing that is wrong, with the line and the cure.
     """
-    place = Place(str(path), number)
+    place = PatchPlace(str(path), number)
     mail = parse_mail(data, place)
     if number is not None and mail.number not in (None, number):
         place.fail(
@@ -186,7 +186,7 @@ def parse_patch(data: bytes, path: Path | str, number: int | None = None) -> Pat
     return _patch(mail, place, number or mail.number or 1)
 
 
-def _patch(mail: Mail, place: Place, number: int) -> Patch:
+def _patch(mail: Mail, place: PatchPlace, number: int) -> Patch:
     files, end = parse_diff(mail.lines, mail.diff, place)
     _check_rest(mail.lines, end, place)
     return Patch(
@@ -195,7 +195,7 @@ def _patch(mail: Mail, place: Place, number: int) -> Patch:
     )  # fmt: skip
 
 
-def _check_rest(lines: Sequence[bytes], at: int, place: Place) -> None:
+def _check_rest(lines: Sequence[bytes], at: int, place: PatchPlace) -> None:
     """After the diff there may be a signature, in which nobody may find another diff."""
     signed = False
     for number, line in enumerate(lines[at:], at + 1):
@@ -219,7 +219,7 @@ def read_mbox(data: bytes, path: Path | str) -> tuple[Patch, ...]:
     found: list[tuple[int | None, Patch]] = []
     for text, lines_before in split_mbox(data):
         try:
-            mail = parse_mail(text, Place(str(path)))
+            mail = parse_mail(text, PatchPlace(str(path)))
             if mail.number == 0 and mail.diff == len(mail.lines):
                 continue
             patch = parse_patch(text, path)

@@ -20,7 +20,8 @@ from replay.git.folders import MAX_FILE
 from replay.git.mail import is_line, message_problem, tidy
 from replay.git.objects import Commit
 from replay.git.paths import PatchError, mode_problem, path_problem, shown
-from replay.git.sealed import GitError, SealedGit, SealedRepo
+from replay.git.runner import GitError
+from replay.git.sealed import SealedRepo
 
 DEFAULT_RANGE: Final = "step-00..HEAD"
 _SHA1: Final = re.compile(rb"[0-9a-f]{40}")
@@ -36,7 +37,7 @@ def find_commit(repo: SealedRepo, name: str) -> git.Commit:
     if not name or name.startswith("-") or not name.isprintable():
         raise GitError(f"{shown(name)} is no name of a commit")
     try:
-        found = _sealed(repo).run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").strip()
+        found = repo.sealed.run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").strip()
     except GitError as error:
         raise GitError(
             f"{repo.git_dir}: no commit {shown(name)}; git log --oneline --decorate shows which "
@@ -45,11 +46,6 @@ def find_commit(repo: SealedRepo, name: str) -> git.Commit:
     if not _SHA1.fullmatch(found):
         raise GitError(f"{repo.git_dir}: ids of {len(found)} digits; only SHA-1 is read")
     return git.Commit(repo, bytes.fromhex(found.decode()))
-
-
-def _sealed(repo: SealedRepo) -> SealedGit:
-    assert isinstance(repo.git, SealedGit)
-    return repo.git
 
 
 def read_range(repo: SealedRepo, text: str | None = None) -> list[Commit]:
@@ -92,7 +88,7 @@ def _check_finished(repo: SealedRepo) -> None:
 
 
 def _line(repo: SealedRepo, base: git.Commit, end: git.Commit) -> list[git.Commit]:
-    listed = _sealed(repo).run(
+    listed = repo.sealed.run(
         "rev-list", "--reverse", "--topo-order", "--parents", f"{base.hexsha}..{end.hexsha}"
     )
     parents: dict[str, list[str]] = {}

@@ -12,20 +12,19 @@ from pathlib import Path
 from typing import Final
 
 from replay.git.apply import Tree, apply_changes
-from replay.git.diff import Place
+from replay.git.diff import PatchPlace
 from replay.git.folders import read_tree
 from replay.git.objects import COMMITTER, Commit, tree_id
 from replay.git.paths import EXECUTABLE
+from replay.series.declared import data_path
 from replay.series.patches import PATCHES_FOLDER, Patch, read_patches, series_folder
 
 TREE_FOLDER: Final = "tree"
 BASE_DATE: Final = datetime.datetime(2013, 11, 6, 12, tzinfo=datetime.timezone.utc)  # noqa: UP017
-BASE_TEXT: Final = """\
-Step 0: the miniature machine before the series
+BASE_FILE: Final = "base.txt"
+"""In the folder of a series: what the commit of step 0 says of the tree before the series.
 
-The dirty tracking of guest memory as it was before the 39 patches: one byte a
-page, and the callers around it.  Each commit that follows is one patch.
-"""
+A copy without one has the built-in text, so that its history has the ids it always had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +58,12 @@ def apply_patches(base: Tree, patches: Sequence[Patch], folder: Path) -> Iterato
     Raises:
         PatchError: when its turn comes, a patch does not apply exactly.
     """
-    yield Commit(BASE_TEXT, *COMMITTER, BASE_DATE, base)
+    own = folder.parent / BASE_FILE
+    text = (own if own.is_file() else data_path() / BASE_FILE).read_text(encoding="utf-8")
+    yield Commit(text, *COMMITTER, BASE_DATE, base)
     tree = base
     for patch in patches:
-        tree = apply_changes(patch.files, tree, Place(str(folder / patch.name), patch.number))
+        tree = apply_changes(patch.files, tree, PatchPlace(str(folder / patch.name), patch.number))
         yield Commit(patch.text, patch.author, patch.email, patch.date, tree)
 
 

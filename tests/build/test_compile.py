@@ -11,15 +11,15 @@ import pytest
 
 from replay.build.compile import (
     LIBRARY,
-    BuildError,
     BuildFailed,
     Built,
     build,
     build_series,
-    find_compiler,
-    neutral,
     read_tree,
 )
+from replay.build.compiler import find_compiler
+from replay.build.errors import BuildError
+from replay.build.output import neutral
 
 TINY = {"one.c": b"int one(void);\nint one(void) { return 1; }\n"}
 

@@ -13,22 +13,21 @@ from faults.history import plant, plant_systematic
 from faults.patches import FAULTS as PATCH_FAULTS
 
 from replay.build.compile import Built, build
-from replay.dirty.check import Plan, check
 from replay.dirty.faults.ctrees import Trees
 from replay.dirty.faults.fault import Fault as CFault
 from replay.dirty.faults.mutate_c import c_faults
 from replay.dirty.language.files import write_trace
 from replay.dirty.language.trace import Op, Trace
-from replay.dirty.native.check import finding_of
-from replay.dirty.native.check import shortest as shortest_native
-from replay.dirty.native.compare import Work, do_share
+from replay.dirty.native.compare import Departed, Work
 from replay.dirty.native.session import Libraries
-from replay.dirty.symptoms import Question, ask_of
+from replay.dirty.subject import SUBJECT
+from replay.dirty.subject import plan as plan_of
 from replay.dirty.verify import verify
-from replay.report.bisecting import shortest
 from replay.search.bisect import Answer, binary_search
-from replay.series.declared import load
+from replay.series.check import check
+from replay.series.evidence import shortest
 from replay.series.history import import_range
+from replay.series.symptoms import Question, ask_of
 
 LOST = Trace(
     (
@@ -118,7 +117,7 @@ def test_a_question_that_makes_no_sense_is_one_clear_error(words: list[str], mes
     assert message in done.stderr and "Traceback" not in done.stderr
 
 
-CLAIMED_SAME = [fault for fault in MODEL_FAULTS if not load().step(fault.step).deviations]
+CLAIMED_SAME = [fault for fault in MODEL_FAULTS if not SUBJECT.series.step(fault.step).deviations]
 """Faults at steps where nothing but the fault can make a trace come out differently."""
 
 
@@ -126,7 +125,7 @@ CLAIMED_SAME = [fault for fault in MODEL_FAULTS if not load().step(fault.step).d
 def test_a_fault_in_a_model_is_found_by_bisection(fault, tmp_path: Path) -> None:
     copy = f"{fault.step}={fault.write(tmp_path)}"
     result = check(
-        Plan(traces=100, steps=(fault.step,), copies=((fault.step, copy.partition("=")[2]),)),
+        plan_of(traces=100, steps=(fault.step,), copies=((fault.step, copy.partition("=")[2]),)),
         budget=200,
     )
     example = next(f.example for f in result.steps[0].failures if f.what == "difference")
@@ -134,9 +133,9 @@ def test_a_fault_in_a_model_is_found_by_bisection(fault, tmp_path: Path) -> None
     path = tmp_path / "failing.jsonl"
     write_trace(example.trace, path)
     question = Question(trace=str(path), against="model", copies=(copy,))
-    ask, _ = ask_of(question, load())
+    ask, _ = ask_of(question, SUBJECT)
     assert binary_search(ask, 0, fault.step).guilty == (fault.step,)
-    small = shortest(Question(trace=str(path), copies=(copy,)), fault.step)
+    small = shortest(SUBJECT, Question(trace=str(path), copies=(copy,)), fault.step)
     assert small is not None and len(small.ops) <= len(example.trace.ops)
 
 
@@ -152,7 +151,7 @@ def test_git_bisect_and_the_tool_agree(fault, tmp_path: Path) -> None:
     repository, commits, last = plant(fault, tmp_path / "repository")
     copy = tmp_path / "series"
     import_range(repository, copy)
-    plan = Plan(traces=60, steps=(fault.step,), series=str(copy / "series.toml"))
+    plan = plan_of(traces=60, steps=(fault.step,), series=copy / "series.toml")
     failing = verify(copy, plan, jobs=1, budget=200).first_failing
     assert failing is not None and failing.step == fault.step
     example = next(
@@ -161,8 +160,8 @@ def test_git_bisect_and_the_tool_agree(fault, tmp_path: Path) -> None:
     trace = tmp_path / "failing.jsonl"
     write_trace(example.trace, trace)
 
-    question = Question(trace=str(trace), against="model", lane="native", series=str(copy))
-    ask, _ = ask_of(question, load())
+    question = Question(trace=str(trace), against="model", lane="native", series=copy)
+    ask, _ = ask_of(question, SUBJECT)
     while ask(last)[0] is Answer.GOOD:
         last -= 1  # a later step may take the traces another way, past the fault
 
@@ -191,8 +190,8 @@ def test_at_every_step_git_bisect_and_the_tool_agree_on_a_systematic_fault(
     repository, commits, last = plant_systematic(fault, tmp_path / "repository")
     copy = tmp_path / "series"
     import_range(repository, copy)
-    question = Question(trace=str(trace), against="model", lane="native", series=str(copy))
-    ask, _ = ask_of(question, load())
+    question = Question(trace=str(trace), against="model", lane="native", series=copy)
+    ask, _ = ask_of(question, SUBJECT)
     while ask(last)[0] is not Answer.BAD:
         last -= 1  # a later step may take the trace another way, past the fault
     assert binary_search(ask, 0, last).guilty == (step,)
@@ -212,10 +211,10 @@ def a_shown_fault(step: int, folder: Path) -> tuple[CFault, Trace]:
         outcomes = {step: build(step, files), step - 1: build(step - 1, before)}
         if not all(isinstance(outcome, Built) for outcome in outcomes.values()):
             continue
-        work = Work("both", Plan(traces=20, steps=(step,)), Libraries.of(outcomes))
-        seen = do_share(work, 0, 20).wrong.get(step)
+        work = Work("both", plan_of(traces=20, steps=(step,)), Libraries.of(outcomes))
+        seen = work.look(range(20)).wrong.get(step)
         if seen and not seen.text.startswith("hang"):
-            example, _ = shortest_native(work, finding_of(step, seen), 100)
+            example, _ = work.example(Departed.soonest(step, seen), 100)
             return fault, example.trace
     raise AssertionError(f"no trace shows any fault of step {step}")
 

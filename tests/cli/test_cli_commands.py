@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from refmodels import delta
+from refmodels import FOLD
 from replay.cli import main
 from replay.dirty.language.files import write_trace
 from replay.dirty.language.vectors import read_vectors
@@ -165,9 +165,9 @@ def test_show_prints_docstring_source_and_api_delta() -> None:
 
 
 def test_show_whole_prints_the_folded_source() -> None:
-    assert replay("show", 39, "--whole").stdout.rstrip() == delta.whole_source(39).rstrip()
+    assert replay("show", 39, "--whole").stdout.rstrip() == FOLD.whole_source(39).rstrip()
     made = json.loads(replay("show", 39, "--whole", "--json").stdout)
-    assert made["source"] == delta.whole_source(39).rstrip()
+    assert made["source"] == FOLD.whole_source(39).rstrip()
 
 
 def test_show_a_function_with_and_without_a_step() -> None:

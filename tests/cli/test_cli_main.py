@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from refmodels import delta
+from refmodels import FOLD
 from replay import __version__
 from replay.cli import COMMANDS, Entry, common, main
 from replay.cli.common import ExitCode, guarded
@@ -209,7 +209,7 @@ def test_misuse_is_one_message_and_exit_2(arguments: list[str], message: str | N
 
 
 def test_the_steps_of_the_command_line_are_those_of_the_models() -> None:
-    assert common.LAST_STEP == delta.LAST_STEP
+    assert common.STEPS.convert("0-", None, None) == tuple(range(FOLD.last + 1))
 
 
 def test_steps_and_operations_are_read_as_written() -> None:

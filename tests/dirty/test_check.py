@@ -8,17 +8,19 @@ from pathlib import Path
 import pytest
 from faults.catalogue import FAULTS, INSIDE, Fault
 
-from replay.dirty.check import Plan, check, gather
 from replay.dirty.language.generate import Profile
-from replay.dirty.verdict import CheckResult, Verdict
+from replay.dirty.subject import plan as plan_of
 from replay.errors import SeriesError
 from replay.report.checking import result_json
+from replay.search.verdict import Verdict
+from replay.series.check import check, gather
 from replay.series.declared import data_path
+from replay.series.verdict import CheckResult
 
 
 @pytest.fixture(scope="module")
 def whole() -> CheckResult:
-    return check(Plan(seed=5, traces=160), jobs=1)
+    return check(plan_of(seed=5, traces=160), jobs=1)
 
 
 def test_all_steps_are_as_claimed(whole: CheckResult) -> None:
@@ -49,20 +51,20 @@ def test_what_step_0_breaks_is_named(whole: CheckResult) -> None:
 
 
 def test_the_number_of_processes_changes_nothing(whole: CheckResult) -> None:
-    again = check(Plan(seed=5, traces=160), jobs=2)
+    again = check(plan_of(seed=5, traces=160), jobs=2)
     a, b = (result_json(replace(r, seconds=0.0)) for r in (whole, again))
     assert a == b
 
 
 def test_few_steps_can_be_judged_alone() -> None:
-    result = check(Plan(seed=5, traces=60, steps=(27, 39)), budget=0)
+    result = check(plan_of(seed=5, traces=60, steps=(27, 39)), budget=0)
     assert [s.step for s in result.steps] == [27, 39]
     assert result.steps[0].verdict is Verdict.DEVIATES
 
 
 def test_a_deviation_that_nothing_shows_fails(tmp_path: Path) -> None:
     """With no reset in the traces step 30 cannot show what it declares."""
-    result = check(Plan(seed=1, traces=1, profile=Profile(ops=1), steps=(30,)), budget=0)
+    result = check(plan_of(seed=1, traces=1, profile=Profile(ops=1), steps=(30,)), budget=0)
     assert result.steps[0].verdict is Verdict.UNSHOWN
     assert not result.passed
 
@@ -73,7 +75,7 @@ def test_a_deviation_that_nothing_declares_fails(tmp_path: Path) -> None:
     end = text.index("[[step]]", start)
     changed = tmp_path / "series.toml"
     changed.write_text(text[:start] + text[end:], encoding="utf-8")
-    result = check(Plan(traces=20, steps=(27,), series=str(changed)), budget=100)
+    result = check(plan_of(traces=20, steps=(27,), series=changed), budget=100)
     assert result.steps[0].verdict is Verdict.UNDECLARED
     failure = next(f for f in result.steps[0].failures if f.what == "difference")
     assert failure.fields == ("events",)
@@ -89,12 +91,12 @@ def test_a_property_that_is_broken_without_saying_so_fails(tmp_path: Path) -> No
         text.replace(declared, 'breaks = ["direct-is-dirty", "count-is-popcount"]'),
         encoding="utf-8",
     )
-    result = check(Plan(traces=60, steps=(39,), series=str(changed)), budget=300)
+    result = check(plan_of(traces=60, steps=(39,), series=changed), budget=300)
     assert [f.what for f in result.steps[0].failures] == ["no-lost-store"]
 
 
 def test_no_traces_decide_nothing() -> None:
-    result = check(Plan(traces=0, steps=(5,)), budget=0)
+    result = check(plan_of(traces=0, steps=(5,)), budget=0)
     assert result.steps[0].verdict is Verdict.UNDECIDED
     assert not result.passed
 
@@ -103,7 +105,7 @@ def test_a_copy_that_does_not_load_is_one_clear_error(tmp_path: Path) -> None:
     copy = tmp_path / "mine.py"
     copy.write_text("def f(:\n", encoding="utf-8")
     with pytest.raises(SeriesError, match=r"mine\.py"):
-        gather(Plan(traces=1, copies=((5, str(copy)),)))
+        gather(plan_of(traces=1, copies=((5, str(copy)),)))
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -113,12 +115,12 @@ def test_a_copy_that_never_comes_back_is_one_clear_error(jobs: int, tmp_path: Pa
     )
     copy = fault.write(tmp_path)
     with pytest.raises(SeriesError, match=r"endless\.py \(step 20\).*endless loop"):
-        gather(Plan(traces=40, steps=(20,), copies=((20, str(copy)),), patience=1.0), jobs=jobs)
+        gather(plan_of(traces=40, steps=(20,), copies=((20, str(copy)),), patience=1.0), jobs=jobs)
 
 
 def test_a_model_that_crashes_is_a_finding(tmp_path: Path) -> None:
     fault = Fault(36, "crash", "c = bitmap[i]", "c = bitmap[i + 1]")
-    plan = Plan(traces=40, steps=(36,), copies=((36, str(fault.write(tmp_path))),))
+    plan = plan_of(traces=40, steps=(36,), copies=((36, str(fault.write(tmp_path))),))
     result = check(plan, budget=300)
     failure = result.steps[0].failures[0]
     assert failure.what == "difference" and "status" in failure.fields
@@ -129,7 +131,7 @@ def test_a_model_that_crashes_is_a_finding(tmp_path: Path) -> None:
 def test_a_fault_is_found_at_its_step_and_shrunk(fault: Fault, tmp_path: Path) -> None:
     steps = tuple(range(max(1, fault.step - 1), min(39, fault.step + 1) + 1))
     copies = ((fault.step, str(fault.write(tmp_path))),)
-    result = check(Plan(traces=150, steps=steps, copies=copies), budget=400)
+    result = check(plan_of(traces=150, steps=steps, copies=copies), budget=400)
     failing = [s for s in result.steps if s.failures]
     assert failing and failing[0].step == fault.step
     for failure in failing[0].failures:

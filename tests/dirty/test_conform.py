@@ -11,13 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refmodels import delta
+from refmodels import FOLD
 from replay.base.jsonlines import Line
 from replay.dirty.conform import ALL_STEPS, Mismatch, Progress, Result, compare, conform
-from replay.dirty.language.trace import CLIENTS, OPS, Event, Observation, Op, State, Trace
+from replay.dirty.language.operations import OPS
+from replay.dirty.language.trace import CLIENTS, Event, Observation, Op, State, Trace
 from replay.dirty.language.vectors import Vector, parse_vector, read_vectors
 from replay.dirty.machine.model import Model, Run
 from replay.dirty.machine.run import PythonModel, python_model
+from replay.dirty.rules.diff import Difference
 from replay.errors import DomainError, ReplayError, TraceError, UsageError, WorkerError
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -95,7 +97,7 @@ def test_one_wrong_value_of_any_field_is_reported_where_it_stands(field: str) ->
     first = result.kept[0]
     assert (first.step, first.operation, first.trace) == (0, 4, "sync-lost-store")
     assert (first.path, first.line, first.op.name) == ("v.jsonl", 7, "migration_sync")
-    assert [d.field for d in first.differences] == [field]
+    assert first.difference.fields == (field,)
     model = python_model(0).run(parsed(vector).trace).observation(4)
     assert model is not None
     assert first.got == model.get(field)
@@ -144,7 +146,7 @@ def test_a_run_that_ends_early_or_late_is_a_mismatch_from_there_on() -> None:
 
 
 def test_a_faulty_model_is_found_at_its_step_only() -> None:
-    class Faulty(delta.build(30)):  # type: ignore[misc]
+    class Faulty(FOLD.build(30)):  # type: ignore[misc]
         __slots__ = ()
 
         def xen_modified_memory(self, start: int, length: int) -> None:
@@ -155,7 +157,7 @@ def test_a_faulty_model_is_found_at_its_step_only() -> None:
 
     result = conform([NAMED], make=make)
     assert {step for step, count in result.by_step.items() if count} == {30}
-    assert {d.field for m in result.kept for d in m.differences} == {"events"}
+    assert {name for m in result.kept for name in m.difference.fields} == {"events"}
 
 
 class Wrapped(Run):
@@ -278,7 +280,7 @@ def test_progress_ends_at_the_whole_size() -> None:
 
 
 def test_counts_add_up_and_only_the_first_mismatches_are_kept() -> None:
-    one = Mismatch("f", 1, "t", 0, 0, Op("tlb_flush"), ())
+    one = Mismatch("f", 1, "t", 0, Op("tlb_flush"), Difference(0, (), None, None))
     total = Result(1, 5, 1, [one], {0: 1})
     total.add(Result(1, 5, 2, [one, one], {0: 1, 3: 1}), keep=2)
     assert total == Result(2, 10, 3, [one, one], {0: 2, 3: 1})

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from faults.patches import FAULTS, PatchFault
 
-from replay.dirty.check import Plan
+from replay.dirty.subject import plan as plan_of
 from replay.dirty.verify import Verification, verify
 from replay.series.declared import data_path
 
@@ -17,7 +17,7 @@ IDENTICAL = {1, 25, 32}
 
 
 def judge(copy: Path, steps: tuple[int, ...], traces: int = 60) -> Verification:
-    plan = Plan(traces=traces, steps=steps, series=str(copy / "series.toml"))
+    plan = plan_of(traces=traces, steps=steps, series=copy / "series.toml")
     return verify(copy, plan, jobs=1, budget=300)
 
 
@@ -31,7 +31,7 @@ def a_copy(folder: Path) -> Path:
 
 
 def test_all_39_rows_are_good() -> None:
-    result = verify(None, Plan(traces=60), jobs=2, budget=200)
+    result = verify(None, plan_of(traces=60), jobs=2, budget=200)
     assert result.passed
     assert [row.step for row in result.rows] == list(range(1, 40))
     for row in result.rows:

@@ -206,7 +206,7 @@ def test_trees_are_compared_when_both_apply_and_hostile_paths_are_refused(tmp_pa
         (1, 2, False, ""),
     ]
     equal = compare_behaviour(first, first, base)
-    assert [(step.same_tree, step.finding) for step in equal] == [(True, None)] * 2
+    assert [(step.same_tree, step.ruling) for step in equal] == [(True, None)] * 2
     evil = read_series(box(tmp_path / "3", [patch("[PATCH] one", "../../a", ["1"], ["2"])]))
     refused = compare_behaviour(first, evil, base)
     assert refused[0].problem

@@ -16,7 +16,7 @@ import pytest
 from boxes import TREE, builtin, compare, patch, series, write
 from faults.patches import FAULTS, PatchFault
 
-from replay.dirty.language import language
+from replay.search import campaign
 
 pytestmark = pytest.mark.usefixtures("own_places")
 
@@ -39,13 +39,13 @@ def test_a_fault_is_told_once_at_the_patch_that_brings_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
-    real = language.shrink
+    real = campaign.shrink
 
     def counted(*arguments: Any) -> Any:
         asked.append(arguments)
         return real(*arguments)
 
-    monkeypatch.setattr(language, "shrink", counted)
+    monkeypatch.setattr(campaign, "shrink", counted)
     done = run(tmp_path, 7, FIVE, more=("--json",))
     assert (done.code, done.err) == (1, "")
     assert [step["verdict"] for step in done.steps] == ["same tree"] * 4 + ["differs"] * 3

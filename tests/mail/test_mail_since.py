@@ -8,37 +8,44 @@ from pathlib import Path
 from boxes import series
 
 from replay.git.apply import File
-from replay.mail.behaviour import Example, Finding, StepBehaviour, Trees, Verdict, compare_behaviour
+from replay.mail.behaviour import (
+    Contrast,
+    Likeness,
+    Ruling,
+    StepBehaviour,
+    Trees,
+    compare_behaviour,
+)
 from replay.mail.comparing import compare_series
 from replay.mail.reading import read_series
 from replay.report.mailing import comparison_lines
 
-SHOWN = Example(("one()", "two()"), 1, (("returns", "1", "2"),), "{}\n", True)
+SHOWN = Contrast(("one()", "two()"), 1, (("returns", "1", "2"),), "{}\n", True)
 
 
-def differs(*traces: int) -> Finding:
-    return Finding(Verdict.DIFFERS, 9, frozenset(traces))
+def differs(*traces: int) -> Ruling:
+    return Ruling(Likeness.DIFFERS, 9, frozenset(traces))
 
 
-SAME = Finding(Verdict.NO_DIFFERENCE, 9)
-BROKEN = Finding(Verdict.NOT_BUILT, problems=(("new", "x.c:1: error"),))
+SAME = Ruling(Likeness.NO_DIFFERENCE, 9)
+BROKEN = Ruling(Likeness.NOT_BUILT, problems=(("new", "x.c:1: error"),))
 
 
 class Scripted:
-    """A judge with its findings in a list, which notes what examples it was asked for."""
+    """A judge with its rulings in a list, which notes what examples it was asked for."""
 
-    def __init__(self, *findings: Finding, example: Example | str = SHOWN) -> None:
-        self.findings = findings
+    def __init__(self, *rulings: Ruling, example: Contrast | str = SHOWN) -> None:
+        self.rulings = rulings
         self.said = example
         self.asked: list[tuple[int, frozenset[Hashable], int | None]] = []
 
-    def judge(self, pairs: Sequence[Trees]) -> Sequence[Finding]:
-        assert len(pairs) == len(self.findings)
-        return self.findings
+    def judge(self, pairs: Sequence[Trees]) -> Sequence[Ruling]:
+        assert len(pairs) == len(self.rulings)
+        return self.rulings
 
     def example(
         self, pair: int, traces: frozenset[Hashable], unlike: int | None, shorten: bool
-    ) -> Example | str:
+    ) -> Contrast | str:
         self.asked.append((pair, traces, unlike))
         return self.said
 
@@ -139,14 +146,14 @@ def test_patches_that_changed_places_are_named_too(tmp_path: Path) -> None:
     steps, _ = look(tmp_path, judge, ["a=1", "b=1", "c=1"], ["b=1", "a=1", "c=1"])
     assert [(step.old_place, step.new_place) for step in steps] == [(2, 1), (1, 2), (3, 3)]
     assert steps[0].perhaps == (("old", 1),)
-    assert (steps[2].finding, steps[2].again) == (Finding(Verdict.SAME_TREE), True)
+    assert (steps[2].ruling, steps[2].again) == (Ruling(Likeness.SAME_TREE), True)
 
 
 def test_what_does_not_show_again_cannot_be_judged(tmp_path: Path) -> None:
     judge = Scripted(differs(1), SAME, example="it is not deterministic")
     steps, text = look(tmp_path, judge, ["a=1", "b=1"], ["a=2", "b=1"])
-    assert steps[0].finding is not None
-    assert steps[0].finding.verdict is Verdict.NOT_JUDGED
+    assert steps[0].ruling is not None
+    assert steps[0].ruling.likeness is Likeness.NOT_JUDGED
     assert "cannot be judged: it is not deterministic" in text
     assert not steps[1].again
     assert steps[0].is_same is False

@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from refmodels import delta
+from refmodels import FOLD, delta
 from refmodels.delta import LinkError, Step
+from refmodels.link import link
+from refmodels.machine import Machine
 from replay.series.declared import load, name_of
 
-STEPS = range(delta.LAST_STEP + 1)
+STEPS = range(FOLD.last + 1)
 
 
 @pytest.mark.parametrize("number", STEPS)
 def test_every_step_links_and_builds(number: int) -> None:
-    machine = delta.build(number)
+    machine = FOLD.build(number)
     assert number == machine.STEP_NUMBER
     assert machine(12, 1, True, 64).store_bytes() == 0
 
@@ -27,22 +29,22 @@ def test_adding_what_is_there_is_refused() -> None:
     def cpu_physical_memory_is_dirty(vm, addr): ...
 
     with pytest.raises(LinkError, match="step 1 adds cpu_physical_memory_is_dirty: it is there"):
-        delta.apply(delta.table(0), step)
+        delta.apply(FOLD.table(0), step)
 
 
 def test_changing_or_removing_what_is_not_there_is_refused() -> None:
     step = Step(1)
     step.removes("cpu_physical_memory_is_clean")
     with pytest.raises(LinkError, match="no such entry at step 0"):
-        delta.apply(delta.table(0), step)
+        delta.apply(FOLD.table(0), step)
 
 
 def test_a_call_of_a_removed_function_is_refused() -> None:
     step = Step(1)
     step.removes("cpu_physical_memory_set_dirty_flags")
-    folded = delta.apply(delta.table(0), step)
+    folded = delta.apply(FOLD.table(0), step)
     with pytest.raises(LinkError, match="uses cpu_physical_memory_set_dirty_flags"):
-        delta.link(1, folded)
+        link(1, folded, Machine)
 
 
 def test_a_call_with_a_wrong_number_of_arguments_is_refused(tmp_path: Path) -> None:
@@ -55,29 +57,29 @@ def test_a_call_with_a_wrong_number_of_arguments_is_refused(tmp_path: Path) -> N
         "    vm.in_migration = enable\n"
     )
     with pytest.raises(LinkError, match="with 1 arguments, it takes 2"):
-        delta.build_variant({31: copy})
+        FOLD.variant({31: copy}, FOLD.last)
 
 
 def test_folding_leaves_earlier_tables_alone() -> None:
-    before = dict(delta.table(10))
-    delta.table(39)
-    assert delta.table(10) == before
+    before = dict(FOLD.table(10))
+    FOLD.table(39)
+    assert FOLD.table(10) == before
 
 
-@pytest.mark.parametrize("number", range(1, delta.LAST_STEP + 1))
+@pytest.mark.parametrize("number", range(1, FOLD.last + 1))
 def test_a_step_touches_something_and_says_what(number: int) -> None:
-    step = delta.load(number)
+    step = FOLD.load(number)
     assert step.deltas, "a step without a delta models nothing"
     module = __import__(step.module, fromlist=["STEP"])
     title = module.__doc__.splitlines()[0].rstrip(".")
     assert title == load().title(number).rstrip(".")
 
 
-@pytest.mark.parametrize("number", range(1, delta.LAST_STEP + 1))
+@pytest.mark.parametrize("number", range(1, FOLD.last + 1))
 def test_no_function_is_rewritten_without_a_change(number: int) -> None:
     """What a step says it changes is another text than before."""
-    before = delta.table(number - 1)
-    for entry in delta.load(number).deltas:
+    before = FOLD.table(number - 1)
+    for entry in FOLD.load(number).deltas:
         if entry.action == "changes" and entry.kind == "function":
             old = delta.source(before[entry.name].value)
             assert delta.source(entry.value) != old, entry.name
@@ -86,14 +88,14 @@ def test_no_function_is_rewritten_without_a_change(number: int) -> None:
 @pytest.mark.parametrize("number", STEPS)
 def test_series_toml_names_the_functions_that_the_models_have(number: int) -> None:
     declared = {name_of(p) for p in load().api(number)}
-    modelled = {n for n in delta.table(number) if n.startswith("cpu_physical_memory_")}
+    modelled = {n for n in FOLD.table(number) if n.startswith("cpu_physical_memory_")}
     assert {n for n in declared if n.startswith("cpu_physical_memory_")} == modelled
 
 
 @pytest.mark.parametrize("number", STEPS)
 def test_prototypes_and_models_agree_on_parameters_and_void(number: int) -> None:
     for prototype in load().api(number):
-        entry = delta.table(number).get(name_of(prototype))
+        entry = FOLD.table(number).get(name_of(prototype))
         if entry is None or name_of(prototype).startswith("migration_bitmap_"):
             continue
         code = entry.value.__code__
@@ -106,18 +108,18 @@ def test_prototypes_and_models_agree_on_parameters_and_void(number: int) -> None
 
 
 def test_the_store_is_bytes_then_words() -> None:
-    assert "phys_dirty" in delta.table(18) and "dirty_memory" not in delta.table(18)
-    assert "dirty_memory" in delta.table(19) and "phys_dirty" not in delta.table(19)
-    machine = delta.build(39)(12, 1, True, 64)
+    assert "phys_dirty" in FOLD.table(18) and "dirty_memory" not in FOLD.table(18)
+    assert "dirty_memory" in FOLD.table(19) and "phys_dirty" not in FOLD.table(19)
+    machine = FOLD.build(39)(12, 1, True, 64)
     machine.ram_alloc(128)
     assert machine.store_bytes() == 3 * 128 // 8
-    machine = delta.build(0)(12, 1, True, 64)
+    machine = FOLD.build(0)(12, 1, True, 64)
     machine.ram_alloc(128)
     assert machine.store_bytes() == 128
 
 
 def test_the_life_of_a_function_can_be_told() -> None:
-    life = list(delta.life("cpu_physical_memory_clear_dirty_flag"))
+    life = list(FOLD.life("cpu_physical_memory_clear_dirty_flag"))
     assert life == [
         (12, "adds"), (13, "changes"), (15, "changes"), (17, "changes"),
         (19, "changes"), (20, "removes"),
@@ -125,7 +127,7 @@ def test_the_life_of_a_function_can_be_told() -> None:
 
 
 def test_whole_source_names_each_function_once() -> None:
-    text = delta.whole_source(39)
-    for name, entry in delta.table(39).items():
+    text = FOLD.whole_source(39)
+    for name, entry in FOLD.table(39).items():
         if entry.kind == "function":
             assert text.count(f"\ndef {name}(") == 1

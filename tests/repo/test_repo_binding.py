@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from userrepo import cli
 
-from replay.repo.binding import Plan
+from replay.repo.binding import Interface
 from replay.repo.bindingfile import parse_binding, read_binding
 from replay.repo.calls import Call, is_valid, renumbered
 from replay.repo.errors import BindingError
 from replay.repo.generating import generate
+from replay.repo.language import shrink
 from replay.repo.resolving import resolve
 from replay.repo.shapes import LibraryShape, read_shape
-from replay.repo.shrinking import shrink
 
 HEAD = 'format = "replay-binding/1"\n'
 OP = HEAD + '[[op]]\nfunction = "f"\n'
@@ -87,7 +87,7 @@ def shape(library: Path) -> LibraryShape:
     return read_shape(library)
 
 
-def plan_of(text: str, shape: LibraryShape) -> Plan:
+def interface_of(text: str, shape: LibraryShape) -> Interface:
     return resolve(parse_binding(HEAD + text, "b.toml"), [shape], lambda rule, index: False)
 
 
@@ -113,7 +113,7 @@ def test_a_binding_that_does_not_fit_the_library_says_where(
     text: str, key: str, said: str, shape: LibraryShape
 ) -> None:
     with pytest.raises(BindingError) as caught:
-        plan_of(text, shape)
+        interface_of(text, shape)
     assert caught.value.key == key
     assert said in caught.value.problem
 
@@ -146,26 +146,30 @@ def test_init_of_what_is_no_library_is_one_error(tmp_path: Path) -> None:
 
 
 def test_traces_are_valid_and_the_same_for_the_same_seed(shape: LibraryShape) -> None:
-    plan = plan_of(NEW + '[[op]]\nfunction = "s_add"\n[[op]]\nfunction = "s_free"\n', shape)
-    traces = [generate(plan, 7, number, 40) for number in range(50)]
-    assert all(is_valid(trace, plan) for trace in traces)
-    assert traces == [generate(plan, 7, number, 40) for number in range(50)]
+    interface = interface_of(
+        NEW + '[[op]]\nfunction = "s_add"\n[[op]]\nfunction = "s_free"\n', shape
+    )
+    traces = [generate(interface, 7, number, 40) for number in range(50)]
+    assert all(is_valid(trace, interface) for trace in traces)
+    assert traces == [generate(interface, 7, number, 40) for number in range(50)]
     assert len({call.op for trace in traces for call in trace}) == 3
     assert len(set(traces)) == 50
 
 
 def test_the_shrinker_gives_the_least_trace_that_still_fails(shape: LibraryShape) -> None:
-    plan = plan_of(NEW + '[[op]]\nfunction = "s_add"\n[[op]]\nfunction = "s_free"\n', shape)
+    interface = interface_of(
+        NEW + '[[op]]\nfunction = "s_add"\n[[op]]\nfunction = "s_free"\n', shape
+    )
 
     def fails(trace: tuple[Call, ...]) -> bool:
         values = [c.values[1] for c in trace if c.op == "s_add"]
         return sum(int(v) for v in values) >= 9 and len(set(values)) > 1
 
-    trace = next(t for t in (generate(plan, 1, n, 40) for n in range(99)) if fails(t))
-    small = shrink(trace, plan, fails)
+    trace = next(t for t in (generate(interface, 1, n, 40) for n in range(99)) if fails(t))
+    small = shrink(trace, interface, fails)
     assert small.complete
     assert [call.op for call in small.trace] == ["s_new", "s_add", "s_add"]
     assert sorted(int(c.values[1]) for c in small.trace[1:]) == [0, 9]
-    assert renumbered(small.trace, plan) == small.trace
-    assert shrink(trace, plan, fails) == small
-    assert shrink(trace, plan, fails, 3).tried <= 3
+    assert renumbered(small.trace, interface) == small.trace
+    assert shrink(trace, interface, fails) == small
+    assert shrink(trace, interface, fails, 3).tried <= 3

@@ -5,19 +5,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refmodels import delta
+from refmodels import FOLD, delta
 from replay.base.style import Style
-from replay.dirty.conform import Difference, Mismatch, Result
+from replay.dirty.conform import Mismatch, Result
 from replay.dirty.language.pages import Grid, draw, run_text, runs
-from replay.dirty.language.trace import Config, Event, Op, State, Trace
+from replay.dirty.language.trace import Config, Event, Observation, Op, State, Trace
 from replay.dirty.language.values import event_texts, field_text, ret_text
 from replay.dirty.language.vectors import read_vectors
 from replay.dirty.machine.run import python_model
+from replay.dirty.rules.comparison import compare_runs
+from replay.dirty.rules.diff import Difference
+from replay.dirty.subject import SUBJECT
 from replay.errors import UsageError
 from replay.report import showing
-from replay.report.comparing import compare_runs, comparison_json, comparison_lines
+from replay.report.comparing import comparison_json, comparison_lines
 from replay.report.conforming import mismatch_lines, result_json, result_lines
 from replay.report.running import run_json, run_lines
+from replay.series import steps
 from replay.series.declared import load
 
 NAMED = Path(__file__).parents[1] / "vectors" / "named.jsonl"
@@ -279,11 +283,13 @@ def test_values_are_said_as_people_read_them() -> None:
 
 
 def mismatch() -> Mismatch:
-    differences = (
-        Difference("vga", 3, 1),
-        Difference("events", (), (Event("xen_modified", 0, 1),)),
+    difference = Difference(
+        4,
+        ("vga", "events"),
+        Observation(state=State(vga=3)),
+        Observation(state=State(vga=1), events=(Event("xen_modified", 0, 1),)),
     )
-    return Mismatch("v.jsonl", 7, "t\x1b", 27, 4, Op("store", (4096, 4)), differences)
+    return Mismatch("v.jsonl", 7, "t\x1b", 27, Op("store", (4096, 4)), difference)
 
 
 def test_a_mismatch_says_trace_step_operation_field_expected_and_got() -> None:
@@ -320,13 +326,13 @@ def test_the_last_line_of_a_result_is_the_two_totals() -> None:
 
 @pytest.mark.parametrize("step", range(40))
 def test_a_step_shows_its_docstring_its_source_and_its_api(step: int) -> None:
-    lines = showing.step_lines(step)
+    lines = showing.step_lines(steps.step_source(SUBJECT, step))
     text = "\n".join(lines)
     assert lines[0] == f"step {step}: {load().title(step)}"
-    made = json.loads(json.dumps(showing.step_json(step)))
+    made = json.loads(json.dumps(showing.step_json(steps.step_source(SUBJECT, step))))
     assert made["docstring"]
     assert " ".join(made["docstring"].split("\n\n")[-1].split()) in " ".join(text.split())
-    for entry in delta.load(step).deltas:
+    for entry in FOLD.load(step).deltas:
         if step:
             assert entry.name in text
             if entry.kind == "function" and entry.action in ("adds", "changes"):
@@ -339,28 +345,32 @@ def test_a_step_shows_its_docstring_its_source_and_its_api(step: int) -> None:
 
 
 def test_the_whole_source_is_the_fold() -> None:
-    lines = showing.whole_lines(39)
-    assert "\n".join(lines) == delta.whole_source(39).rstrip()
+    lines = showing.whole_lines(steps.whole_source(SUBJECT, 39))
+    assert "\n".join(lines) == FOLD.whole_source(39).rstrip()
 
 
 def test_the_life_of_a_function_over_the_series() -> None:
-    lines = showing.life_lines("cpu_physical_memory_clear_dirty_flag")
+    lines = showing.life_lines(steps.life(SUBJECT, "cpu_physical_memory_clear_dirty_flag"))
     assert [line.split()[1] for line in lines[1:-1]] == ["12", "13", "15", "17", "19", "20"]
     assert lines[-1] == "  gone since step 20"
-    with_source = showing.life_lines("cpu_physical_memory_clear_dirty_flag", 19)
+    with_source = showing.life_lines(
+        steps.life(SUBJECT, "cpu_physical_memory_clear_dirty_flag", 19)
+    )
     assert any(line.startswith("def cpu_physical_memory_clear_dirty_flag(") for line in with_source)
-    made = showing.life_json("cpu_physical_memory_clear_dirty_flag", 19)
+    made = showing.life_json(steps.life(SUBJECT, "cpu_physical_memory_clear_dirty_flag", 19))
     assert made["life"][0] == {"step": 12, "action": "adds"}
     assert "def cpu_physical_memory_clear_dirty_flag" in made["source"]
-    assert showing.life_lines("migration_bitmap_sync")[-1] == "  there at the end"
+    assert (
+        showing.life_lines(steps.life(SUBJECT, "migration_bitmap_sync"))[-1] == "  there at the end"
+    )
 
 
 def test_what_is_not_there_is_told_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean 'notdirty_mem_write'"):
-        showing.life_lines("notdirty_write")
+        steps.life(SUBJECT, "notdirty_write")
     with pytest.raises(UsageError, match="it is gone by then"):
-        showing.life_lines("cpu_physical_memory_clear_dirty_flag", 20)
+        steps.life(SUBJECT, "cpu_physical_memory_clear_dirty_flag", 20)
     with pytest.raises(UsageError, match="it comes with step 12"):
-        showing.life_lines("cpu_physical_memory_clear_dirty_flag", 3)
+        steps.life(SUBJECT, "cpu_physical_memory_clear_dirty_flag", 3)
     with pytest.raises(UsageError, match="no step 40"):
-        showing.step_lines(40)
+        steps.step_source(SUBJECT, 40)

@@ -68,7 +68,7 @@ def test_a_log_gives_back_question_and_probes(tmp_path: Path) -> None:
     result = binary_search(going_bad_at(27), 0, 39)
     log = tmp_path / "log"
     log.write_text("\n".join(log_lines({"property": "no-lost-store"}, result)), encoding="utf-8")
-    question, probes = read_log(log)
+    question, probes = read_log(log, 39)
     assert question == {"property": "no-lost-store"}
     assert probes == result.probes
 
@@ -96,7 +96,7 @@ def test_a_wrong_log_is_one_clear_error(tmp_path: Path, text: str, where: str) -
     log = tmp_path / "log"
     log.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=where):
-        read_log(log)
+        read_log(log, 39)
 
 
 def test_probes_are_told_as_they_are_made() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from replay.errors import SeriesError, UsageError
 from replay.git import folders as gitfolders
-from replay.git import sealed as gitsealed
+from replay.git import runner as gitrunner
 from replay.git.apply import File
 from replay.git.objects import COMMITTER, tree_id
 from replay.series import declared as series
@@ -236,9 +236,12 @@ def test_hostile_settings_change_no_id_and_have_no_effect(
 def test_hostile_settings_have_no_effect_on_a_new_process(
     made: Materialized, hostile: Path, tmp_path: Path
 ) -> None:
-    code = "import sys; from replay import gitreplay; gitreplay.materialize(sys.argv[1])"
+    code = (
+        "import sys; from replay.series import history; history.materialize(sys.argv[1]); "
+        "history.export(sys.argv[1], 0, sys.argv[2])"
+    )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "repo")],
+        [sys.executable, "-c", code, str(tmp_path / "repo"), str(tmp_path / "out")],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -353,15 +356,15 @@ def test_after_a_failure_all_is_as_before(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     there: bool, error: Any, moment: str,
 ) -> None:  # fmt: skip
-    run = gitsealed.SealedGit.run
+    run = gitrunner.SealedGit.run
 
-    def failing(self: gitsealed.SealedGit, *words: str, **options: Any) -> bytes:
+    def failing(self: gitrunner.SealedGit, *words: str, **options: Any) -> bytes:
         if words[0] == moment:
             run(self, *words, **options)
             raise error
         return run(self, *words, **options)
 
-    monkeypatch.setattr(gitsealed.SealedGit, "run", failing)
+    monkeypatch.setattr(gitrunner.SealedGit, "run", failing)
     parent = tmp_path / "parent"
     (parent / "dest" if there else parent).mkdir(parents=True)
     before = everything(parent)
@@ -412,7 +415,7 @@ def test_a_file_that_another_program_makes_meanwhile_stays(
 def test_ctrl_c_at_the_terminal_leaves_nothing(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\n"
-        "from replay import gitreplay\n"
+        "from replay.series import history as gitreplay\n"
         "check = gitreplay._check_stored\n"
         "gitreplay._check_stored = lambda *a: (check(*a), os.kill(os.getpid(), signal.SIGINT))\n"
         "gitreplay.materialize(sys.argv[1])\n"

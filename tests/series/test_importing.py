@@ -17,7 +17,7 @@ from test_history import SMALL, everything, git, hostile_settings, patch_text, w
 from replay.errors import ReplayError, SeriesError, UsageError
 from replay.git import folders as gitfolders
 from replay.git.apply import File, apply_changes
-from replay.git.diff import Place
+from replay.git.diff import PatchPlace
 from replay.git.objects import Commit
 from replay.git.paths import MODES
 from replay.git.stat import stat_table
@@ -510,7 +510,7 @@ def test_any_history_of_texts_becomes_patches_that_give_it_back(history: list[An
     tree = changed[0].tree
     for number, (name, data) in enumerate(made.items(), 1):
         patch = parse_patch(data, name, number)
-        tree = apply_changes(patch.files, tree, Place(name))
+        tree = apply_changes(patch.files, tree, PatchPlace(name))
         assert tree == changed[number].tree
     assert len(made) == len(changed) - 1
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from replay.errors import SeriesError
 from replay.git.apply import File, apply_changes, split_lines
-from replay.git.diff import Place
+from replay.git.diff import PatchPlace
 from replay.git.mail import file_name, parse_mail, write_mail
 from replay.git.paths import path_problem, quote, unquote
 from replay.git.stat import stat_table
@@ -446,7 +446,7 @@ BEFORE = {"f": File(b"one\ntwo\nthree\n"), "d/g": File(b"")}
 
 
 def applied(text: str, tree: dict[str, File] | None = None) -> dict[str, File]:
-    return apply_changes(parse(text).files, tree or BEFORE, Place("p", 1))
+    return apply_changes(parse(text).files, tree or BEFORE, PatchPlace("p", 1))
 
 
 def test_a_patch_applies_and_leaves_the_tree_before_it_alone() -> None:
@@ -548,7 +548,7 @@ def test_what_is_written_reads_back(title: str, author: str, time: int, zone: in
     offset = datetime.timezone(datetime.timedelta(minutes=zone))
     date = datetime.datetime.fromtimestamp(time, offset)
     data = write_mail((1, 10, title), "body", (author, "a@b"), date, "", DIFF.encode())
-    found = parse_mail(data, Place("p"))
+    found = parse_mail(data, PatchPlace("p"))
     assert (found.author, found.email, found.date) == (author, "a@b", date)
     assert (found.title, found.message) == (title, "body")
     assert (found.number, found.total) == (1, 10)

@@ -77,7 +77,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Attainment:
     """A goal, what was measured for it, and whether that meets it."""
 
     goal: str
@@ -96,7 +96,7 @@ class Result(Protocol):
         """The figures as tables."""
         ...
 
-    def verdicts(self) -> Sequence[Verdict]:
+    def verdicts(self) -> Sequence[Attainment]:
         """The goals that the figures speak of."""
         ...
 

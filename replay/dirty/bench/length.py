@@ -10,22 +10,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from refmodels.delta import LAST_STEP
+from refmodels import FOLD
 from replay.dirty.bench.figures import (
+    Attainment,
     Effort,
     Progress,
     Spread,
     Table,
-    Verdict,
     clock,
     ratios,
     silent,
 )
 from replay.dirty.bench.lockstep import check_trace
-from replay.dirty.check import machines
 from replay.dirty.language.domain import Layout, follow
 from replay.dirty.language.generate import Profile, generate
 from replay.dirty.language.trace import Op, Trace
+from replay.dirty.subject import SUBJECT
 
 LENGTHS: Final = (10, 100, 1000, 10_000)
 PIECE: Final = Profile(ops=8, small_words=0.0, no_tcg=0.0, large_host_pages=0.0, leaving=0.0)
@@ -35,8 +35,8 @@ BASE: Final = 100
 """The length that the longest is compared with: making 40 machines no longer counts."""
 
 GOAL: Final = 1.25
-STEPS: Final = tuple(range(LAST_STEP + 1))
-ENDS: Final = (0, LAST_STEP)
+STEPS: Final = tuple(range(FOLD.last + 1))
+ENDS: Final = (0, FOLD.last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,10 @@ class LengthResult:
             )
         ]
 
-    def verdicts(self) -> Sequence[Verdict]:
+    def verdicts(self) -> Sequence[Attainment]:
         """Whether the cost is flat."""
         return [
-            Verdict(
+            Attainment(
                 f"an operation of a trace of {max(self.seconds):,} costs at most {GOAL} times "
                 f"that of one of {BASE:,}",
                 f"{self.growth.text(2)} times",
@@ -149,7 +149,7 @@ def joined(pieces: Sequence[Sequence[Op]], length: int) -> list[Trace]:
 
 def cost(traces: Sequence[Trace], share: bool, steps: Sequence[int]) -> float:
     """Seconds an operation, executed on some steps and compared."""
-    classes = machines(())
+    classes = SUBJECT.machines()
     began = clock()
     for trace in traces:
         check_trace(classes, trace, steps, share)

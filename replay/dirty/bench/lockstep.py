@@ -9,33 +9,33 @@ lockstep's; what generating the same number of operations costs here is told bes
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
-from refmodels.delta import LAST_STEP
+from refmodels import FOLD
 from replay.dirty.bench.figures import (
+    Attainment,
     Effort,
     Progress,
     Spread,
     Table,
-    Verdict,
     clock,
     ratios,
     silent,
 )
-from replay.dirty.check import machines
 from replay.dirty.language.generate import Profile, generate
 from replay.dirty.language.trace import Trace
 from replay.dirty.machine.lockstep import run_steps
 from replay.dirty.rules.diff import first_difference
+from replay.dirty.subject import SUBJECT
 from replay.errors import UsageError
 
 PAIRS: Final = ((27, 28), (12, 13))
 """Adjacent steps without a deviation in the trace language; one pair on bitmaps, one on bytes."""
 
-STEPS: Final = tuple(range(LAST_STEP + 1))
+STEPS: Final = tuple(range(FOLD.last + 1))
 OPS: Final = 50
 GOAL: Final = 150
 
@@ -59,6 +59,17 @@ class Rounds:
     examples: int = 0
     seconds: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name, _ in SIDES})
     kinds: dict[str, int] = field(default_factory=dict)
+
+    def add(self, traces: Sequence[Trace], seconds: Mapping[str, float]) -> None:
+        """Count a round: the traces that all sides worked on, and the seconds each took."""
+        operations = sum(len(trace.ops) for trace in traces)
+        self.operations += operations
+        self.examples += len(traces)
+        for name, spent in seconds.items():
+            self.seconds[name].append(spent / operations)
+        for trace in traces:
+            for op in trace.ops:
+                self.kinds[op.name] = self.kinds.get(op.name, 0) + 1
 
     def ratio(self, side: str, per_operation: float) -> Spread:
         """How many times Hypothesis' rate; ``per_operation``: units a side does in one."""
@@ -97,10 +108,10 @@ class LockstepResult:
         """One for each pair."""
         return [_table(rounds) for rounds in self.pairs]
 
-    def verdicts(self) -> Sequence[Verdict]:
+    def verdicts(self) -> Sequence[Attainment]:
         """The goal, for each pair."""
         return [
-            Verdict(
+            Attainment(
                 f"{GOAL} times Hypothesis' rate of checked operations "
                 f"(steps {r.pair[0]} and {r.pair[1]})",
                 f"{r.checked.text(0)} times",
@@ -190,7 +201,7 @@ def measure(effort: Effort, progress: Progress = silent) -> LockstepResult:
         )
     number, examples = (3, 12) if effort.quick else (9, 60)
     measured = [Rounds(pair) for pair in PAIRS]
-    classes = machines(())
+    classes = SUBJECT.machines()
     for rounds in measured:  # imports, caches and specialised code, for all sides
         one_round(rounds, classes, 3, effort.seed, keep=False)
     for index in range(number):
@@ -237,13 +248,7 @@ def one_round(
         generate(seed, index, Profile(ops=operations // len(traces)))
     seconds["generate"] = clock() - began
     if keep:
-        rounds.operations += operations
-        rounds.examples += len(traces)
-        for name, spent in seconds.items():
-            rounds.seconds[name].append(spent / operations)
-        for trace in traces:
-            for op in trace.ops:
-                rounds.kinds[op.name] = rounds.kinds.get(op.name, 0) + 1
+        rounds.add(traces, seconds)
     return traces
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from refmodels import delta
+from refmodels import FOLD
 from refmodels.machine import RAMBlock
 from replay.dirty.language.trace import Config, Trace
 from replay.dirty.machine.run import start
@@ -28,7 +28,7 @@ def with_ram(step: int, pages: int, watched: bool = True) -> Any:
     The loops of steps 0 to 26 take a microsecond a page, so that above ``LOOPED`` pages
     the block is put into the list and the store filled directly, to the same effect.
     """
-    vm = start(delta.build(step), Trace((), CONFIG), watched)
+    vm = start(FOLD.build(step), Trace((), CONFIG), watched)
     if step >= FIRST_RANGE_STEP or pages <= LOOPED:
         vm.ram_alloc(pages)
     else:
@@ -46,6 +46,6 @@ def with_ram(step: int, pages: int, watched: bool = True) -> Any:
 
 def _all_dirty(step: int) -> int:
     """The byte of a page that the step's own loop has marked for all clients."""
-    vm = start(delta.build(step), Trace((), CONFIG))
+    vm = start(FOLD.build(step), Trace((), CONFIG))
     vm.ram_alloc(1)
     return int(vm.phys_dirty[0])

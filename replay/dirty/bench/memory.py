@@ -11,10 +11,11 @@ import gc
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-from replay.dirty.bench.figures import Effort, Progress, Spread, Table, Verdict, clock, silent
+from replay.dirty.bench.figures import Attainment, Effort, Progress, Spread, Table, clock, silent
 from replay.dirty.bench.machines import FIRST_RANGE_STEP, LOOPED, PAGE, SIZES, with_ram
+from replay.dirty.language.trace import Program
 from replay.dirty.machine.large import Watcher
 
 STEPS: Final = (0, 18, 19, 39)
@@ -29,14 +30,12 @@ factor is the processor's cache, which a larger store leaves."""
 SYNC_LIMIT: Final = 1 << 18
 """Pages up to which a sync that loops over pages is measured."""
 
-Call: TypeAlias = tuple[str, tuple[Any, ...]]
 
-
-def operations(pages: int, count: int, seed: int) -> list[Call]:
+def operations(pages: int, count: int, seed: int) -> Program:
     """Operations that touch one or two pages each, of HOT ones spread over the memory."""
     rng = random.Random(f"bench/memory/{seed}")
     hot = [int(place * (pages - 1)) // 2 * 2 for place in (rng.random() for _ in range(HOT))]
-    made: list[Call] = []
+    made: Program = []
     for _ in range(count):
         at = hot[rng.randrange(HOT)] * PAGE
         client = rng.randrange(3)
@@ -54,7 +53,7 @@ def operations(pages: int, count: int, seed: int) -> list[Call]:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class SizeCost:
     """Seconds an operation (of a sync: a page) at one step and size."""
 
     step: int
@@ -70,8 +69,8 @@ class Cost:
 class MemoryResult:
     """Costs of small operations by step and size, and of a sync a page."""
 
-    small: tuple[Cost, ...]
-    sync: tuple[Cost, ...]
+    small: tuple[SizeCost, ...]
+    sync: tuple[SizeCost, ...]
     count: int
 
     def growth(self, step: int) -> float:
@@ -86,12 +85,12 @@ class MemoryResult:
             _table("a sync (ns a page)", self.sync, 1e9),
         ]
 
-    def verdicts(self) -> Sequence[Verdict]:
+    def verdicts(self) -> Sequence[Attainment]:
         """Whether the cost is flat at every step."""
         worst = max(self.growth(step) for step in STEPS)
         sizes = sorted({cost.pages for cost in self.small})
         return [
-            Verdict(
+            Attainment(
                 f"an operation costs the same (within {GOAL:.0f} times) from {sizes[0]} to "
                 f"{sizes[-1]:,} pages",
                 f"{worst:.2f} times between the dearest size and the cheapest",
@@ -122,7 +121,7 @@ class MemoryResult:
         }
 
 
-def _table(title: str, costs: Sequence[Cost], unit: float) -> Table:
+def _table(title: str, costs: Sequence[SizeCost], unit: float) -> Table:
     steps = sorted({cost.step for cost in costs})
     found = {(cost.pages, cost.step): cost.seconds.median * unit for cost in costs}
     rows = []
@@ -137,7 +136,7 @@ def measure(effort: Effort, progress: Progress = silent) -> MemoryResult:
     """Measure small operations, then syncs."""
     sizes = SIZES[:4] if effort.quick else SIZES
     count, rounds = (400, 3) if effort.quick else (2000, 9)
-    small: list[Cost] = []
+    small: list[SizeCost] = []
     for place, step in enumerate(STEPS):
         progress(place / (len(STEPS) + 1), f"operations at step {step}")
         small += small_costs(step, sizes, count, rounds, effort.seed)
@@ -150,7 +149,9 @@ def measure(effort: Effort, progress: Progress = silent) -> MemoryResult:
     return MemoryResult(tuple(small), tuple(sync), count)
 
 
-def small_costs(step: int, sizes: Sequence[int], count: int, rounds: int, seed: int) -> list[Cost]:
+def small_costs(
+    step: int, sizes: Sequence[int], count: int, rounds: int, seed: int
+) -> list[SizeCost]:
     """Small operations at one step; the sizes take turns."""
     watchers, calls = {}, {}
     for pages in sizes:
@@ -165,10 +166,10 @@ def small_costs(step: int, sizes: Sequence[int], count: int, rounds: int, seed: 
             took = observed(watchers[pages], calls[pages])
             if turn:  # the first turn warms up
                 spent[pages].append(took / count)
-    return [Cost(step, pages, Spread.of(spent[pages])) for pages in sizes]
+    return [SizeCost(step, pages, Spread.of(spent[pages])) for pages in sizes]
 
 
-def observed(watcher: Watcher, calls: Sequence[Call]) -> float:
+def observed(watcher: Watcher, calls: Program) -> float:
     """Seconds to execute operations and observe each."""
     vm = watcher.vm
     events = vm.events
@@ -182,7 +183,7 @@ def observed(watcher: Watcher, calls: Sequence[Call]) -> float:
     return clock() - began
 
 
-def sync_cost(step: int, pages: int, rounds: int) -> Cost:
+def sync_cost(step: int, pages: int, rounds: int) -> SizeCost:
     """A migration sync with one page in 64 dirty, observed: seconds a page of RAM."""
     vm = with_ram(step, pages)
     watcher = Watcher(vm)
@@ -200,4 +201,4 @@ def sync_cost(step: int, pages: int, rounds: int) -> Cost:
             watcher.record(vm.migration_sync(), ())
             took += clock() - began
         spent.append(took / pages / repeat)
-    return Cost(step, pages, Spread.of(spent))
+    return SizeCost(step, pages, Spread.of(spent))

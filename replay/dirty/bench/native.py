@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from replay.dirty.bench.figures import Effort, Progress, Table, Verdict
+from replay.dirty.bench.figures import Attainment, Effort, Progress, Table
 from replay.dirty.native.bench import (
     CallFigures,
     EndToEnd,
@@ -67,7 +67,7 @@ class LaneResult:
             ),
         )
 
-    def verdicts(self) -> Sequence[Verdict]:
+    def verdicts(self) -> Sequence[Attainment]:
         """The three goals, each on its worst workload."""
         sparse = max(f.sparse_ratio for f in self.lane)
         sound = max(f.sound_ratio for f in self.lane)
@@ -80,17 +80,17 @@ class LaneResult:
             if not math.isnan(seconds)
         )
         return (
-            Verdict(
+            Attainment(
                 f"the lane within {LANE_GOAL} of a bare loop",
                 f"{sparse:.2f} with the state every 16th operation, {sound:.2f} after each",
                 sound <= LANE_GOAL,
             ),
-            Verdict(
+            Attainment(
                 f"end to end at least {END_GOAL} of the bare loop",
                 ", ".join(f"{share[every]:.2f} (every {every})" for every in sorted(share)),
                 min(share.values()) >= END_GOAL,
             ),
-            Verdict(
+            Attainment(
                 f"at least {CALL_GOAL:.0f} times single calls", f"{calls:.1f}", calls >= CALL_GOAL
             ),
         )
@@ -139,7 +139,7 @@ class CostResult:
         tables.append(Table("Dirty store of a GiB of guest", ("", "0", "18", "19", "39"), sizes))
         return tables
 
-    def verdicts(self) -> Sequence[Verdict]:
+    def verdicts(self) -> Sequence[Attainment]:
         """What the real code is known to do: each ratio within a factor of 2."""
         found = []
         for ratio in self.costs.ratios():
@@ -147,7 +147,7 @@ class CostResult:
             goal = f"{low:g}" if low == high else f"more than {low:g}"
             if low != high and not math.isinf(high):
                 goal = f"{low:g} to {high:g}"
-            found.append(Verdict(f"{ratio.name}: {goal}", f"{ratio.measured:.1f}", ratio.agrees))
+            found.append(Attainment(f"{ratio.name}: {goal}", f"{ratio.measured:.1f}", ratio.agrees))
         return found
 
     def notes(self) -> Sequence[str]:

@@ -12,8 +12,6 @@ from replay.dirty.bench import length, lockstep, memory, native, store
 from replay.dirty.bench.figures import Effort, Result, Section
 from replay.errors import UsageError
 
-FORMAT: Final = "replay-bench/1"
-
 SECTIONS: Final[dict[str, Section]] = {
     section.name: section
     for section in (
@@ -43,22 +41,9 @@ class Report:
     facts: dict[str, Any]
     results: dict[str, Result]
 
-    def to_json(self) -> dict[str, Any]:
-        """All raw figures; the unit is in each name."""
-        return {
-            "format": FORMAT,
-            "quick": self.effort.quick,
-            "seed": self.effort.seed,
-            "machine": self.facts,
-            "sections": {
-                name: {
-                    "title": SECTIONS[name].title,
-                    "goals": [verdict.to_json() for verdict in result.verdicts()],
-                    **result.to_json(),
-                }
-                for name, result in self.results.items()
-            },
-        }
+    def title(self, name: str) -> str:
+        """The title of a section that was measured."""
+        return SECTIONS[name].title
 
 
 def facts() -> dict[str, Any]:

@@ -12,7 +12,8 @@ This module needs Hypothesis (the extra ``bench``): import it inside a function.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import seed as with_seed
@@ -25,7 +26,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from replay.dirty.language.trace import CLIENTS, OPS, Argument, Config, Op, Trace
+from replay.dirty.language.addresses import Address, Aligned, OfBlock, OfSection
+from replay.dirty.language.kind import Kind
+from replay.dirty.language.kinds import Client, HostPages, Length, Size, Start, Words
+from replay.dirty.language.operations import OPS, RUNNING, Operation
+from replay.dirty.language.trace import CLIENTS, Argument, Config, Op, Trace
 from replay.dirty.machine.moment import execute
 from replay.dirty.machine.run import start
 
@@ -83,11 +88,6 @@ class Pair(RuleBasedStateMachine):
         inside = where % block.length if where & 1 else where % block.length & -PAGE
         return block.offset + inside, block.length - inside
 
-    def stretch(self, where: int, length: int) -> tuple[int, int]:
-        """An address and a length inside one block."""
-        addr, room = self.spot(where)
-        return addr, length % (room + 1)
-
     def room(self) -> int:
         """Pages that a new block may have."""
         blocks = self.a.blocks
@@ -96,7 +96,12 @@ class Pair(RuleBasedStateMachine):
         end: int = max(block.offset + block.length for block in blocks) // PAGE
         return (self.bitmap_pages if self.a.in_migration else self.limit) - end
 
-    # --- a rule for each operation ---
+    def rest(self, addr: int) -> int:
+        """The bytes from an address to its block's end."""
+        block = next(b for b in self.a.blocks if b.offset <= addr < b.offset + b.length)
+        return int(block.offset + block.length - addr)
+
+    # --- rules for operations whose kinds do not say it all ---
 
     @initialize(
         word_bits=st.sampled_from((8, 64)),
@@ -127,75 +132,10 @@ class Pair(RuleBasedStateMachine):
         """Any block but the last one."""
         self.do("ram_free", self.a.blocks[where % len(self.a.blocks)].offset)
 
-    @rule(where=number)
-    def tlb_fill(self, where: int) -> None:
-        """Any page."""
-        self.do("tlb_fill", self.spot(where)[0])
-
-    @rule()
-    def tlb_flush(self) -> None:
-        """All entries."""
-        self.do("tlb_flush")
-
     @rule(where=number, size=sizes)
     def store(self, where: int, size: int) -> None:
         """A CPU store, aligned."""
         self.do("store", self.spot(where)[0] & -size, size)
-
-    @rule(where=number, length=number)
-    def dma_write(self, where: int, length: int) -> None:
-        """A device write inside a block."""
-        self.do("dma_write", *self.stretch(where, length))
-
-    @rule(where=number)
-    def store_notdirty(self, where: int) -> None:
-        """A store of a page table's bits."""
-        self.do("store_notdirty", self.spot(where)[0] & -4)
-
-    @rule(where=number)
-    def translate(self, where: int) -> None:
-        """Code on any page."""
-        self.do("translate", self.spot(where)[0])
-
-    @rule(where=number, length=number)
-    def region_set_dirty(self, where: int, length: int) -> None:
-        """A range of a block."""
-        self.do("region_set_dirty", *self.stretch(where, length))
-
-    @rule(where=number, length=number, who=client)
-    def region_get_dirty(self, where: int, length: int, who: int) -> None:
-        """A range of a block."""
-        self.do("region_get_dirty", *self.stretch(where, length), who)
-
-    @rule(where=number, length=number, who=client)
-    def region_test_and_clear_dirty(self, where: int, length: int, who: int) -> None:
-        """A range of a block."""
-        self.do("region_test_and_clear_dirty", *self.stretch(where, length), who)
-
-    @rule(where=number, length=number, who=client)
-    def region_reset_dirty(self, where: int, length: int, who: int) -> None:
-        """A range of a block."""
-        self.do("region_reset_dirty", *self.stretch(where, length), who)
-
-    @rule(where=number)
-    def page_is_dirty(self, where: int) -> None:
-        """Any page."""
-        self.do("page_is_dirty", self.spot(where)[0])
-
-    @rule(where=number, who=client)
-    def page_get_flag(self, where: int, who: int) -> None:
-        """Any page and client."""
-        self.do("page_get_flag", self.spot(where)[0], who)
-
-    @rule(where=number, log=logs)
-    def kvm_log_sync(self, where: int, log: int) -> None:
-        """A section from any page to its block's end."""
-        addr, room = self.spot(where)
-        addr, room = addr & -PAGE, room + addr % PAGE
-        pages = -(-room // (PAGE * self.config.hpratio))
-        bits = self.config.word_bits
-        words = [log >> i & (1 << min(bits, pages - i)) - 1 for i in range(0, pages, bits)]
-        self.do("kvm_log_sync", addr, pages, tuple(words))
 
     @precondition(lambda self: not self.a.in_migration)
     @rule()
@@ -205,24 +145,69 @@ class Pair(RuleBasedStateMachine):
         self.bitmap_pages = max(block.offset + block.length for block in blocks) // PAGE
         self.do("migration_start")
 
-    @precondition(lambda self: self.a.in_migration)
-    @rule()
-    def migration_sync(self) -> None:
-        """Only inside a migration."""
-        self.do("migration_sync")
 
-    @precondition(lambda self: self.a.in_migration)
-    @rule(where=number)
-    def migration_next(self, where: int) -> None:
-        """Any block, from anywhere in it."""
-        block = self.a.blocks[where % len(self.a.blocks)]
-        self.do("migration_next", block.offset, where % block.length)
+# --- a rule for each other operation, by the kinds of its parameters --------------------
 
-    @precondition(lambda self: self.a.in_migration)
-    @rule()
-    def migration_stop(self) -> None:
-        """Only inside a migration."""
-        self.do("migration_stop")
+
+class Fold(NamedTuple):
+    """How a kind is made of a plain draw.
+
+    Attributes:
+        drawn: the name of the draw; kinds with one name share it.
+        strategy: what it is drawn from.
+        value: the argument, given the pair, the draw and the arguments before.
+
+    """
+
+    drawn: str
+    strategy: Any
+    value: Callable[[Pair, int, Sequence[Any]], Argument]
+
+
+def _words(pair: Pair, log: int, before: Sequence[Any]) -> Argument:
+    bits, pages = pair.config.word_bits, before[-1]
+    return tuple(log >> i & (1 << min(bits, pages - i)) - 1 for i in range(0, pages, bits))
+
+
+FOLDS: Final[Mapping[type[Kind], Fold]] = {
+    Address: Fold("where", number, lambda pair, n, _: pair.spot(n)[0]),
+    Aligned: Fold("where", number, lambda pair, n, _: pair.spot(n)[0] & -4),
+    OfBlock: Fold("where", number, lambda pair, n, _: pair.a.blocks[n % len(pair.a.blocks)].offset),
+    OfSection: Fold("where", number, lambda pair, n, _: pair.spot(n)[0] & -PAGE),
+    Length: Fold("length", number, lambda pair, n, before: n % (pair.rest(before[0]) + 1)),
+    Size: Fold("size", sizes, lambda pair, n, before: n if before[0] % n == 0 else 1),
+    Start: Fold("where", number, lambda pair, n, before: n % pair.rest(before[0])),
+    HostPages: Fold(
+        "where", number,
+        lambda pair, _, before: -(-pair.rest(before[0]) // (PAGE * pair.config.hpratio)),
+    ),
+    Words: Fold("log", logs, _words),
+    Client: Fold("who", client, lambda pair, n, _: n),
+}  # fmt: skip
+"""Pages of a block are not here: where a block is placed is a rule of its own."""
+
+
+def rule_of(operation: Operation) -> Any:
+    """The rule that makes an operation."""
+    folds = [FOLDS[type(kind)] for kind in operation.kinds]
+
+    def make(self: Pair, **drawn: int) -> None:
+        args: list[Any] = []
+        for fold in folds:
+            args.append(fold.value(self, drawn[fold.drawn], args))
+        self.do(operation.name, *args)
+
+    make.__name__ = operation.name
+    made = rule(**{fold.drawn: fold.strategy for fold in folds})(make)
+    when = operation.when
+    if when is None:
+        return made
+    return precondition(lambda self: self.a.in_migration is (when is RUNNING))(made)
+
+
+for _operation in OPS.values():
+    if not hasattr(Pair, _operation.name):
+        setattr(Pair, _operation.name, rule_of(_operation))
 
 
 def repeat(old: type[Any], new: type[Any], traces: list[Trace]) -> None:
@@ -265,6 +250,6 @@ def _trace(config: Config, done: list[tuple[str, tuple[Any, ...]]]) -> Trace:
 def _op(name: str, args: tuple[Any, ...]) -> Op:
     """As the trace language says it: clients by name."""
     shown: tuple[Argument, ...] = args
-    if OPS[name].parameters[-1:] == ("client",):
+    if OPS[name].position(Client) is not None:
         shown = (*args[:-1], CLIENTS[args[-1]])
     return Op(name, shown)

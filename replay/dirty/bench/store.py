@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from replay.dirty.bench.figures import Effort, Progress, Table, Verdict, silent
+from replay.dirty.bench.figures import Attainment, Effort, Progress, Table, silent
 from replay.dirty.bench.machines import SIZES, with_ram
 from replay.dirty.machine.large import Watcher
 
@@ -81,10 +81,10 @@ class StoreResult:
         columns = ("", "bytes in C", "model", "ratio", "with observing")
         return [Table("the dirty store", columns, rows)]
 
-    def verdicts(self) -> Sequence[Verdict]:
+    def verdicts(self) -> Sequence[Attainment]:
         """Whether it is within the goal."""
         return [
-            Verdict(
+            Attainment(
                 f"the model's store takes at most {GOAL:.0f} times the real one, from "
                 f"{SMALL:,} pages on",
                 f"{self.worst:.2f} times",

@@ -8,7 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from replay.build.compile import BuildFailed, Built, Outcome, build, find_compiler
+from replay.build.compile import BuildFailed, Built, Outcome, build
+from replay.build.compiler import find_compiler
 from replay.dirty.faults.fault import Fault
 from replay.dirty.native.inner import with_calls
 from replay.dirty.native.session import Libraries

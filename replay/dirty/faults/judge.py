@@ -3,7 +3,7 @@
 The lanes are those of the checker, each asked by itself:
 
 * ``python``: the models, each step against the one before, with the direct calls and the
-  properties (``replay.dirty.check``); for faults in a model.
+  properties (``series.check``); for faults in a model.
 * ``native``: the C, each step against the one before; for faults in the C.
 * ``both``: C against the model of the same step, the one with the fault against the
   other one as it is.
@@ -22,19 +22,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from refmodels import delta
+from refmodels import FOLD
 from replay.base.patience import Hanging, at_most, memory_at_most
-from replay.dirty.check import Plan, Share, do_share, judge, machines, shortest
 from replay.dirty.faults.ctrees import Trees, right_trees
 from replay.dirty.faults.fault import Fault
 from replay.dirty.faults.mutate import faulty_copy
-from replay.dirty.native import compare
 from replay.dirty.native.calls import compare_calls
-from replay.dirty.native.check import finding_of
-from replay.dirty.native.check import shortest as shortest_native
+from replay.dirty.native.compare import Departed, Work
+from replay.dirty.native.departure import DEATHS
 from replay.dirty.native.session import Session, session
+from replay.dirty.subject import SUBJECT
+from replay.dirty.subject import plan as plan_of
 from replay.errors import SeriesError
-from replay.series.declared import load
+from replay.series.check import Check, Plan
+from replay.series.judging import Wanted, judge
+from replay.series.tally import Share
 
 PART: Final = 10
 """Traces after which a search looks whether it has found something."""
@@ -119,7 +121,7 @@ class Search:
 
     def plan(self, step: int) -> Plan:
         """What to check of a step."""
-        return Plan(seed=self.seed, traces=self.traces, steps=(step,))
+        return plan_of(seed=self.seed, traces=self.traces, steps=(step,))
 
 
 def judge_fault(fault: Fault, search: Search) -> Judgement:
@@ -131,7 +133,7 @@ def judge_fault(fault: Fault, search: Search) -> Judgement:
     with tempfile.TemporaryDirectory(prefix="replay-fault-") as folder:
         judged = (_in_c if fault.in_c else _in_model)(fault, search, Path(folder))
     # Machines and their bound methods are cycles; those that ran wild hold much.
-    machines.cache_clear()
+    SUBJECT.forget()
     gc.collect()
     return judged
 
@@ -150,7 +152,7 @@ def _in_model(fault: Fault, search: Search, folder: Path) -> Judgement:
         found = _asked(_model_lanes(plan, fault.step, search))
         if found:
             return Judgement(fault, fault.step, found)
-        for step in range(fault.step + 1, min(fault.step + LATER, delta.LAST_STEP) + 1):
+        for step in range(fault.step + 1, min(fault.step + LATER, FOLD.last) + 1):
             later = _python(replace(plan, steps=(step,)), step, search)
             if later:
                 return Judgement(fault, step, (later,))
@@ -164,8 +166,8 @@ def _model_lanes(plan: Plan, step: int, search: Search) -> Iterator[Found | None
         return
     gc.collect()
     libraries = right_trees().libraries((step - 1, step))
-    yield _compared(compare.Work("both", plan, libraries), step, search)
-    yield _calls(session(libraries), step, search, machines(plan.copies)[step])
+    yield _compared(Work("both", plan, libraries), step, search)
+    yield _calls(session(libraries), step, search, plan.machines()[step])
 
 
 def _python(plan: Plan, step: int, search: Search) -> Found | None:
@@ -174,7 +176,7 @@ def _python(plan: Plan, step: int, search: Search) -> Found | None:
     while done < plan.traces:
         try:
             with at_most(HANG):
-                share.merge(do_share(plan, done, min(PART, plan.traces - done)))
+                share.merge(Check(plan).look(range(done, min(done + PART, plan.traces))))
         except SeriesError:
             return Found("python", "link", 0)
         except Hanging:
@@ -183,7 +185,7 @@ def _python(plan: Plan, step: int, search: Search) -> Found | None:
             # The fault spoiled the machine so that it could not even be looked at.
             return Found("python", "crash", done)
         done += PART
-        result, wanted = judge(plan, share)
+        result, wanted = judge(plan.subject, share, plan.steps, plan.seed, plan.language.ops)
         failures = result.steps[0].failures
         if failures:
             by = min(failures, key=lambda f: f.what == "api").what
@@ -192,12 +194,12 @@ def _python(plan: Plan, step: int, search: Search) -> Found | None:
     return None
 
 
-def _length(plan: Plan, step: int, wanted: Any, budget: int) -> int | None:
+def _length(plan: Plan, step: int, wanted: Wanted, budget: int) -> int | None:
     lengths = []
-    for finding, seen, item in wanted:
+    for finding, item in wanted:
         if finding.step == step and hasattr(item, "what"):
             with contextlib.suppress(Hanging), at_most(HANG):
-                example, _ = shortest(plan, finding, seen.soonest[1], budget)
+                example, _ = Check(plan).example(finding, budget)
                 lengths.append(len(example.trace.ops))
     return min(lengths, default=None)
 
@@ -213,11 +215,11 @@ def _in_c(fault: Fault, search: Search, folder: Path) -> Judgement:
     found = _asked(_c_lanes(trees, fault.step, search))
     if not found:
         sanitized = trees.libraries((fault.step - 1, fault.step), sanitize=True)
-        work = compare.Work("native", search.plan(fault.step), sanitized)
+        work = Work("native", search.plan(fault.step), sanitized)
         found = _asked(iter([_compared(work, fault.step, search, "sanitized")]))
     if found:
         return Judgement(fault, fault.step, found)
-    for step in range(fault.step + 1, min(fault.step + LATER, delta.LAST_STEP) + 1):
+    for step in range(fault.step + 1, min(fault.step + LATER, FOLD.last) + 1):
         if not trees.carried(step):
             break
         later = _asked(_c_lanes(trees, step, search))
@@ -229,22 +231,22 @@ def _in_c(fault: Fault, search: Search, folder: Path) -> Judgement:
 def _c_lanes(trees: Trees, step: int, search: Search) -> Iterator[Found | None]:
     libraries = trees.libraries((step - 1, step))
     plan = search.plan(step)
-    yield _compared(compare.Work("native", plan, libraries), step, search)
-    yield _compared(compare.Work("both", plan, libraries), step, search)
+    yield _compared(Work("native", plan, libraries), step, search)
+    yield _compared(Work("both", plan, libraries), step, search)
     yield _calls(session(libraries), step, search)
 
 
 # --- what both share ----------------------------------------------------------------
 
 
-def _compared(work: compare.Work, step: int, search: Search, lane: str = "") -> Found | None:
+def _compared(work: Work, step: int, search: Search, lane: str = "") -> Found | None:
     """What lane native or both finds of a step, with its traces."""
     lane = lane or work.lane
     done = 0
     while done < search.traces:
         try:
             with at_most(HANG * 3):
-                share = compare.do_share(work, done, min(2 * PART, search.traces - done))
+                share = work.look(range(done, min(done + 2 * PART, search.traces)))
         except Hanging:
             return Found(lane, "hang", done)
         except Exception:
@@ -258,9 +260,9 @@ def _compared(work: compare.Work, step: int, search: Search, lane: str = "") -> 
             length = None
             if search.budget:
                 with contextlib.suppress(Hanging), at_most(HANG * 3):
-                    example, _ = shortest_native(work, finding_of(step, seen), search.budget)
+                    example, _ = work.example(Departed.soonest(step, seen), search.budget)
                     length = len(example.trace.ops)
-            return Found(lane, by if by in compare.DEATHS else "difference", done, length)
+            return Found(lane, by if by in DEATHS else "difference", done, length)
     return None
 
 
@@ -268,7 +270,7 @@ def _calls(
     held: Session, step: int, search: Search, machine: type[Any] | None = None
 ) -> Found | None:
     """What direct calls find of a step, with as many cases as there are traces."""
-    series = load()
+    series = SUBJECT.series
     done = 0
     while done < search.traces:
         numbers = range(done, min(done + 2 * PART, search.traces))

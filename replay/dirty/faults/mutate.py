@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from refmodels import delta
+from refmodels import FOLD, delta
 from replay.dirty.faults.fault import Fault, in_order
 
 CLIENTS: Final = ("DIRTY_MEMORY_VGA", "DIRTY_MEMORY_CODE", "DIRTY_MEMORY_MIGRATION")
@@ -39,7 +39,7 @@ HARNESS: Final = "(operations)"
 @cache
 def module_path(step: int) -> Path:
     """The file of a step's module (1 to 39)."""
-    module = delta.step_module(step).rpartition(".")[2]
+    module = FOLD.module(step).rpartition(".")[2]
     return Path(delta.__file__).parent / f"{module}.py"
 
 
@@ -55,7 +55,7 @@ def faulty_text(fault: Fault) -> str:
 
 
 def faulty_copy(fault: Fault, folder: Path) -> Path:
-    """A file in a folder with this module, for ``delta.build_variant``."""
+    """A file in a folder with this module, for ``Fold.variant``."""
     copy = folder / f"fault_s{fault.step:02d}.py"
     copy.write_text(faulty_text(fault), encoding="utf-8")
     return copy
@@ -77,7 +77,7 @@ class _Mutator:
         self.function = ""
 
     def all(self) -> Iterator[Fault]:
-        harness = {d.name for d in delta.load(self.step).deltas if d.home == HARNESS and d.value}
+        harness = {d.name for d in FOLD.load(self.step).deltas if d.home == HARNESS and d.value}
         for node in self.tree.body:
             if isinstance(node, ast.FunctionDef) and node.name not in harness:
                 self.function = node.name

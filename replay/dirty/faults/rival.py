@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from refmodels import delta
+from refmodels import FOLD, delta
 from replay.base.patience import Hanging, at_most, memory_at_most
 from replay.dirty.faults.fault import Fault
 from replay.dirty.faults.judge import HANG, MEMORY
@@ -29,12 +29,12 @@ def hypothesis_finds(fault: Fault, operations: int, seed: int) -> bool:
     with TemporaryDirectory(prefix="replay-fault-") as folder:
         copy = faulty_copy(fault, Path(folder))
         try:
-            faulty = delta.build_variant({fault.step: copy}, fault.step)[fault.step]
+            faulty = FOLD.variant({fault.step: copy}, fault.step)[fault.step]
         except delta.LinkError:
             return True
         try:
             with at_most(HANG * 6), memory_at_most(MEMORY):
-                drive(delta.build(fault.step), faulty, max(operations // STEPS, 1), STEPS, seed)
+                drive(FOLD.build(fault.step), faulty, max(operations // STEPS, 1), STEPS, seed)
         except (Hanging, Exception):
             return True
         finally:

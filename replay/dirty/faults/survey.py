@@ -61,11 +61,13 @@ class Survey:
         judged: one judgement a fault.
         rival: fault name to whether the Hypothesis state machine found it, as far as asked.
         operations: the budget of both, a fault.
+        arguments: the faults that are argued to change nothing: name to argument.
     """
 
     judged: list[Judgement] = field(default_factory=list)
     rival: dict[str, bool] = field(default_factory=dict)
     operations: int = 0
+    arguments: dict[str, str] = field(default_factory=equivalents)
 
     @property
     def void(self) -> list[Judgement]:
@@ -85,17 +87,17 @@ class Survey:
     @property
     def argued(self) -> list[Judgement]:
         """Survivors that are argued to change nothing."""
-        return [j for j in self.real if j.survives and j.fault.name in equivalents()]
+        return [j for j in self.real if j.survives and j.fault.name in self.arguments]
 
     @property
     def survivors(self) -> list[Judgement]:
         """Survivors without an argument."""
-        return [j for j in self.real if j.survives and j.fault.name not in equivalents()]
+        return [j for j in self.real if j.survives and j.fault.name not in self.arguments]
 
     @property
     def refuted(self) -> list[Judgement]:
         """Faults that were found although it is argued that they change nothing."""
-        return [j for j in self.found if j.fault.name in equivalents()]
+        return [j for j in self.found if j.fault.name in self.arguments]
 
     @property
     def misblamed(self) -> list[Judgement]:

@@ -6,12 +6,12 @@ of the trace language, independently of the models' own ``find_ram_offset``.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from replay.dirty.language.trace import CLIENTS, MAX_PAGES, OPS, WORD_SIZES, Config, Op, Trace
+from replay.dirty.language.kind import At
+from replay.dirty.language.operations import OPS
+from replay.dirty.language.trace import WORD_SIZES, Config, Op, Trace
 from replay.errors import TraceError
-
-MAX_ADDRESS = 1 << 62
 
 
 class Layout:
@@ -62,14 +62,19 @@ class Layout:
                 return block
         return None
 
-    def apply(self, op: Op) -> None:
-        """Follow a valid operation."""
-        if op.name == "ram_alloc":
-            self.alloc(op.args[0])  # type: ignore[arg-type]
-        elif op.name == "migration_start":
-            self.migrating, self.bitmap_pages = True, self.end
-        elif op.name == "migration_stop":
-            self.migrating, self.bitmap_pages = False, 0
+    def free(self, page: int) -> None:
+        """Remove the block that holds a page, if there is one."""
+        block = self.block_of(page)
+        if block:
+            self.blocks.remove(block)
+
+    def start_migration(self) -> None:
+        """A migration bitmap for all pages that there are."""
+        self.migrating, self.bitmap_pages = True, self.end
+
+    def stop_migration(self) -> None:
+        """The bitmap is gone."""
+        self.migrating, self.bitmap_pages = False, 0
 
 
 def check_config(config: Config) -> str | None:
@@ -85,20 +90,23 @@ def check_config(config: Config) -> str | None:
 
 def check_op(op: Op, layout: Layout, config: Config) -> str | None:
     """What puts an operation outside the domain at this point, None if nothing."""
-    a: dict[str, Any] = op.named()
-    bits = config.page_bits
-    for name in ("addr", "length", "size", "pages", "start"):
-        if name in a and not 0 <= a[name] < MAX_ADDRESS:
-            return f"{name} is {a[name]}; it must be from 0 to 2^62 - 1"
-    if a.get("client", "vga") not in CLIENTS:
-        return f"unknown client {a['client']!r}; clients are {', '.join(CLIENTS)}"
+    spec = OPS[op.name]
+    for kind, value in zip(spec.kinds, op.args, strict=True):
+        if problem := kind.alone(value):
+            return problem
     block = None
-    if "addr" in a:
-        block = layout.block_of(a["addr"] >> bits)
+    if spec.addressed:
+        addr: Any = op.args[0]
+        block = layout.block_of(addr >> config.page_bits)
         if block is None:
-            return f"addr {a['addr']:#x} lies in no RAM block; {_blocks(layout, bits)}"
-    check = _CHECKS.get(op.name)
-    return check(a, layout, config, block) if check else None
+            return f"addr {addr:#x} lies in no RAM block; {_blocks(layout, config.page_bits)}"
+    if spec.when and (problem := spec.when.problem(layout)):
+        return problem
+    at = At(op.named(), layout, config, block or (0, 0))
+    for kind, value in zip(spec.kinds, op.args, strict=True):
+        if problem := kind.problem(value, at):
+            return problem
+    return None
 
 
 def _blocks(layout: Layout, bits: int) -> str:
@@ -108,110 +116,14 @@ def _blocks(layout: Layout, bits: int) -> str:
     return "blocks are " + ", ".join(spans)
 
 
-def _alloc(a: dict[str, Any], layout: Layout, config: Config, _: Any) -> str | None:
-    if a["pages"] < 1:
-        return "pages is 0; a block has at least one page"
-    first = layout.place(a["pages"])
-    if first + a["pages"] > MAX_PAGES:
-        return (
-            f"RAM would end at page {first + a['pages']}; from step 19 on page numbers are "
-            f"ints, so 2^31 pages are the most"
-        )
-    if layout.migrating and first + a["pages"] > layout.bitmap_pages:
-        return (
-            f"the block would end at page {first + a['pages']}, past the migration bitmap's "
-            f"{layout.bitmap_pages}; stop the migration first"
-        )
-    return None
-
-
-def _free(a: dict[str, Any], layout: Layout, config: Config, block: Any) -> str | None:
-    if block[0] << config.page_bits != a["addr"]:
-        return (
-            f"addr {a['addr']:#x} is not where a block starts; "
-            f"this one starts at {block[0] << config.page_bits:#x}"
-        )
-    return None
-
-
-def _inside_block(a: dict[str, Any], layout: Layout, config: Config, block: Any) -> str | None:
-    end = (block[0] + block[1]) << config.page_bits
-    if a["addr"] + a["length"] > end:
-        return f"the write ends at {a['addr'] + a['length']:#x}, past its block's end {end:#x}"
-    return None
-
-
-def _store(a: dict[str, Any], layout: Layout, config: Config, block: Any) -> str | None:
-    if a["size"] not in (1, 2, 4):
-        return f"size is {a['size']}; a store has 1, 2 or 4 bytes"
-    if (a["addr"] & (config.page_size - 1)) + a["size"] > config.page_size:
-        return "the store crosses a page boundary; split it in two"
-    return None
-
-
-def _aligned4(a: dict[str, Any], layout: Layout, config: Config, block: Any) -> str | None:
-    return "addr must be a multiple of 4" if a["addr"] % 4 else None
-
-
-def _inside_ram(a: dict[str, Any], layout: Layout, config: Config, block: Any) -> str | None:
-    end = layout.end << config.page_bits
-    if a["addr"] + a["length"] > end:
-        return f"the range ends at {a['addr'] + a['length']:#x}, past the end of RAM {end:#x}"
-    return None
-
-
-def _log(a: dict[str, Any], layout: Layout, config: Config, block: Any) -> str | None:
-    words = a["words"]
-    if a["pages"] < 1:
-        return "pages is 0; a section has at least one host page"
-    if a["addr"] & (config.page_size - 1):
-        return f"addr {a['addr']:#x} must be a multiple of the page size {config.page_size}"
-    wanted = -(-a["pages"] // config.word_bits)
-    if len(words) != wanted:
-        return f"{len(words)} words for {a['pages']} pages; there must be {wanted}"
-    if any(word >> config.word_bits for word in words):
-        return f"a word has more than {config.word_bits} bits"
-    return None
-
-
-def _start(a: dict[str, Any], layout: Layout, config: Config, block: Any) -> str | None:
-    if layout.migrating:
-        return "a migration is running already; put a migration_stop before"
-    return None if layout.blocks else "there is no RAM to migrate; put a ram_alloc before"
-
-
-def _running(a: dict[str, Any], layout: Layout, config: Config, block: Any) -> str | None:
-    return None if layout.migrating else "no migration is running; put a migration_start before"
-
-
-def _next(a: dict[str, Any], layout: Layout, config: Config, block: Any) -> str | None:
-    return _running(a, layout, config, block) or _free(a, layout, config, block)
-
-
-_CHECKS = {
-    "ram_alloc": _alloc,
-    "ram_free": _free,
-    "store": _store,
-    "dma_write": _inside_block,
-    "store_notdirty": _aligned4,
-    "region_set_dirty": _inside_ram,
-    "region_get_dirty": _inside_ram,
-    "kvm_log_sync": _log,
-    "migration_start": _start,
-    "migration_sync": _running,
-    "migration_next": _next,
-    "migration_stop": _running,
-}
+_MOVES: Final = {name: spec.moves for name, spec in OPS.items() if spec.moves}
 
 
 def follow(op: Op, layout: Layout, config: Config) -> None:
     """Keep a layout in step with a valid operation."""
-    if op.name == "ram_free":
-        block = layout.block_of(op.args[0] >> config.page_bits)  # type: ignore[operator]
-        if block:
-            layout.blocks.remove(block)
-    else:
-        layout.apply(op)
+    moves = _MOVES.get(op.name)
+    if moves:
+        moves(layout, op.args, config)
 
 
 def validate(trace: Trace) -> None:

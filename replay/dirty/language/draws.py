@@ -7,18 +7,23 @@ starts, empty ranges, and pages that were used before.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from replay.dirty.language.domain import Layout
-from replay.dirty.language.trace import CLIENTS, Config
+from replay.dirty.language.trace import CLIENTS, Config, Op
 
 
 class Draws:
-    """Draws for one trace, which knows the layout. ``pick`` is far cheaper than randrange."""
+    """Draws for one trace, which knows the layout. ``pick`` is far cheaper than randrange.
 
-    def __init__(self, rng: random.Random, config: Config) -> None:
+    ``leaving`` is the chance that a range which nothing keeps in its block may leave it.
+    """
+
+    def __init__(self, rng: random.Random, config: Config, leaving: float = 0.0) -> None:
         self.rng = rng
-        self.random = rng.random
+        self.random: Callable[[], float] = rng.random
         self.config = config
+        self.leaving = leaving
         self.word = config.word_bits
         self.page = config.page_size
         self.layout = Layout()
@@ -76,11 +81,9 @@ class Draws:
             length = self.pick(room + 1)
         return min(length, room)
 
-    def a_range(self, past_block: float = 0.0, past_ram: bool = False) -> tuple[int, int]:
-        """A range in one block; with chance ``past_block`` it may reach further."""
-        page = self.a_page()
-        addr = page * self.page + self.an_offset()
-        block = self.layout.block_of(page)
+    def a_length_from(self, addr: int, past_block: float = 0.0, past_ram: bool = False) -> int:
+        """A length from an address on; with chance ``past_block`` it may leave the block."""
+        block = self.layout.block_of(addr // self.page)
         assert block is not None
         room = inside = (block[0] + block[1]) * self.page - addr
         if past_block and self.random() < past_block:
@@ -89,12 +92,33 @@ class Draws:
                 room += 3 * self.page
             # Most lengths would stay inside all the same.
             if room > inside and self.random() < 0.3:
-                return addr, inside + 1 + self.pick(room - inside)
-        return addr, self.a_length(room)
+                return inside + 1 + self.pick(room - inside)
+        return self.a_length(room)
 
     def a_client(self) -> str:
         """Any client."""
         return CLIENTS[self.pick(3)]
+
+    def a_log(self, pages: int) -> tuple[int, ...]:
+        """The words of a log of so many host pages: no bit, one, all, or any."""
+        count = -(-pages // self.word)
+        full = (1 << self.word) - 1
+        r = self.random()
+        if r < 0.12:
+            return (0,) * count
+        if r < 0.5:
+            log = 1 << self.pick(pages)
+        elif r < 0.62:
+            log = (1 << pages) - 1
+        else:
+            log = self.rng.getrandbits(pages)
+        if self.random() < 0.15:
+            log |= self.rng.getrandbits(count * self.word)  # bits past the section's pages
+        return tuple(log >> (i * self.word) & full for i in range(count))
+
+    def plain(self, name: str) -> Op:
+        """An operation without arguments."""
+        return Op(name)
 
     def fits(self, pages: int, more: int = 0) -> bool:
         """Whether a new block of so many pages stays within the limits, or ``more`` past them."""

@@ -8,7 +8,7 @@ gives the same bytes, and reading them gives the same trace.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +19,6 @@ from replay.base.jsonlines import (
     Place,
     check_keys,
     decode,
-    hex_value,
     kind,
     lines_of,
     nearest,
@@ -28,14 +27,15 @@ from replay.base.jsonlines import (
     shown,
 )
 from replay.dirty.language.domain import (
-    MAX_ADDRESS,
     Layout,
     check_config,
     check_op,
     follow,
     validate,
 )
-from replay.dirty.language.trace import CLIENTS, OPS, Argument, Config, Op, Trace
+from replay.dirty.language.kind import integer
+from replay.dirty.language.operations import OPS
+from replay.dirty.language.trace import Config, Op, Trace
 from replay.errors import TraceError
 
 FORMAT: Final = "dirty-trace/1"
@@ -138,7 +138,7 @@ def parse_config(value: Any, place: Place) -> Config:
     check_keys(value, ("page_bits", "hpratio", "tcg"), ("word_bits",), "config", place)
     for name in ("page_bits", "hpratio", "word_bits"):
         if name in value:
-            _integer(value[name], f"config: {name}", place)
+            integer(value[name], f"config: {name}", place)
     if not isinstance(value["tcg"], bool):
         place.fail(f"config: tcg is {shown(value['tcg'])}; it must be true or false")
     config = Config(**value)
@@ -168,12 +168,7 @@ def parse_op(value: dict[str, Any], config: Config, place: Place) -> Op:
     wanted = spec.parameters
     if len(value) != len(wanted) + 1 or not value.keys() >= set(wanted):
         _wrong_arguments(name, wanted, value, place)
-    arguments = tuple(
-        [_READ[parameter](value[parameter], parameter, place) for parameter in wanted]
-    )
-    if name == "kvm_log_sync":
-        _check_words(arguments[2], config, place)  # type: ignore[arg-type]
-    return Op(name, arguments)
+    return Op(name, tuple([kind.read(value[kind.name], place, config) for kind in spec.kinds]))
 
 
 def _wrong_arguments(
@@ -187,46 +182,6 @@ def _wrong_arguments(
             place.fail(f"{name} has no argument '{printable(key[:SHOWN_CHARACTERS])}'{cure}")
     missing = [parameter for parameter in wanted if parameter not in given]
     place.fail(f"{name} lacks {', '.join(missing)}; it takes {', '.join(wanted)}")
-
-
-def _integer(value: Any, what: str, place: Place) -> int:
-    # bool is a subclass of int in Python, not in JSON.
-    if not isinstance(value, int) or isinstance(value, bool):
-        found = shown(value) if isinstance(value, str) else kind(value)
-        place.fail(f"{what} is {found}; it must be an integer")
-    if not 0 <= value < MAX_ADDRESS:
-        place.fail(f"{what} is {shown(value)}; it must be from 0 to 2^62 - 1")
-    return value
-
-
-def _client(value: Any, what: str, place: Place) -> str:
-    if not isinstance(value, str):
-        place.fail(f"{what} is {kind(value)}; a client is named: {', '.join(CLIENTS)}")
-    if value not in CLIENTS:
-        place.fail(f"unknown client {shown(value)}; name one of {', '.join(CLIENTS)}")
-    return value
-
-
-def _words(value: Any, what: str, place: Place) -> tuple[int, ...]:
-    if not isinstance(value, list):
-        place.fail(f"{what} is {kind(value)}; it must be a list of hexadecimal strings")
-    return tuple([hex_value(word, f"word {i}", place) for i, word in enumerate(value)])
-
-
-def _check_words(words: tuple[int, ...], config: Config, place: Place) -> None:
-    for i, word in enumerate(words):
-        if word >> config.word_bits:
-            place.fail(
-                f"word {i} has {word.bit_length()} bits; a word of this machine has "
-                f"{config.word_bits}"
-            )
-
-
-_READ: Final[dict[str, Callable[[Any, str, Place], Argument]]] = {
-    **dict.fromkeys(("addr", "length", "size", "pages", "start"), _integer),
-    "client": _client,
-    "words": _words,
-}
 
 
 # --- writing ----------------------------------------------------------------------

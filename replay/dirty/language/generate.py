@@ -15,35 +15,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from replay.dirty.language.domain import follow
 from replay.dirty.language.draws import Draws
+from replay.dirty.language.operations import OPS, Operation
 from replay.dirty.language.plans import Plan, a_plan
 from replay.dirty.language.trace import Config, Op, Trace
-
-WEIGHTS: Final = {
-    "ram_alloc": 5,
-    "ram_free": 2,
-    "tlb_fill": 9,
-    "tlb_flush": 1,
-    "store": 18,
-    "dma_write": 8,
-    "store_notdirty": 4,
-    "translate": 6,
-    "region_set_dirty": 6,
-    "region_get_dirty": 6,
-    "region_test_and_clear_dirty": 7,
-    "region_reset_dirty": 10,
-    "page_is_dirty": 4,
-    "page_get_flag": 4,
-    "kvm_log_sync": 7,
-    "migration_start": 6,
-    "migration_sync": 8,
-    "migration_next": 9,
-    "migration_stop": 2,
-}
-"""How often an operation is tried, before a trace bends the mix its own way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +71,65 @@ def _a_config(rng: random.Random, profile: Profile) -> Config:
     return Config(12, hpratio, rng.random() >= profile.no_tcg, word_bits)
 
 
+# --- operations -----------------------------------------------------------------------
+
+_Maker: TypeAlias = Callable[[Draws], Op | None]
+
+
+def _maker(spec: Operation) -> _Maker:
+    """How an operation is drawn: by its hook, or by its kinds when it may be made."""
+    draw, when = spec.draw, spec.when
+    make = _by_hook(spec.name, draw) if draw else _by_kinds(spec)
+    if draw or when is None:
+        return make
+
+    def make_when(draws: Draws) -> Op | None:
+        return when.otherwise(draws) if when.problem(draws.layout) else make(draws)
+
+    return make_when
+
+
+def _by_hook(name: str, draw: Callable[[Draws], tuple[Any, ...] | None]) -> _Maker:
+    def make(draws: Draws) -> Op | None:
+        args = draw(draws)
+        return None if args is None else Op(name, args)
+
+    return make
+
+
+def _by_kinds(spec: Operation) -> _Maker:
+    name = spec.name
+    values = [kind.draw for kind in spec.kinds]
+    if len(values) == 1:
+        (value,) = values
+        return lambda draws: Op(name, (value(draws, ()),))
+
+    def make(draws: Draws) -> Op | None:
+        args: tuple[Any, ...] = ()
+        for value in values:
+            args = (*args, value(draws, args))
+        return Op(name, args)
+
+    return make
+
+
+_MAKERS: Final = {name: _maker(spec) for name, spec in OPS.items()}
+_NAMES: Final = list(OPS)
+_WEIGHTS: Final = [spec.weight for spec in OPS.values()]
+
+
 class _Generator(Draws):
     """The making of one trace."""
 
     def __init__(self, rng: random.Random, profile: Profile) -> None:
-        super().__init__(rng, _a_config(rng, profile))
+        config = _a_config(rng, profile)
+        # Where a reset does not re-arm the TLB, it is no worse to leave the block.
+        super().__init__(rng, config, profile.leaving if config.tcg else 0.15)
         self.profile = profile
 
     def trace(self, name: str) -> Trace:
-        weights = [
-            weight * (0.15, 0.6, 1.0, 1.0, 2.0, 4.0)[self.pick(6)] for weight in WEIGHTS.values()
-        ]
-        chosen = self.rng.choices(list(WEIGHTS), weights, k=self.profile.ops * 3)
+        weights = [weight * (0.15, 0.6, 1.0, 1.0, 2.0, 4.0)[self.pick(6)] for weight in _WEIGHTS]
+        chosen = self.rng.choices(_NAMES, weights, k=self.profile.ops * 3)
         ops: list[Op] = []
         plan: Plan = []
         while len(ops) < self.profile.ops:
@@ -123,131 +148,3 @@ class _Generator(Draws):
             follow(op, self.layout, self.config)
             ops.append(op)
         return Trace(tuple(ops), self.config, name)
-
-    # --- what ---
-
-    def ram_alloc(self) -> Op | None:
-        if len(self.layout.blocks) >= 6:
-            return None
-        word = self.word
-        r = self.random()
-        if r < 0.35:
-            pages = 1 + self.pick(4)
-        elif r < 0.7:
-            pages = word * (1 + self.pick(2)) + self.pick(3) - 1
-        else:
-            pages = 1 + self.pick(2 * word)
-        return Op("ram_alloc", (pages,)) if self.fits(pages) else None
-
-    def ram_free(self) -> Op | None:
-        if len(self.layout.blocks) < 2 and self.random() < 0.7:
-            return None
-        block = self.layout.blocks[self.pick(len(self.layout.blocks))]
-        return Op("ram_free", (block[0] * self.page,))
-
-    def at_a_page(self, name: str) -> Op:
-        return Op(name, (self.a_page() * self.page + self.an_offset(),))
-
-    def store(self) -> Op:
-        size = (1, 2, 4)[self.pick(3)]
-        offset = min(self.an_offset(), self.page - size)
-        return Op("store", (self.a_page() * self.page + offset, size))
-
-    def store_notdirty(self) -> Op:
-        return Op("store_notdirty", (self.a_page() * self.page + self.an_offset() // 4 * 4,))
-
-    def region(self, name: str) -> Op:
-        may_leave = self.profile.leaving if name != "region_get_dirty" else 0.1
-        resets = name in ("region_reset_dirty", "region_test_and_clear_dirty")
-        past_ram = name == "region_reset_dirty"
-        if resets and not self.config.tcg:
-            may_leave = 0.15
-        return Op(name, (*self.a_range(may_leave, past_ram), self.a_client()))
-
-    def kvm_log_sync(self) -> Op:
-        first, length = self.layout.blocks[self.pick(len(self.layout.blocks))]
-        if self.random() < 0.6:
-            start = first
-        else:
-            start = self.a_page()
-            block = self.layout.block_of(start)
-            assert block is not None
-            first, length = block
-            if self.random() < 0.5:
-                start = max(start // self.word * self.word, first)
-        pages = -(-(first + length - start) // self.config.hpratio)
-        if self.random() < 0.4:
-            pages = 1 + self.pick(pages)
-        return Op("kvm_log_sync", (start * self.page, pages, self.a_log(pages)))
-
-    def a_log(self, pages: int) -> tuple[int, ...]:
-        count = -(-pages // self.word)
-        full = (1 << self.word) - 1
-        r = self.random()
-        if r < 0.12:
-            return (0,) * count
-        if r < 0.5:
-            log = 1 << self.pick(pages)
-        elif r < 0.62:
-            log = (1 << pages) - 1
-        else:
-            log = self.rng.getrandbits(pages)
-        if self.random() < 0.15:
-            log |= self.rng.getrandbits(count * self.word)  # bits past the section's pages
-        return tuple(log >> (i * self.word) & full for i in range(count))
-
-    def migration_start(self) -> Op | None:
-        return None if self.layout.migrating else Op("migration_start")
-
-    def migrating(self, name: str) -> Op | None:
-        if not self.layout.migrating:
-            return self.migration_start() if self.random() < 0.25 else None
-        return Op(name)
-
-    def migration_next(self) -> Op | None:
-        if not self.layout.migrating:
-            return None
-        first, pages = self.layout.blocks[self.pick(len(self.layout.blocks))]
-        start = 0
-        if self.random() < 0.6:
-            page = self.a_page()
-            block = self.layout.block_of(page)
-            assert block is not None
-            first, pages = block
-            start = (page - first) * self.page + self.an_offset()
-        elif self.random() < 0.1:
-            start = pages * self.page + self.pick(2) * self.page
-        return Op("migration_next", (first * self.page, start))
-
-
-def _region(name: str) -> Callable[[_Generator], Op]:
-    return lambda g: g.region(name)
-
-
-def _page(name: str) -> Callable[[_Generator], Op]:
-    return lambda g: g.at_a_page(name)
-
-
-_MAKERS: Final[dict[str, Callable[[_Generator], Op | None]]] = {
-    "ram_alloc": _Generator.ram_alloc,
-    "ram_free": _Generator.ram_free,
-    "tlb_fill": _page("tlb_fill"),
-    "tlb_flush": lambda g: Op("tlb_flush"),
-    "store": _Generator.store,
-    "dma_write": lambda g: Op("dma_write", g.a_range()),
-    "store_notdirty": _Generator.store_notdirty,
-    "translate": _page("translate"),
-    "region_set_dirty": lambda g: Op("region_set_dirty", g.a_range(0.05)),
-    "region_get_dirty": _region("region_get_dirty"),
-    "region_test_and_clear_dirty": _region("region_test_and_clear_dirty"),
-    "region_reset_dirty": _region("region_reset_dirty"),
-    "page_is_dirty": _page("page_is_dirty"),
-    "page_get_flag": lambda g: Op(
-        "page_get_flag", (g.a_page() * g.page + g.an_offset(), g.a_client())
-    ),
-    "kvm_log_sync": _Generator.kvm_log_sync,
-    "migration_start": _Generator.migration_start,
-    "migration_sync": lambda g: g.migrating("migration_sync"),
-    "migration_next": _Generator.migration_next,
-    "migration_stop": lambda g: g.migrating("migration_stop"),
-}

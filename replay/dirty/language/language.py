@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from replay.dirty.language import passes
 from replay.dirty.language.domain import is_valid
-from replay.dirty.language.files import trace_to_text
+from replay.dirty.language.files import read_trace, trace_to_text
 from replay.dirty.language.generate import DEFAULT, Profile, generate
-from replay.dirty.language.trace import CLIENTS, OPS, Op, Trace
+from replay.dirty.language.operations import OPS
+from replay.dirty.language.trace import Op, Trace
 from replay.search.language import Pass
 from replay.search.shrink import Shrunk, leave_out, shortest_prefix
 from replay.search.shrink import shrink as shrink_in
@@ -33,23 +35,18 @@ def size(trace: Trace) -> tuple[Any, ...]:
         len(trace.ops),
         (not config.tcg, config.hpratio, 64 - config.word_bits, config.page_bits),
         sum(_weight(op) for op in trace.ops),
-        tuple((_ORDER[op.name], _plain(op.args)) for op in trace.ops),
+        tuple((_ORDER[op.name], _plain(op)) for op in trace.ops),
     )
 
 
 def _weight(op: Op) -> int:
-    total = 0
-    for name, value in op.named().items():
-        if isinstance(value, int):
-            # Of two ranges with one end, the shorter is the simpler.
-            total += 2 * value if name == "length" else value
-        elif isinstance(value, tuple):
-            total += sum(word.bit_count() << 12 for word in value) + len(value)
-    return total
+    kinds = OPS[op.name].kinds
+    return sum(kind.weight(value) for kind, value in zip(kinds, op.args, strict=True))
 
 
-def _plain(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(CLIENTS.index(a) if isinstance(a, str) else a for a in args)
+def _plain(op: Op) -> tuple[Any, ...]:
+    kinds = OPS[op.name].kinds
+    return tuple(kind.order(value) for kind, value in zip(kinds, op.args, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +64,15 @@ class TraceLanguage:
         passes.smaller_numbers,
         passes.shorter_ranges,
     )
+
+    @property
+    def ops(self) -> int:
+        """Operations a trace."""
+        return self.profile.ops
+
+    def drawing(self, ops: int) -> TraceLanguage:
+        """The same, with traces of so many operations."""
+        return replace(self, profile=replace(self.profile, ops=ops))
 
     def draw(self, seed: int, number: int) -> Trace:
         """The trace with this number of a seed."""
@@ -95,6 +101,10 @@ class TraceLanguage:
     def to_text(self, trace: Trace, name: str) -> str:
         """As a file of the format ``dirty-trace/1``."""
         return trace_to_text(trace.renamed(name))
+
+    def read(self, path: Path) -> Trace:
+        """The trace in a file."""
+        return read_trace(path)
 
 
 LANGUAGE: Final = TraceLanguage()

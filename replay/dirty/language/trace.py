@@ -1,4 +1,4 @@
-"""The vocabulary: operations, configurations, traces, observations.
+"""The vocabulary: configurations, operations as they are made, traces, observations.
 
 A trace is a sequence of operations on one small virtual machine. The operations are
 what the callers of the dirty-tracking API do, so that every step of the series can
@@ -10,77 +10,19 @@ page p; a log word is an integer of ``Config.word_bits`` bits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, NamedTuple, TypeAlias
 
-CLIENTS: Final = ("vga", "code", "migration")
+from replay.dirty.language.operations import CLIENT, OPS
+
+CLIENTS: Final = CLIENT.values
 """Who asks which pages are dirty. In a trace a client is named, never numbered."""
 
 WORD_SIZES: Final = (2, 4, 8, 16, 32, 64)
 
-MAX_PAGES: Final = 1 << 31
-"""From step 19 on a page number is an int: 8 TiB of 4 KiB pages are the most."""
-
 Argument: TypeAlias = int | str | tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class OpSpec:
-    """One operation of the language: its parameters in order, and what it does."""
-
-    name: str
-    parameters: tuple[str, ...]
-    returns: str
-    does: str
-
-
-def _specs(*specs: OpSpec) -> dict[str, OpSpec]:
-    return {spec.name: spec for spec in specs}
-
-
-OPS: Final[Mapping[str, OpSpec]] = _specs(
-    OpSpec("ram_alloc", ("pages",), "offset", "place a block and mark it dirty for all clients"),
-    OpSpec("ram_free", ("addr",), "null", "remove the block at this offset"),
-    OpSpec("tlb_fill", ("addr",), "notdirty or direct", "enter a page into the TLB"),
-    OpSpec("tlb_flush", (), "null", "drop every TLB entry"),
-    OpSpec("store", ("addr", "size"), "slow or fast", "a CPU store of 1, 2 or 4 bytes"),
-    OpSpec("dma_write", ("addr", "length"), "null", "a device write, cut at page boundaries"),
-    OpSpec("store_notdirty", ("addr",), "null", "a 4-byte store, dirty only while logging"),
-    OpSpec("translate", ("addr",), "null", "translate code on a page, and protect the page"),
-    OpSpec("region_set_dirty", ("addr", "length"), "null", "mark a range for all clients"),
-    OpSpec("region_get_dirty", ("addr", "length", "client"), "bool", "any page dirty?"),
-    OpSpec(
-        "region_test_and_clear_dirty",
-        ("addr", "length", "client"),
-        "bool",
-        "as get; and if so, reset the range",
-    ),
-    OpSpec(
-        "region_reset_dirty",
-        ("addr", "length", "client"),
-        "null",
-        "clear the range's bits and re-arm the TLB",
-    ),
-    OpSpec("page_is_dirty", ("addr",), "bool", "dirty for all clients?"),
-    OpSpec("page_get_flag", ("addr", "client"), "bool", "dirty for this client?"),
-    OpSpec(
-        "kvm_log_sync",
-        ("addr", "pages", "words"),
-        "null",
-        "merge the kernel's log of a section; a bit covers hpratio pages",
-    ),
-    OpSpec("migration_start", (), "dirty pages", "new migration bitmap, logging on, a sync"),
-    OpSpec("migration_sync", (), "dirty pages", "move MIGRATION bits to the migration bitmap"),
-    OpSpec(
-        "migration_next",
-        ("addr", "start"),
-        "offset in the block",
-        "take the next page of a block from the migration bitmap",
-    ),
-    OpSpec("migration_stop", (), "null", "logging off, the migration bitmap is dropped"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,22 +71,14 @@ class Op(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """As in a file; log words as lowercase hexadecimal strings."""
-        out: dict[str, Any] = {"op": self.name}
-        for name, value in self.named().items():
-            out[name] = [f"{word:x}" for word in value] if isinstance(value, tuple) else value
-        return out
+        kinds = OPS[self.name].kinds
+        written = {k.name: k.to_json(v) for k, v in zip(kinds, self.args, strict=True)}
+        return {"op": self.name, **written}
 
     def __str__(self) -> str:
-        shown = ", ".join(f"{name}={_show(name, value)}" for name, value in self.named().items())
-        return f"{self.name}({shown})"
-
-
-def _show(name: str, value: Argument) -> str:
-    if isinstance(value, tuple):
-        return "[" + " ".join(f"{word:x}" for word in value) + "]"
-    if name in ("addr", "start") and isinstance(value, int):
-        return f"{value:#x}"
-    return str(value)
+        kinds = OPS[self.name].kinds
+        shown = (f"{k.name}={k.text(v)}" for k, v in zip(kinds, self.args, strict=True))
+        return f"{self.name}({', '.join(shown)})"
 
 
 Program: TypeAlias = list[tuple[str, tuple[Any, ...]]]
@@ -184,6 +118,21 @@ class Trace:
     def with_ops(self, ops: Iterable[Op]) -> Trace:
         """The same machine and name, other operations."""
         return replace(self, ops=tuple(ops))
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values: the name, the machine, the operations."""
+        ops = [op.to_json() for op in self.ops]
+        return {"name": self.name, "config": self.config.to_json(), "ops": ops}
+
+    def peculiar(self) -> list[str]:
+        """What is not usual of its machine, in words, for whoever is shown the operations."""
+        config, usual = self.config, Config()
+        names = ("hpratio", "tcg", "word_bits", "page_bits")
+        return [
+            f"{name} {str(getattr(config, name)).lower()}"
+            for name in names
+            if getattr(config, name) != getattr(usual, name)
+        ]
 
     def renamed(self, name: str) -> Trace:
         """The same trace under another name."""
@@ -247,11 +196,11 @@ class Observation:
     def differences(self, other: Observation) -> tuple[str, ...]:
         """The names of the FIELDS in which two observations differ.
 
-        Where one machine died and the other did not, that is the difference.
+        Where one machine died and the other did not, that is the difference: the fields
+        of the state are then left out.
         """
-        if self.status != other.status:
-            return tuple(n for n in ("ret", "status", "events") if self.get(n) != other.get(n))
-        return tuple(name for name in FIELDS if not _same(self.get(name), other.get(name)))
+        names = FIELDS if self.status == other.status else FIELDS[:3]
+        return tuple(name for name in names if not same(self.get(name), other.get(name)))
 
     def to_json(self) -> dict[str, Any]:
         """As in a vector file."""
@@ -263,6 +212,20 @@ class Observation:
         }
 
 
-def _same(a: Any, b: Any) -> bool:
-    # True == 1 in Python, but a bool and a count are different answers.
+def same(a: Any, b: Any) -> bool:
+    """Whether two values of a field are the same answer.
+
+    True == 1 in Python, but a bool and a count are different answers.
+    """
     return a == b and isinstance(a, bool) == isinstance(b, bool)
+
+
+def differences(a: Observation | None, b: Observation | None) -> tuple[str, ...]:
+    """The names of the FIELDS in which two runs differ at one operation.
+
+    None stands for an operation that its run did not live to see: where just one of the
+    two had ended, their ``status`` differs.
+    """
+    if a is None or b is None:
+        return () if a is b else ("status",)
+    return a.differences(b)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from replay.base.jsonlines import printable
+from replay.dirty.language.operations import OPS
 from replay.dirty.language.pages import run_text
-from replay.dirty.language.trace import OPS, PAGE_SETS, Config, Event, Op, Trace
+from replay.dirty.language.trace import PAGE_SETS, Config, Event, Op, Trace
 
 EVENTS_SHOWN: Final = 4
 
@@ -30,7 +31,7 @@ def ret_text(ret: Any, op: Op) -> str:
     if isinstance(ret, bool):
         return "true" if ret else "false"
     if isinstance(ret, int):
-        return f"{ret:#x}" if "offset" in OPS[op.name].returns else str(ret)
+        return f"{ret:#x}" if OPS[op.name].result.hexadecimal else str(ret)
     return printable(str(ret))
 
 

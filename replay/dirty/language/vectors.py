@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from refmodels.delta import LAST_STEP
+from refmodels import FOLD
 from replay.base.jsonlines import (
     Line,
     Place,
@@ -120,7 +120,7 @@ def _changes(value: Any, operations: int, place: Place) -> dict[int, dict[int, E
         place.fail(f"changes is {kind(value)}; it must be an object from step to observations")
     changes = {}
     for key, entries in value.items():
-        step = _number(key, 1, LAST_STEP, "a step", place)
+        step = _number(key, 1, FOLD.last, "a step", place)
         if not isinstance(entries, dict):
             place.fail(f"changes of step {step}: {kind(entries)}; it must be an object")
         changes[step] = {
@@ -196,4 +196,4 @@ def _state(value: Any, place: Place) -> State | None:
         place.fail(f"migration_dirty_pages is {kind(count)}; it must be an integer")
     if not isinstance(logging, bool):
         place.fail(f"logging is {kind(logging)}; it must be true or false")
-    return State(*sets, count, logging)  # type: ignore[arg-type, call-arg]
+    return State(*sets, migration_dirty_pages=count, logging=logging)  # type: ignore[arg-type, misc]

@@ -1,19 +1,19 @@
 """Runs of large machines: after each operation only what was written is looked at.
 
-The record of an operation then holds what changed, as exclusive-ors with the
-observation before, in a form that does not depend on how a step keeps its store. Two
+What a record tells of the machine is then :class:`Changed`: what is not as it was after
+the operation before, in a form that does not depend on how a step keeps its store. Two
 runs are equal as long as their records are, and the first differing record is the
 first difference.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from refmodels.machine import Aborted, OutOfDomain
-from replay.dirty.language.trace import Event, Observation, State, Trace
-from replay.dirty.machine.model import Record, Run, pages
-from replay.dirty.machine.run import crash, end_of_ram, start
+from replay.dirty.language.trace import Observation, State, Trace
+from replay.dirty.machine.model import Record, Run, observation
+from replay.dirty.machine.pagesets import pages
+from replay.dirty.machine.run import end_of_ram, ended, start
 
 if TYPE_CHECKING:
     from replay.dirty.machine.run import PythonModel
@@ -22,8 +22,47 @@ UNIT = 64
 """Spans are widened to multiples of so many pages: whole words of every word size."""
 
 
+class Flips(NamedTuple):
+    """Pages that entered or left a set: ``first`` + i for each bit i of ``bits``; bit 0 is set."""
+
+    first: int
+    bits: int
+
+
+def flips(first: int, bits: int) -> Flips | None:
+    """Flips in the one form that all stores agree on; None where nothing changed."""
+    if not bits:
+        return None
+    low = (bits & -bits).bit_length() - 1
+    return Flips(first + low, bits >> low)
+
+
+Dropped: TypeAlias = Literal["dropped"]
+
+
+class Changed(NamedTuple):
+    """What is not as it was after the operation before; None for each set that is.
+
+    Attributes:
+        dirty: of VGA, CODE and MIGRATION.
+        tlb: of the pages that are `direct`, and of those that are `notdirty`.
+        has_code: of the pages that hold translated code.
+        bitmap: of the migration bitmap, or that it was dropped.
+        migration_dirty_pages: as it is, changed or not.
+        logging: as it is, changed or not.
+
+    """
+
+    dirty: tuple[Flips | None, Flips | None, Flips | None]
+    tlb: tuple[Flips | None, Flips | None]
+    has_code: Flips | None
+    bitmap: Flips | Dropped | None
+    migration_dirty_pages: int
+    logging: bool
+
+
 class LargeRun(Run):
-    """A run whose records tell changes; see :func:`Watcher.record`."""
+    """A run whose records tell of a machine what changed: see :class:`Changed`."""
 
     __slots__ = ()
 
@@ -37,7 +76,9 @@ class LargeRun(Run):
         """The first ``count`` observations, or one an operation of the trace."""
         wanted = len(self.trace.ops) if count is None else count
         shadow = _Shadow()
-        shown: list[Observation | None] = [shadow.follow(r) for r in self.records[:wanted]]
+        shown: list[Observation | None] = [
+            observation(record, shadow.follow(record.visible)) for record in self.records[:wanted]
+        ]
         return shown + [None] * (wanted - len(shown))
 
 
@@ -48,33 +89,28 @@ class _Shadow:
         self.sets = [0] * 6
         self.bitmap: int | None = None
 
-    def follow(self, record: Record) -> Observation:
-        ret, status, events, store, tlb, code, bitmap, count, logging = record
-        shown = tuple(Event(*event) for event in events)
-        if status != "ok":
-            return Observation(ret, status, shown, None)
-        for i, change in enumerate((*store, *tlb, code)):
-            if change:
-                self.sets[i] ^= change[1] << change[0]
-        if bitmap == "dropped":
+    def follow(self, changed: Changed | None) -> State | None:
+        if changed is None:
+            return None
+        for i, moved in enumerate((*changed.dirty, *changed.tlb, changed.has_code)):
+            if moved:
+                self.sets[i] ^= moved.bits << moved.first
+        if changed.bitmap == "dropped":
             self.bitmap = None
-        elif bitmap:
-            self.bitmap = (self.bitmap or 0) ^ bitmap[1] << bitmap[0]
-        vga, exe, migration, direct, notdirty, held = self.sets
-        state = State(vga, exe, migration, direct, notdirty, held, self.bitmap, count, logging)
-        return Observation(ret, status, shown, state)
-
-
-Change = tuple[int, int]
-"""(offset, xor): the pages offset + i for each bit i of xor changed; bit 0 is set."""
-
-
-def change(offset: int, xor: int) -> Change | None:
-    """A change in the one form that all stores agree on; None for no change."""
-    if not xor:
-        return None
-    low = (xor & -xor).bit_length() - 1
-    return offset + low, xor >> low
+        elif changed.bitmap:
+            self.bitmap = (self.bitmap or 0) ^ changed.bitmap.bits << changed.bitmap.first
+        vga, code, migration, direct, notdirty, has_code = self.sets
+        return State(
+            vga=vga,
+            code=code,
+            migration=migration,
+            tlb_direct=direct,
+            tlb_notdirty=notdirty,
+            has_code=has_code,
+            migration_bitmap=self.bitmap,
+            migration_dirty_pages=changed.migration_dirty_pages,
+            logging=changed.logging,
+        )
 
 
 class BitShadow:
@@ -85,7 +121,7 @@ class BitShadow:
     def __init__(self) -> None:
         self.bits = bytearray()
 
-    def update(self, low: int, high: int, now: int) -> Change | None:
+    def update(self, low: int, high: int, now: int) -> Flips | None:
         """Bring pages [low, high), multiples of 8, to ``now``; gives what changed."""
         first, last = low // 8, high // 8
         if len(self.bits) < last:
@@ -94,7 +130,7 @@ class BitShadow:
         if old == now:
             return None
         self.bits[first:last] = now.to_bytes(last - first, "little")
-        return change(low, old ^ now)
+        return flips(low, old ^ now)
 
 
 class Watcher:
@@ -113,25 +149,19 @@ class Watcher:
         self.nominal = 0
 
     def record(self, ret: Any, events: tuple[Any, ...]) -> Record:
-        """What changed since the last record.
-
-        As ``machine.model.Record``, but store is a :data:`Change` a client, tlb one for
-        `direct` and one for `notdirty`, code one, and bitmap one, None, or "dropped".
-        """
+        """The record of an operation: what changed since the last one."""
         vm = self.vm
-        return (
-            ret,
-            "ok",
-            events,
-            self._store(),
+        changed = Changed(
+            self._dirty(),
             self._tlb(),
             self._code(),
             self._bitmap(),
             vm.migration_dirty_pages,
             vm.in_migration,
         )
+        return Record(ret, "ok", events, changed)
 
-    def _store(self) -> tuple[Change | None, ...]:
+    def _dirty(self) -> tuple[Flips | None, Flips | None, Flips | None]:
         vm = self.vm
         low, high = vm.store_span()
         if vm.ram_list_version != self.version:
@@ -145,10 +175,11 @@ class Watcher:
             return (None, None, None)
         mask = int.from_bytes(self.blocks[low // 8 : high // 8], "little")
         now = vm.dirty_pages(low, high)
-        return tuple(
+        vga, code, migration = (
             shadow.update(low, high, bits & mask)
             for shadow, bits in zip(self.clients, now, strict=True)
         )
+        return vga, code, migration
 
     def _read_blocks(self) -> None:
         """Which pages belong to a block, kept as long as the longest RAM ever seen."""
@@ -161,35 +192,36 @@ class Watcher:
         size = max(-(-self.end // UNIT) * UNIT // 8, len(self.blocks))
         self.blocks = bytearray(mask.to_bytes(size, "little"))
 
-    def _tlb(self) -> tuple[Change | None, Change | None]:
+    def _tlb(self) -> tuple[Flips | None, Flips | None]:
         touched = self.vm.tlb.touched
         if not touched:
             return (None, None)
-        flips: tuple[list[int], list[int]] = ([], [])
+        direct: list[int] = []
+        notdirty: list[int] = []
         for page in touched:
             old, now = self.tlb.get(page), self.vm.tlb.get(page)
             if old is now:
                 continue
             for kind in (old, now):
                 if kind is not None:
-                    flips[0 if kind else 1].append(page)
+                    (direct if kind else notdirty).append(page)
             if now is None:
                 del self.tlb[page]
             else:
                 self.tlb[page] = now
         touched.clear()
-        return (_flipped(flips[0]), _flipped(flips[1]))
+        return (_flipped(direct), _flipped(notdirty))
 
-    def _code(self) -> Change | None:
+    def _code(self) -> Flips | None:
         touched = self.vm.has_code.touched
         if not touched:
             return None
-        flips = [page for page in touched if (page in self.code) != (page in self.vm.has_code)]
-        self.code.symmetric_difference_update(flips)
+        flipped = [page for page in touched if (page in self.code) != (page in self.vm.has_code)]
+        self.code.symmetric_difference_update(flipped)
         touched.clear()
-        return _flipped(flips)
+        return _flipped(flipped)
 
-    def _bitmap(self) -> Change | str | None:
+    def _bitmap(self) -> Flips | Dropped | None:
         vm = self.vm
         bitmap = vm.migration_bitmap
         if bitmap is None:
@@ -212,11 +244,11 @@ class Watcher:
         return self.bitmap_shadow.update(low, high, now)
 
 
-def _flipped(numbers: list[int]) -> Change | None:
+def _flipped(numbers: list[int]) -> Flips | None:
     if not numbers:
         return None
     low = min(numbers)
-    return low, pages(number - low for number in numbers)
+    return Flips(low, pages(number - low for number in numbers))
 
 
 def run_large(model: PythonModel, trace: Trace) -> LargeRun:
@@ -228,13 +260,8 @@ def run_large(model: PythonModel, trace: Trace) -> LargeRun:
     for name, args in trace.program:
         try:
             ret = methods[name](*args)
-        except Aborted:
-            records.append((None, "abort", tuple(vm.events), *[None] * 6))
-            break
-        except OutOfDomain:
-            raise
         except Exception as error:
-            records.append((crash(error), "crash", tuple(vm.events), *[None] * 6))
+            records.append(Record(*ended(error), tuple(vm.events)))
             break
         records.append(watcher.record(ret, tuple(vm.events)))
         vm.events.clear()

@@ -24,33 +24,60 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from marshal import dumps
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from refmodels.machine import WORD_TYPES, Aborted, OutOfDomain, RAMBlock
+from refmodels.machine import WORD_TYPES, OutOfDomain, RAMBlock
 from replay.dirty.language.trace import Trace
-from replay.dirty.machine.model import Record, Run
+from replay.dirty.machine.model import Record, Run, Visible, alike
 from replay.dirty.machine.run import (
     ALL_PAGES,
     Memo,
     PythonModel,
     block_mask,
-    crash,
     end_of_ram,
+    ended,
     is_large,
     start,
 )
 from replay.dirty.machine.samecode import differing, same_start
 from replay.errors import DomainError
 
-State: TypeAlias = tuple[Any, ...]
-"""(store, blocks, version, mask, page_descs, bitmap, nominal, stray, entries, seen).
 
-store: what the step's fields hold, as bytes; blocks: (offset, length) in list order; mask
-and nominal: the page sets that observations are cut to; bitmap: the migration bitmap's
-bytes or None; entries: the TLB as bytes, its order and the types in it included; seen:
-what a record holds after its events. Parts of a state are never changed; a part that an
-operation left as it was is the same object in both states.
-"""
+class Snapshot(NamedTuple):
+    """All of a machine that code can read, and what is visible of it.
+
+    Parts of a snapshot are never changed; a part that an operation left as it was is the
+    same object in both snapshots.
+
+    Attributes:
+        store: what the step's fields hold, as bytes.
+        blocks: (offset, length) in list order.
+        version: ram_list_version.
+        mask: the page set that what is visible of the store is cut to.
+        page_descs: the pages that have a descriptor.
+        bitmap: the migration bitmap's bytes, or None.
+        nominal: the page set that what is visible of the bitmap is cut to.
+        stray: writes outside of the store.
+        entries: the TLB as bytes, its order and the types in it included.
+        visible: what a record tells of the machine.
+
+    """
+
+    store: Any
+    blocks: tuple[tuple[int, int], ...]
+    version: int
+    mask: int
+    page_descs: Any
+    bitmap: bytes | None
+    nominal: int
+    stray: Any
+    entries: bytes
+    visible: Visible
+
+
+_make: Final = tuple.__new__
+"""For values made after each operation: what NamedTuple's own constructor, which takes
+twice the time, calls as well."""
 
 
 class NotShared(Exception):
@@ -63,7 +90,7 @@ class Track:
 
     machine: Any
     records: Sequence[Record]
-    states: Sequence[State]
+    states: Sequence[Snapshot]
 
 
 class Live:
@@ -84,9 +111,18 @@ class Live:
         self.packed = type(self.field(vm)) is bytearray
         self.pages_of = machine.dirty_pages
         self.blocks: list[RAMBlock] = []
-        seen: State = ((0, 0, 0), {}, set(), None, 0, False)
-        entries = dumps({}, 2)
-        self.state: State = (self.store(), (), 0, 0, set(), None, 0, 0, entries, seen)
+        self.state = Snapshot(
+            store=self.store(),
+            blocks=(),
+            version=0,
+            mask=0,
+            page_descs=set(),
+            bitmap=None,
+            nominal=0,
+            stray=0,
+            entries=dumps({}, 2),
+            visible=Visible((0, 0, 0), {}, set(), None, 0, False),
+        )
 
     def store(self) -> Any:
         """The content of the dirty store.
@@ -106,59 +142,62 @@ class Live:
         except (AttributeError, TypeError, ValueError):
             raise NotShared from None
 
-    def is_in(self, state: State) -> bool:
+    def is_in(self, state: Snapshot) -> bool:
         """Whether the machine is in a state now; it was in the one before it too."""
         vm = self.vm
-        store, blocks, version, _, descs, bitmap, _, stray, entries, seen = state
-        words = vm.migration_bitmap
+        visible, blocks, words = state.visible, state.blocks, vm.migration_bitmap
         if (
-            self.store() == store
-            and dumps(vm.tlb, 2) == entries
-            and vm.has_code == seen[2]
-            and vm.page_descs == descs
-            and vm.migration_dirty_pages == seen[4]
-            and vm.in_migration is seen[5]
-            and (bitmap is None if words is None else words.tobytes() == bitmap)
-            and vm.ram_list_version == version
-            and vm.stray == stray
-            and ((blocks is self.state[1] and vm.blocks == self.blocks) or _spans(vm) == blocks)
+            self.store() == state.store
+            and dumps(vm.tlb, 2) == state.entries
+            and vm.has_code == visible.has_code
+            and vm.page_descs == state.page_descs
+            and vm.migration_dirty_pages == visible.migration_dirty_pages
+            and vm.in_migration is visible.logging
+            and (state.bitmap is None if words is None else words.tobytes() == state.bitmap)
+            and vm.ram_list_version == state.version
+            and vm.stray == state.stray
+            and ((blocks is self.state.blocks and vm.blocks == self.blocks) or _spans(vm) == blocks)
         ):
             self.state, self.blocks = state, vm.blocks[:]
             return True
         return False
 
-    def look(self) -> State:
+    def look(self) -> Snapshot:
         """The state that the machine is in now, with the parts kept that did not change."""
         vm = self.vm
-        store, blocks, version, mask, descs, bitmap, nominal, _, entries, seen = self.state
-        shown, tlb, pages, visible, _, _ = seen
+        # Unpacked at once: most parts are needed, and kept in the new state.
+        store, blocks, version, mask, descs, bitmap, nominal, _, entries, visible = self.state
+        dirty, tlb, has_code, shown, _, _ = visible
         now = self.store()
         if vm.blocks != self.blocks:
             blocks, self.blocks = _spans(vm), vm.blocks[:]
         if now != store or vm.ram_list_version != version:
             if vm.ram_list_version != version:
                 version, mask = vm.ram_list_version, block_mask(vm)
-            store, shown = now, self.page_sets(now, mask)
+            store, dirty = now, self.page_sets(now, mask)
         packed = dumps(vm.tlb, 2)
         if packed != entries:
             entries, tlb = packed, vm.tlb.copy()
-        if vm.has_code != pages:
-            pages = vm.has_code.copy()
+        if vm.has_code != has_code:
+            has_code = vm.has_code.copy()
         if vm.page_descs != descs:
             descs = vm.page_descs.copy()
         words = vm.migration_bitmap
         if words is None:
-            bitmap = visible = None
+            bitmap = shown = None
         else:
             raw = words.tobytes()
             if bitmap is None:
                 nominal = end_of_ram(vm)
             if raw != bitmap:
-                bitmap, visible = raw, vm.bits_of(words, 0, ALL_PAGES) & nominal
-        seen = (shown, tlb, pages, visible, vm.migration_dirty_pages, vm.in_migration)
-        self.state = (
-            store, blocks, version, mask, descs, bitmap, nominal, vm.stray, entries, seen
-        )  # fmt: skip
+                bitmap, shown = raw, vm.bits_of(words, 0, ALL_PAGES) & nominal
+        visible = _make(
+            Visible, (dirty, tlb, has_code, shown, vm.migration_dirty_pages, vm.in_migration)
+        )
+        self.state = _make(
+            Snapshot,
+            (store, blocks, version, mask, descs, bitmap, nominal, vm.stray, entries, visible),
+        )
         return self.state
 
     def page_sets(self, store: Any, mask: int) -> tuple[int, int, int]:
@@ -171,29 +210,29 @@ class Live:
             found = self.memo[key] = (vga & mask, exe & mask, migration & mask)
         return found
 
-    def move(self, state: State) -> None:
+    def move(self, state: Snapshot) -> None:
         """Put the machine into a state."""
         last = self.state
         if state is last:
             return
         vm = self.vm
-        store, blocks, version, _, descs, bitmap, _, stray, entries, seen = state
-        if store is not last[0]:
+        store, bitmap, visible = state.store, state.bitmap, state.visible
+        if store is not last.store:
             made = bytearray(store) if self.packed else [self.words(part) for part in store]
             setattr(vm, self.name, made)
-        if blocks is not last[1]:
-            vm.blocks[:] = [RAMBlock(offset, length) for offset, length in blocks]
+        if state.blocks is not last.blocks:
+            vm.blocks[:] = [RAMBlock(offset, length) for offset, length in state.blocks]
             self.blocks = vm.blocks[:]
-        if descs is not last[4]:
-            vm.page_descs = descs.copy()
-        if bitmap is not last[5]:
+        if state.page_descs is not last.page_descs:
+            vm.page_descs = state.page_descs.copy()
+        if bitmap is not last.bitmap:
             vm.migration_bitmap = None if bitmap is None else self.words(bitmap)
-        if entries is not last[8]:
-            vm.tlb = seen[1].copy()
-        if seen[2] is not last[9][2]:
-            vm.has_code = seen[2].copy()
-        vm.ram_list_version, vm.stray = version, stray
-        vm.migration_dirty_pages, vm.in_migration = seen[4], seen[5]
+        if state.entries is not last.entries:
+            vm.tlb = visible.tlb.copy()
+        if visible.has_code is not last.visible.has_code:
+            vm.has_code = set(visible.has_code)
+        vm.ram_list_version, vm.stray = state.version, state.stray
+        vm.migration_dirty_pages, vm.in_migration = visible.migration_dirty_pages, visible.logging
         self.state = state
 
     def words(self, content: bytes) -> array[int]:
@@ -225,26 +264,26 @@ def follow(machine: Any, trace: Trace, where: Places, memo: Memo, before: Track)
 
     """
     records: list[Record] = []
-    states: list[State] = []
+    states: list[Snapshot] = []
     if before.machine is None or not same_start(before.machine, machine):
         alone = Track(None, before.records, ())
         _execute(Live(machine, trace, memo), alone, 0, False, records, states)
         return Track(machine, records, states)
     names = differing(before.machine, machine)
-    ended = len(before.records)
-    own = sorted([i for name in names if name in where for i in where[name] if i < ended])
-    if before.records and before.records[-1][1] == "crash" and ended - 1 not in own:
-        own.append(ended - 1)  # the text of a crash may name the machine's class
+    end = len(before.records)
+    own = sorted([i for name in names if name in where for i in where[name] if i < end])
+    if before.records and before.records[-1].status == "crash" and end - 1 not in own:
+        own.append(end - 1)  # the text of a crash may name the machine's class
     if not own:
         return Track(machine, before.records, before.states)
     live = Live(machine, trace, memo)
     at = 0
-    for point in (*own, ended):
+    for point in (*own, end):
         if point < at:
             continue
         records += before.records[at:point]
         states += before.states[at:point]
-        if point == ended:
+        if point == end:
             break
         if point:
             live.move(states[-1])
@@ -260,7 +299,7 @@ def _execute(
     at: int,
     synced: bool,
     records: list[Record],
-    states: list[State],
+    states: list[Snapshot],
 ) -> int:
     """Execute operations from ``at`` on until the state is the neighbour's again.
 
@@ -268,29 +307,24 @@ def _execute(
     index after the last one executed, -1 when the trace has ended.
     """
     vm, events, program = live.vm, live.vm.events, live.program
-    theirs, known, ended = before.records, before.states, len(before.states)
+    theirs, known, end = before.records, before.states, len(before.states)
     while at < len(program):
         name, args = program[at]
         try:
             ret = getattr(vm, name)(*args)
-        except Aborted:
-            records.append((None, "abort", tuple(events), *[None] * 6))
-            return -1
-        except OutOfDomain:
-            raise
         except Exception as error:
-            records.append((crash(error), "crash", tuple(events), *[None] * 6))
+            records.append(Record(*ended(error), tuple(events)))
             return -1
         told = tuple(events) if events else ()
         events.clear()
-        if not (synced and at < ended and live.is_in(known[at])):
+        if not (synced and at < end and live.is_in(known[at])):
             state = live.look()
-            synced = at < ended and state == known[at] and state[9][5] is known[at][9][5]
+            synced = at < end and state == known[at] and _same_logging(state, known[at])
             if synced:
                 live.state = known[at]
         state = live.state
-        record: Record = (ret, "ok", told, *state[9])
-        if at < len(theirs) and record == theirs[at] and type(ret) is type(theirs[at][0]):
+        record = _make(Record, (ret, "ok", told, state.visible))
+        if at < len(theirs) and alike(record, theirs[at]):
             record = theirs[at]
         records.append(record)
         states.append(state)
@@ -298,6 +332,11 @@ def _execute(
         if synced:
             return at
     return -1
+
+
+def _same_logging(a: Snapshot, b: Snapshot) -> bool:
+    # Equal snapshots may still hold True and 1 here: all other parts are of one type.
+    return a.visible.logging is b.visible.logging
 
 
 def run_steps(

@@ -6,12 +6,15 @@ every block, and in the migration bitmap past its end. Page sets are integers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import copy
 from dataclasses import dataclass
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
-from refmodels.machine import Aborted, OutOfDomain
-from replay.dirty.machine.run import ALL_PAGES, crash
+from replay.dirty.language.trace import Observation, same
+from replay.dirty.machine.model import Record, Visible, observation, state
+from replay.dirty.machine.pagesets import span
+from replay.dirty.machine.run import ALL_PAGES, ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +29,10 @@ class Moment:
         tlb: page to True (`direct`) or False.
         has_code: the pages that hold translated code.
         bitmap: the migration bitmap, hidden bits included; None when there is none.
-        count: migration_dirty_pages.
+        migration_dirty_pages: how many pages the migration counts as dirty.
         logging: whether dirty logging is on.
         blocks: (first page, pages) in list order.
+        room: the pages that the store has room for.
 
     """
 
@@ -39,7 +43,7 @@ class Moment:
     tlb: dict[int, bool]
     has_code: frozenset[int]
     bitmap: int | None
-    count: int
+    migration_dirty_pages: int
     logging: bool
     blocks: tuple[tuple[int, int], ...]
     room: int
@@ -52,85 +56,42 @@ class Moment:
             mask |= span(first, count)
         return mask
 
-    def shown(self) -> dict[str, Any]:
-        """The fields of an observation by name, and ``hidden``: bits of no page, a client."""
+    def observation(self, pages: int) -> Observation:
+        """What is observed of it where ``pages`` are those that belong to a block."""
+        vga, code, migration = self.dirty
+        shown = Visible(
+            (vga & pages, code & pages, migration & pages),
+            self.tlb,
+            self.has_code,
+            self.bitmap,
+            self.migration_dirty_pages,
+            self.logging,
+        )
+        record = Record(self.ret, self.status, self.events)
+        return observation(record, state(shown if self.status == "ok" else None))
+
+    def get(self, name: str) -> Any:
+        """A field of the observation, or ``hidden``: a client's bits of no page."""
         mask = self.pages
-        vga, code, migration = (pages & mask for pages in self.dirty)
-        return {
-            "ret": self.ret,
-            "status": self.status,
-            "events": self.events,
-            "vga": vga,
-            "code": code,
-            "migration": migration,
-            "tlb_direct": _set(_kind(self.tlb, True)),
-            "tlb_notdirty": _set(_kind(self.tlb, False)),
-            "has_code": _set(self.has_code),
-            "migration_bitmap": self.bitmap,
-            "migration_dirty_pages": self.count,
-            "logging": self.logging,
-            "hidden": " ".join(f"{pages & ~mask:x}" for pages in self.dirty),
-        }
+        if name == "hidden":
+            return " ".join(f"{pages & ~mask:x}" for pages in self.dirty)
+        return self.observation(mask).get(name)
 
     def differences(self, other: Moment) -> tuple[str, ...]:
         """The fields of an observation, and ``hidden`` for the rest, that differ."""
         if self.status != other.status:
             return ("status",)
-        if self.status != "ok":
-            return tuple(_named(self, other, ("ret", "events")))
-        return tuple(self._differences(other))
-
-    def _differences(self, other: Moment) -> Iterator[str]:
-        yield from _named(self, other, ("ret", "events"))
+        if self == other and same(self.ret, other.ret) and same(self.logging, other.logging):
+            return ()  # as it nearly always is: no page set has to be made
         mask = self.pages
-        hidden = self.blocks != other.blocks
-        for name, a, b in zip(("vga", "code", "migration"), self.dirty, other.dirty, strict=True):
-            if (a ^ b) & mask:
-                yield name
-            hidden |= bool((a ^ b) & ~mask)
-        if self.tlb != other.tlb:
-            for name, kind in (("tlb_direct", True), ("tlb_notdirty", False)):
-                if _kind(self.tlb, kind) != _kind(other.tlb, kind):
-                    yield name
-        yield from _named(self, other, ("has_code",))
-        if self.bitmap != other.bitmap:
-            yield "migration_bitmap"
-        if self.count != other.count:
-            yield "migration_dirty_pages"
-        yield from _named(self, other, ("logging",))
-        if hidden:
-            yield "hidden"
+        found = self.observation(mask).differences(other.observation(mask))
+        if self.status == "ok" and self._hidden(mask) != other._hidden(mask):
+            return (*found, "hidden")
+        return found
 
-
-def _named(a: Moment, b: Moment, names: tuple[str, ...]) -> Iterator[str]:
-    for name in names:
-        x, y = getattr(a, name), getattr(b, name)
-        if x != y or isinstance(x, bool) != isinstance(y, bool):
-            yield name
-
-
-def _kind(tlb: dict[int, bool], kind: bool) -> set[int]:
-    return {page for page, direct in tlb.items() if direct is kind}
-
-
-def _set(pages: Iterable[int]) -> int:
-    result = 0
-    for page in pages:
-        result |= 1 << page
-    return result
-
-
-def span(first: int, count: int) -> int:
-    """The page set of ``count`` pages from ``first``."""
-    return ((1 << count) - 1) << first
-
-
-def numbers(pages: int) -> Iterator[int]:
-    """The pages of a set, in ascending order."""
-    while pages:
-        low = pages & -pages
-        yield low.bit_length() - 1
-        pages ^= low
+    def _hidden(self, mask: int) -> Any:
+        """What no observation tells."""
+        return self.blocks, [pages & ~mask for pages in self.dirty]
 
 
 def look(vm: Any, ret: Any = None, status: str = "ok", events: Any = ()) -> Moment:
@@ -152,16 +113,54 @@ def look(vm: Any, ret: Any = None, status: str = "ok", events: Any = ()) -> Mome
     )
 
 
-def execute(vm: Any, name: str, args: tuple[Any, ...]) -> tuple[Any, str, tuple[Any, ...]]:
-    """Call a function of a machine: (ret, status, events). Its notebook is emptied."""
+class Reply(NamedTuple):
+    """What an operation gave: the first three fields of a record, and of a moment."""
+
+    ret: Any
+    status: str
+    events: tuple[tuple[str, int, int], ...]
+
+    def equals(self, other: Reply) -> bool:
+        """Whether two replies are the same; a bool and a count never are."""
+        return self == other and self.ret.__class__ is other.ret.__class__
+
+
+def execute(vm: Any, name: str, args: tuple[Any, ...]) -> Reply:
+    """Call a function of a machine. Its notebook is emptied."""
     try:
         ret, status = getattr(vm, name)(*args), "ok"
-    except Aborted:
-        ret, status = None, "abort"
-    except OutOfDomain:
-        raise
     except Exception as error:
-        ret, status = crash(error), "crash"
+        ret, status = ended(error)
     events = tuple(vm.events)
     vm.events.clear()
-    return ret, status, events
+    # NamedTuple's own constructor takes twice the time of what it calls.
+    return tuple.__new__(Reply, (ret, status, events))
+
+
+# --- two machines -----------------------------------------------------------------------
+
+_PARTS: Final = ("tlb", "has_code", "migration_bitmap", "migration_dirty_pages", "in_migration")
+_parts: Final = attrgetter(*_PARTS)
+
+
+def same_state(a: Any, b: Any) -> bool:
+    """Whether two machines that keep their store in the same form hold the same.
+
+    What :func:`look` would see of them is then the same, apart from the blocks: this is
+    what it costs to know that without looking.
+    """
+    return bool(a.store_content() == b.store_content() and _parts(a) == _parts(b))
+
+
+_OWN: Final = ("blocks", "has_code", "migration_bitmap", "page_descs", "tlb")
+"""Parts that a machine changes in place: each has its own."""
+
+
+def adopt(machine: Any, other: Any) -> None:
+    """Give a machine another's state. Both keep their store in the same form."""
+    for name in _OWN:
+        setattr(machine, name, copy.copy(getattr(other, name)))
+    for name in machine.FIELDS:
+        setattr(machine, name, copy.deepcopy(getattr(other, name)))
+    for name in ("ram_list_version", "in_migration", "migration_dirty_pages"):
+        setattr(machine, name, getattr(other, name))

@@ -11,11 +11,11 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import Any, Final
 
-from refmodels import delta
+from refmodels import FOLD
 from refmodels.machine import Aborted, OutOfDomain
 from replay.dirty.language.domain import Layout, follow
 from replay.dirty.language.trace import Trace
-from replay.dirty.machine.model import Record, Run
+from replay.dirty.machine.model import Record, Run, Visible
 from replay.errors import DomainError
 
 LARGE: Final = 4096
@@ -35,7 +35,7 @@ class PythonModel:
 
     def __init__(self, step: int, machine: type[Any] | None = None) -> None:
         self.step = step
-        self.machine = machine or delta.build(step)
+        self.machine = machine or FOLD.build(step)
 
     def run(self, trace: Trace, memo: Memo | None = None) -> Run:
         """Execute a valid trace on a fresh machine.
@@ -88,6 +88,8 @@ def run_small(  # noqa: PLR0912, PLR0915  one loop on local names: all runs spen
     machine: type[Any], trace: Trace, memo: Memo | None = None
 ) -> list[Record]:
     """Execute a trace, recording everything there is to see after each operation."""
+    # NamedTuple's own constructor takes twice the time of tuple.__new__, which it calls.
+    make = tuple.__new__
     memo = {} if memo is None else memo
     vm = start(machine, trace)
     methods = {name: getattr(vm, name) for name, _ in trace.program}
@@ -99,21 +101,16 @@ def run_small(  # noqa: PLR0912, PLR0915  one loop on local names: all runs spen
     version, mask, nominal = -1, 0, 0
     raw: bytes
     content: Any = None
-    store: tuple[int, int, int] = (0, 0, 0)
+    dirty: tuple[int, int, int] = (0, 0, 0)
     tlb: dict[int, bool] = {}
-    code: set[int] = set()
+    has_code: set[int] = set()
     raw_bitmap: bytes | None = None
     bitmap: int | None = None
     for name, args in trace.program:
         try:
             ret = methods[name](*args)
-        except Aborted:
-            note((None, "abort", tuple(events), None, None, None, None, None, None))
-            break
-        except OutOfDomain:
-            raise
         except Exception as error:
-            note((crash(error), "crash", tuple(events), None, None, None, None, None, None))
+            note(Record(*ended(error), tuple(events)))
             break
         if vm.ram_list_version != version:
             version, content = vm.ram_list_version, None
@@ -126,11 +123,11 @@ def run_small(  # noqa: PLR0912, PLR0915  one loop on local names: all runs spen
             if found is None:
                 vga, exe, migration = pages_of(vm, 0, ALL_PAGES)
                 found = memo[key] = (vga & mask, exe & mask, migration & mask)
-            store = found
+            dirty = found
         if vm.tlb != tlb:
             tlb = vm.tlb.copy()
-        if vm.has_code != code:
-            code = vm.has_code.copy()
+        if vm.has_code != has_code:
+            has_code = vm.has_code.copy()
         if vm.migration_bitmap is None:
             raw_bitmap = bitmap = None
         else:
@@ -140,18 +137,28 @@ def run_small(  # noqa: PLR0912, PLR0915  one loop on local names: all runs spen
             if raw != raw_bitmap:
                 raw_bitmap = raw
                 bitmap = vm.bits_of(vm.migration_bitmap, 0, ALL_PAGES) & nominal
+        visible = make(
+            Visible, (dirty, tlb, has_code, bitmap, vm.migration_dirty_pages, vm.in_migration)
+        )
         if events:
-            note(
-                (ret, "ok", tuple(events), store, tlb, code, bitmap,
-                 vm.migration_dirty_pages, vm.in_migration)
-            )  # fmt: skip
+            note(make(Record, (ret, "ok", tuple(events), visible)))
             events.clear()
         else:
-            note(
-                (ret, "ok", (), store, tlb, code, bitmap,
-                 vm.migration_dirty_pages, vm.in_migration)
-            )  # fmt: skip
+            note(make(Record, (ret, "ok", (), visible)))
     return records
+
+
+def ended(error: Exception) -> tuple[str | None, str]:
+    """What an operation gave that its machine did not survive: (ret, status).
+
+    Raises:
+        OutOfDomain: that was the error: the machine did not take the operation at all.
+    """
+    if isinstance(error, Aborted):
+        return None, "abort"
+    if isinstance(error, OutOfDomain):
+        raise error
+    return crash(error), "crash"
 
 
 def crash(error: Exception) -> str:

@@ -22,7 +22,7 @@ from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptor
 from typing import Any, Final
 
 from refmodels.machine import Machine
-from replay.dirty.language.trace import OPS
+from replay.dirty.language.operations import OPS
 
 WRITABLE: Final = (
     "in_migration",

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from replay.dirty.check import machines
+from refmodels import FOLD
 from replay.dirty.language.generate import Profile, generate
 from replay.dirty.language.trace import Trace
 from replay.dirty.machine.lockstep import run_steps
@@ -101,7 +101,7 @@ class CallFigures:
     shared: float
 
 
-class Bound:
+class OpenLibraries:
     """The libraries of all steps in this process, and a batch with room for its digests."""
 
     def __init__(self, libraries: Libraries) -> None:
@@ -150,7 +150,7 @@ WORKLOADS: Final[Mapping[str, Callable[[int], Batch]]] = {
 
 def measure_lane(libraries: Libraries, seed: int = 1, rounds: int = 9) -> list[LaneFigures]:
     """The lane against the bare C loop, on each workload, over all steps."""
-    bound = Bound(libraries)
+    bound = OpenLibraries(libraries)
     results = []
     for name, make in WORKLOADS.items():
         batch = make(seed)
@@ -171,7 +171,7 @@ def measure_end_to_end(
     libraries: Libraries, seed: int = 1, rounds: int = 9, every: int = 16
 ) -> EndToEnd:
     """Streams made, run at all steps and compared, against just running them."""
-    bound = Bound(libraries)
+    bound = OpenLibraries(libraries)
     out = bound.room(a_stream(seed))
     times: list[tuple[float, ...]] = []
     for number in range(rounds):
@@ -202,7 +202,7 @@ def measure_calls(
     libraries: Libraries, seed: int = 1, rounds: int = 5, traces: int = 60
 ) -> list[CallFigures]:
     """The lane against a call for each operation, and against the Python models."""
-    bound = Bound(libraries)
+    bound = OpenLibraries(libraries)
     profile = native_profile(Profile())
     made = {
         "traces of 50 operations": [generate(seed, n, profile) for n in range(traces)],
@@ -234,14 +234,14 @@ def measure_calls(
 
 def _by_python(traces: Sequence[Trace], steps: Sequence[int], share: bool) -> float:
     """The Python models of all steps."""
-    classes = machines(())
+    classes = FOLD.variant({}, FOLD.last)
     began = clock()
     for trace in traces:
         run_steps(classes, trace, steps, share)
     return clock() - began
 
 
-def _by_ctypes(bound: Bound, batch: Batch) -> float:
+def _by_ctypes(bound: OpenLibraries, batch: Batch) -> float:
     """A call an operation by ctypes, as plain as it goes."""
     rows, words = (a.buffer_info()[0] for a in (batch.rows, batch.words))
     digest = array("Q", [0])
@@ -267,7 +267,7 @@ DECLARATIONS: Final = """
 """
 
 
-def _by_cffi(bound: Bound, batch: Batch) -> float:
+def _by_cffi(bound: OpenLibraries, batch: Batch) -> float:
     """The same by cffi (its ABI mode, which needs no compiler); NaN without cffi."""
     if importlib.util.find_spec("cffi") is None:
         return float("nan")

@@ -17,12 +17,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from refmodels import delta
+from refmodels import FOLD
 from refmodels.machine import RAMBlock
 from replay.dirty.language.domain import Layout, follow, is_valid
 from replay.dirty.language.generate import Profile, generate
 from replay.dirty.language.trace import Op, Trace
-from replay.dirty.machine.model import Record, Run
+from replay.dirty.machine.model import Record, Run, Visible
 from replay.dirty.machine.run import PythonModel
 from replay.dirty.native.encode import Batch, encode
 from replay.dirty.native.inner import EXTENDED, FIRST, OWN, InnerApi, inner_api
@@ -38,7 +38,7 @@ MOST_CALLS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class CallCase:
     """The head of a trace with calls behind it.
 
     Attributes:
@@ -52,7 +52,7 @@ class Case:
     rows: tuple[tuple[int, int, int, tuple[int, ...]], ...]
 
 
-def draw_case(api: InnerApi, machine: type[Any], seed: int, number: int) -> Case:
+def draw_case(api: InnerApi, machine: type[Any], seed: int, number: int) -> CallCase:
     """The case with this number; the same seed and number give the same case."""
     rng = random.Random(f"calls/{seed}/{api.step}/{number}")
     trace = generate(rng.getrandbits(32), 0, CASE)
@@ -84,7 +84,7 @@ def draw_case(api: InnerApi, machine: type[Any], seed: int, number: int) -> Case
             )
         calls.append(Op(name, args))
         rows.append((FIRST + names.index(name), *numbers))
-    return Case(
+    return CallCase(
         replace(trace, ops=tuple(calls), name=f"calls-{api.step}-{number}"), head, tuple(rows)
     )
 
@@ -163,7 +163,7 @@ def _callable(machine: type[Any]) -> type[Any]:
     return type("Callable", (machine,), {"__slots__": (), **added})
 
 
-def encode_cases(cases: Sequence[Case]) -> Batch:
+def encode_cases(cases: Sequence[CallCase]) -> Batch:
     """Cases as a batch for the C."""
     heads = encode([case.trace.with_ops(case.trace.ops[: case.head]) for case in cases])
     table, rows, words = array("q"), array("q"), array("Q", heads.words)
@@ -182,7 +182,7 @@ def encode_cases(cases: Sequence[Case]) -> Batch:
 class WrongCall:
     """A case in which C and model part: ``index`` the operation, ``text`` what differs."""
 
-    case: Case
+    case: CallCase
     index: int
     text: str
 
@@ -218,7 +218,7 @@ def compare_calls(
     Raises:
         DomainError: the library was not built with these calls.
     """
-    machine = _callable(machine or delta.build(step))
+    machine = _callable(machine or FOLD.build(step))
     api = inner_api(series, step)
     cases = [draw_case(api, machine, seed, number) for number in numbers]
     which = [(step, place) for place in range(len(cases))]
@@ -233,21 +233,34 @@ def compare_calls(
     return Compared(made)
 
 
-def _parted(case: Case, model: Run, run: Run) -> WrongCall | None:
+def _parted(case: CallCase, model: Run, run: Run) -> WrongCall | None:
     heads = case.head
     if model.records[:heads] != run.records[:heads]:
         return None  # no call's doing: what lane "both" is for
     for index, op in list(enumerate(case.trace.ops))[heads:]:
         wanted, got = _record(model, index), _record(run, index)
         if wanted != got:
-            fields = ("ret", "status", "events", "store", "tlb", "code", "bitmap", "count", "log")
-            if wanted is None or got is None:
-                said = "one of the two had ended before"
-            else:
-                pairs = zip(fields, wanted, got, strict=True)
-                said = "; ".join(f"{n} is {b!r}, {a!r} in the model" for n, a, b in pairs if a != b)
+            said = _said(wanted, got)
             return WrongCall(case, index, f"{op.name}{op.args!r}: {said}")
     return None
+
+
+LABELS: Final = ("ret", "status", "events", "store", "tlb", "code", "bitmap", "count", "log")
+"""The fields of a record, and of what is visible, for a message."""
+
+DEAD: Final = (None,) * len(Visible._fields)
+
+
+def _said(wanted: Record | None, got: Record | None) -> str:
+    """In what C and model part, C first."""
+    if wanted is None or got is None:
+        return "one of the two had ended before"
+    flat = [
+        (record.ret, record.status, record.events, *(record.visible or DEAD))
+        for record in (wanted, got)
+    ]
+    pairs = zip(LABELS, *flat, strict=True)
+    return "; ".join(f"{n} is {b!r}, {a!r} in the model" for n, a, b in pairs if a != b)
 
 
 def _record(run: Run, index: int) -> Record | None:
@@ -255,8 +268,7 @@ def _record(run: Run, index: int) -> Record | None:
     if index >= len(run.records):
         return None
     record = run.records[index]
-    ret = int(record[0]) if isinstance(record[0], bool) else record[0]
-    return (ret, *record[1:])
+    return record._replace(ret=int(record.ret)) if isinstance(record.ret, bool) else record
 
 
 def _shortened(step: int, session: Session, machine: type[Any], found: WrongCall) -> WrongCall:
@@ -276,18 +288,20 @@ def _cut(found: WrongCall) -> WrongCall:
     case = found.case
     ops = case.trace.ops[: found.index + 1]
     head = min(case.head, len(ops))
-    return replace(found, case=Case(case.trace.with_ops(ops), head, case.rows[: len(ops) - head]))
+    return replace(
+        found, case=CallCase(case.trace.with_ops(ops), head, case.rows[: len(ops) - head])
+    )
 
 
-def _without(case: Case, at: int) -> Case:
+def _without(case: CallCase, at: int) -> CallCase:
     trace = case.trace.with_ops(case.trace.ops[:at] + case.trace.ops[at + 1 :])
     if at < case.head:
-        return Case(trace, case.head - 1, case.rows)
+        return CallCase(trace, case.head - 1, case.rows)
     place = at - case.head
-    return Case(trace, case.head, case.rows[:place] + case.rows[place + 1 :])
+    return CallCase(trace, case.head, case.rows[:place] + case.rows[place + 1 :])
 
 
-def _valid(case: Case) -> bool:
+def _valid(case: CallCase) -> bool:
     """Whether the head is valid, and every call inside a block that is there."""
     head = case.trace.with_ops(case.trace.ops[: case.head])
     if not is_valid(head):
@@ -300,6 +314,6 @@ def _valid(case: Case) -> bool:
     )
 
 
-def _tried(step: int, session: Session, machine: type[Any], case: Case) -> WrongCall | None:
+def _tried(step: int, session: Session, machine: type[Any], case: CallCase) -> WrongCall | None:
     (run,) = session.records(encode_cases([case]), [(step, 0)], in_domain=True)
     return _parted(case, PythonModel(step, machine).run(case.trace), run)

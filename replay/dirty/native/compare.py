@@ -27,27 +27,30 @@ is a finding as well, with no operation to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from functools import partial
+from typing import Any, ClassVar, Self
 
-from replay.dirty.check import Plan, machines
-from replay.dirty.language.generate import Profile, generate
+from replay.dirty.language.generate import Profile
+from replay.dirty.language.language import LANGUAGE, TraceLanguage
 from replay.dirty.language.trace import Trace
 from replay.dirty.machine.lockstep import run_steps
-from replay.dirty.machine.model import Run
+from replay.dirty.native.departure import (
+    UNREPEATED,
+    UNREPEATED_TEXT,
+    Departure,
+    Recorded,
+    dead,
+    deviations,
+)
 from replay.dirty.native.encode import encode
 from replay.dirty.native.session import Digests, Libraries, Session, session
-from replay.dirty.rules.diff import Lawful, first_difference, follow_laws
-from replay.search.campaign import Seen
-from replay.series.declared import Deviation, Series
-
-DEATHS: Final = ("crash", "hang")
-UNREPEATED: Final = ("unrepeatable",)
-UNREPEATED_TEXT: Final = (
-    "but alone in a fresh process the trace does not show it: the code keeps something "
-    "that a reset leaves"
-)
+from replay.dirty.rules.diff import first_difference, follow_laws
+from replay.errors import DomainError
+from replay.search.campaign import Seen, shortest
+from replay.series.check import SHARE, Plan
+from replay.series.verdict import Example
 
 
 def native_profile(profile: Profile) -> Profile:
@@ -56,12 +59,28 @@ def native_profile(profile: Profile) -> Profile:
 
 
 @dataclass(frozen=True, slots=True)
+class Departed:
+    """A step that departs on a trace: as it declares, under a name, or as nothing declares."""
+
+    step: int
+    number: int
+    seen: Departure
+    name: str = ""
+
+    @classmethod
+    def soonest(cls, step: int, seen: Seen, name: str = "") -> Self:
+        """On the trace that shows it soonest."""
+        index, number = seen.soonest
+        return cls(step, number, Departure(index, seen.fields, seen.text), name)
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
-    """What to compare. Picklable.
+    """What to compare: the campaign of the C. Picklable.
 
     Attributes:
         lane: "native" or "both".
-        plan: traces and steps; its profile is taken with 64-bit words.
+        plan: traces and steps; its language is taken with 64-bit words.
         libraries: the steps that were built; others stay undecided.
         every: see ``Session.digests``; more than 1 may miss what heals soon.
 
@@ -71,6 +90,8 @@ class Work:
     plan: Plan
     libraries: Libraries
     every: int = 1
+
+    share: ClassVar[int] = SHARE
 
     @property
     def steps(self) -> tuple[int, ...]:
@@ -83,12 +104,41 @@ class Work:
         return tuple(step for step in self.plan.needed if step in set(self.libraries.steps))
 
     def trace(self, number: int) -> Trace:
-        """The trace with this index."""
-        return generate(self.plan.seed, number, native_profile(self.plan.profile))
+        """The trace with this number."""
+        language = self.plan.language
+        assert isinstance(language, TraceLanguage), "the C runs the built-in subject's traces"
+        return TraceLanguage(native_profile(language.profile)).draw(self.plan.seed, number)
+
+    def nothing(self) -> NativeTally:
+        """The tally of no traces."""
+        return NativeTally()
+
+    def look(self, numbers: range) -> NativeTally:
+        """Compare on the traces of these numbers."""
+        return _Comparison(self, numbers).compare()
+
+    def example(self, finding: Departed, budget: int) -> tuple[Example, str]:
+        """A trace that shows a finding, as short as the budget allows, and what it shows.
+
+        What a trace alone does not show again (a step may keep state that a reset leaves, or
+        depend on chance) is given as it was found.
+        """
+        trace, seen = self.trace(finding.number), finding.seen
+        name = "-".join(("native", "step", str(finding.step), finding.name or "difference"))
+        if finding.name:
+            return _example_of_deviation(self, finding, trace.renamed(name), budget), ""
+        shown = None
+        if seen.fields != UNREPEATED:
+            same = partial(_same, self, finding)
+            shown = shortest(trace, LANGUAGE, same, seen.affordable(budget))
+        if shown is None:
+            return Example(trace.renamed(name), seen.index), seen.text
+        small, found = shown.trace.renamed(name), shown.witness
+        return Example(small, found.index, shown.complete), found.text
 
 
 @dataclass(slots=True)
-class Found:
+class NativeTally:
     """What a share of the traces showed. ``traces``: on how many each step was decided."""
 
     total: int = 0
@@ -98,7 +148,7 @@ class Found:
     shown: dict[tuple[int, str], Seen] = field(default_factory=dict)
     wrong: dict[int, Seen] = field(default_factory=dict)
 
-    def merge(self, other: Found) -> None:
+    def merge(self, other: NativeTally) -> None:
         """Add another share. Merge in order of the traces: the same result always."""
         self.total += other.total
         for name in ("traces", "differing", "from_start"):
@@ -111,104 +161,16 @@ class Found:
                 kept.setdefault(key, Seen()).merge(seen)
 
 
-@dataclass(frozen=True, slots=True)
-class Departure:
-    """Where and how a run is not what it should be."""
-
-    index: int
-    fields: tuple[str, ...]
-    text: str
-
-
-def departure(wanted: Run, got: Run, compared_with: str) -> Departure | None:
-    """Where a run of C departs from another run; two that die alike do not.
-
-    ``compared_with`` ends the sentence about a death.
-    """
-    difference = first_difference(wanted, got)
-    if difference is None:
-        return None
-    index = difference.index
-    statuses = [o.status if o else "ended" for o in (difference.old, difference.new)]
-    died = statuses[1] in DEATHS
-    if died and statuses[0] == statuses[1]:
-        return None
-    if died:
-        how = difference.new.ret if difference.new else ""
-        return Departure(index, ("status",), f"{statuses[1]}: {how}; {compared_with} does not")
-    fields = ("status",) if statuses[0] in DEATHS else difference.fields
-    return Departure(index, fields, f"{difference.words()} ({compared_with})")
-
-
-def dead(run: Run) -> bool:
-    """Whether the library died in a run."""
-    return bool(run.records) and run.records[-1][1] in DEATHS
-
-
-@dataclass(slots=True)
-class Case:
-    """One trace on all that is asked about it: C runs as recorded, models as needed."""
-
-    series: Series
-    classes: list[type[Any]]
-    trace: Trace
-    runs: Mapping[int, Run]
-    models: dict[int, Run] = field(default_factory=dict)
-    off: dict[int, Departure | None] = field(default_factory=dict)
-
-    def departs(self, step: int) -> Departure | None:
-        """Where C at a step departs from its model."""
-        if step not in self.off:
-            if step not in self.models:
-                self.models |= run_steps(self.classes, self.trace, [step])
-            self.off[step] = departure(self.models[step], self.runs[step], "as in the model")
-        return self.off[step]
-
-    def plain(self, step: int) -> Departure | None:
-        """A step that declares nothing, whose digest is not that of the step before.
-
-        None where it equals the step before, or is what its model is.
-        """
-        found = departure(self.runs[step - 1], self.runs[step], "as at the step before")
-        if found is None or (self.departs(step) is None and self.departs(step - 1)):
-            return None
-        return found
-
-    def lawful(self, step: int) -> Lawful:
-        """The models' pair under the laws of a step."""
-        return follow_laws(
-            self.classes[step - 1], self.classes[step], self.trace,
-            deviations(self.series, step),
-        )  # fmt: skip
-
-    def first_off(self, step: int) -> Departure | None:
-        """A departure that begins at this step: the one before does as its model does."""
-        found = self.departs(step)
-        if found and (step == 0 or step - 1 not in self.runs or not self.departs(step - 1)):
-            return found
-        return None
-
-
-def deviations(series: Series, step: int) -> list[Deviation]:
-    """The declared deviations of a step that traces can show."""
-    return [d for d in series.step(step).deviations if d.scope == "trace"]
-
-
-def do_share(work: Work, first: int, count: int) -> Found:
-    """Compare on ``count`` traces from index ``first`` on."""
-    return _Share(work, first, count).compare()
-
-
-class _Share:
+class _Comparison:
     """Some traces on all steps."""
 
-    def __init__(self, work: Work, first: int, count: int) -> None:
+    def __init__(self, work: Work, numbers: range) -> None:
         self.work = work
-        self.first = first
-        self.series = work.plan.load_series()
-        self.classes = machines(work.plan.copies)
-        self.batch = encode([work.trace(number) for number in range(first, first + count)])
-        self.found = Found(total=count)
+        self.numbers = numbers
+        self.series = work.plan.series
+        self.classes = work.plan.machines()
+        self.batch = encode([work.trace(number) for number in numbers])
+        self.found = NativeTally(total=len(numbers))
         self.held: Session = session(work.libraries)
         self.digests: Digests = self.held.digests(
             self.batch, work.needed, work.every, in_domain=True
@@ -227,7 +189,7 @@ class _Share:
         x, y = self.digests.steps[a][at], self.digests.steps[b][at]
         return x != y or not x
 
-    def compare(self) -> Found:
+    def compare(self) -> NativeTally:
         """Compare every trace at every step."""
         todo: list[tuple[int, list[int]]] = []
         for at in range(len(self.batch.traces)):
@@ -276,7 +238,7 @@ class _Share:
                 steps |= pair
         return sorted(steps)
 
-    def cases(self, todo: Sequence[tuple[int, list[int]]]) -> Iterator[tuple[Case, int]]:
+    def cases(self, todo: Sequence[tuple[int, list[int]]]) -> Iterator[tuple[Recorded, int]]:
         """The traces with their records; what has one digest is recorded once."""
         which: dict[tuple[int, int], tuple[int, int]] = {}
         for at, steps in todo:
@@ -289,9 +251,9 @@ class _Share:
             trace = self.batch.traces[at]
             by_step = {step: runs[at, self.digests.steps[step][at] or -step] for step in steps}
             models = run_steps(self.classes, trace, steps) if steps else {}
-            yield Case(self.series, self.classes, trace, by_step, models), at
+            yield Recorded(self.series, self.classes, trace, by_step, models), at
 
-    def unrepeated(self, case: Case, step: int, at: int) -> Departure | None:
+    def unrepeated(self, case: Recorded, step: int, at: int) -> Departure | None:
         """What the batch showed of a step and the trace alone, in a fresh process, does not."""
         deaths, run = self.digests.deaths, case.runs[step]
         text = ""
@@ -312,7 +274,7 @@ class _Share:
         x, y = self.digests.steps[step - 1][at], self.digests.steps[step][at]
         return bool(x and y) and x != y
 
-    def deviating(self, case: Case, step: int, at: int) -> None:
+    def deviating(self, case: Recorded, step: int, at: int) -> None:
         """A step that declares deviations: C against its model, the models under the laws."""
         new = case.departs(step)
         if new:
@@ -322,7 +284,7 @@ class _Share:
         lawful = case.lawful(step)
         for name, index in lawful.shown.items():
             seen = self.found.shown.setdefault((step, name), Seen())
-            seen.add(index, self.first + at)
+            seen.add(index, self.numbers[at])
         wrong = lawful.wrong
         self.note(step, at, Departure(*wrong, lawful.words()) if wrong else None)
 
@@ -331,7 +293,7 @@ class _Share:
         self.found.traces[step] = self.found.traces.get(step, 0) + 1
         if found:
             seen = self.found.wrong.setdefault(step, Seen())
-            seen.add(found.index, self.first + at, found.text, found.fields)
+            seen.add(found.index, self.numbers[at], found.text, found.fields)
 
 
 def judge_alone(work: Work, trace: Trace, step: int) -> Departure | None:
@@ -341,10 +303,10 @@ def judge_alone(work: Work, trace: Trace, step: int) -> Departure | None:
         DomainError: the C does not support the trace.
 
     """
-    series, classes = work.plan.load_series(), machines(work.plan.copies)
+    series, classes = work.plan.series, work.plan.machines()
     steps = [s for s in (step - 1, step) if s in work.libraries.steps]
     runs = session(work.libraries).records(encode([trace]), [(s, 0) for s in steps], in_domain=True)
-    case = Case(series, classes, trace, dict(zip(steps, runs, strict=True)))
+    case = Recorded(series, classes, trace, dict(zip(steps, runs, strict=True)))
     if work.lane == "both":
         return case.first_off(step)
     if not deviations(series, step):
@@ -354,3 +316,32 @@ def judge_alone(work: Work, trace: Trace, step: int) -> Departure | None:
         return None if case.departs(step - 1) else found
     lawful = case.lawful(step)
     return Departure(*lawful.wrong, lawful.words()) if lawful.wrong else None
+
+
+def _same(work: Work, finding: Departed, trace: Trace) -> Departure | None:
+    """What a trace shows of the finding's step, if it is a departure of the same kind."""
+    try:
+        found = judge_alone(work, trace, finding.step)
+    except DomainError:
+        return None
+    seen = finding.seen
+    return found if found and (found.fields, found.kind) == (seen.fields, seen.kind) else None
+
+
+def _example_of_deviation(work: Work, finding: Departed, trace: Trace, budget: int) -> Example:
+    """An example of a declared deviation: found on the models, then confirmed on the C."""
+    series, classes = work.plan.series, work.plan.machines()
+    step = finding.step
+    declared = deviations(series, step)
+
+    def shows(candidate: Trace) -> int | None:
+        lawful = follow_laws(classes[step - 1], classes[step], candidate, declared)
+        return lawful.shown.get(finding.name)
+
+    shown = shortest(trace, LANGUAGE, shows, budget)
+    try:
+        if shown and judge_alone(work, shown.trace, step) is None:
+            return Example(shown.trace, shown.witness, shown.complete)
+    except DomainError:
+        pass
+    return Example(trace, finding.seen.index)

@@ -4,33 +4,51 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from replay.dirty.language.trace import OPS, Trace
-from replay.dirty.machine.large import LargeRun, change
-from replay.dirty.machine.model import Record, Run
-from replay.dirty.machine.moment import numbers
+from replay.dirty.language.operations import OPS
+from replay.dirty.language.trace import Trace
+from replay.dirty.machine.large import Changed, LargeRun, flips
+from replay.dirty.machine.model import Record, Run, Visible
+from replay.dirty.machine.pagesets import numbers
 from replay.dirty.machine.run import LARGE
 
-HEAD: Final = 8
-"""Numbers at the head of a record."""
+
+class Head(NamedTuple):
+    """The numbers at the head of a record, as the C wrote them, each an unsigned word.
+
+    Attributes:
+        length: words of the whole record.
+        ret: what the operation returned, as a signed number.
+        aborted: not 0 where the machine died of it.
+        events: how many follow the head, three words each.
+        pages: pages of RAM, which the words of a page set follow from.
+        bitmap_pages: the same of the migration bitmap, or NO_BITMAP.
+        migration_dirty_pages: how many pages the migration counts as dirty.
+        logging: not 0 where dirty logging is on.
+
+    """
+
+    length: int
+    ret: int
+    aborted: int
+    events: int
+    pages: int
+    bitmap_pages: int
+    migration_dirty_pages: int
+    logging: int
+
+
+HEAD: Final = len(Head._fields)
 
 NO_BITMAP: Final = (1 << 64) - 1
 EVENTS: Final = {1: "tb_invalidate", 2: "xen_modified"}
 
-_MEANINGS: Final[dict[str, Mapping[int, Any]]] = {
-    "null": {-1: None},
-    "bool": {0: False, 1: True},
-    "notdirty or direct": {0: "notdirty", 1: "direct"},
-    "slow or fast": {0: "slow", 1: "fast"},
-}
-MEANING: Final = {name: _MEANINGS.get(spec.returns, {}) for name, spec in OPS.items()}
+MEANING: Final = {name: spec.result.meaning for name, spec in OPS.items()}
 """What an operation's number means; one that is not listed stands for itself."""
 
 VOID: Final[Mapping[int, Any]] = {-1: None}
 """The meaning for an operation that is none of the language: see ``replay.dirty.native.calls``."""
-
-BLANK: Final = (None,) * 6
 
 
 def decode(trace: Trace, step: int, data: bytes, death: str = "", cause: str = "crash") -> Run:
@@ -47,7 +65,7 @@ def decode(trace: Trace, step: int, data: bytes, death: str = "", cause: str = "
         records.append(view.record(name, numbers_[at:end]))
         at = end
     if death and len(records) < len(trace.ops):
-        records.append((death, cause, (), *BLANK))
+        records.append(Record(death, cause, ()))
     return LargeRun(trace, step, records) if large else Run(trace, step, records)
 
 
@@ -60,24 +78,26 @@ class _View:
         self.state = array("Q")
         self.sets = [0] * 6
         self.bitmap: int | None = None
-        self.store: tuple[Any, ...] = (0, 0, 0)
+        self.dirty = (0, 0, 0)
         self.tlb: dict[int, bool] = {}
-        self.code: set[int] = set()
+        self.has_code: set[int] = set()
 
     def record(self, name: str, raw: array[int]) -> Record:
         """The record of an operation."""
-        ret = raw[1] - (1 << 64) if raw[1] >> 63 else raw[1]
-        first = HEAD + 3 * raw[3]
+        head = Head(*raw[:HEAD])
+        ret = head.ret - (1 << 64) if head.ret >> 63 else head.ret
+        first = HEAD + 3 * head.events
         events = tuple(
             (EVENTS.get(raw[i], str(raw[i])), raw[i + 1], raw[i + 2]) for i in range(HEAD, first, 3)
         )
-        if raw[2]:
-            return (None, "abort", events, *BLANK)
+        if head.aborted:
+            return Record(None, "abort", events)
         before, bitmap = self.sets.copy(), self.bitmap
-        if (raw[4], raw[5]) != (self.pages, self.bitmap_pages) or first < len(raw):
-            self.update(raw[4], raw[5], raw[first:])
-        seen = self.look(before, bitmap)
-        return (MEANING.get(name, VOID).get(ret, ret), "ok", events, *seen, raw[6], bool(raw[7]))
+        sizes = (head.pages, head.bitmap_pages)
+        if sizes != (self.pages, self.bitmap_pages) or first < len(raw):
+            self.update(*sizes, raw[first:])
+        visible = self.look(before, bitmap, head)
+        return Record(MEANING.get(name, VOID).get(ret, ret), "ok", events, visible)
 
     def update(self, pages: int, bitmap_pages: int, changes: array[int]) -> None:
         """Follow the words that changed."""
@@ -101,15 +121,27 @@ class _View:
             else:
                 self.sets[number] = value
 
-    def look(self, before: list[int], bitmap: int | None) -> tuple[Any, ...]:
-        """(store, tlb, code, bitmap) of a record; parts that did not change are shared."""
-        sets = self.sets
-        if sets == before:
-            return (self.store, self.tlb, self.code, self.bitmap)
-        if sets[:3] != before[:3]:
-            self.store = tuple(sets[:3])
-        direct, notdirty = sets[3], sets[4]
-        changed = (direct ^ before[3]) | (notdirty ^ before[4])
+    def look(self, before: list[int], bitmap: int | None, head: Head) -> Visible | Changed:
+        """What is visible; parts that are as they were in ``before`` are shared."""
+        if self.sets != before:
+            self.follow(before)
+        return Visible(
+            self.dirty,
+            self.tlb,
+            self.has_code,
+            self.bitmap,
+            head.migration_dirty_pages,
+            bool(head.logging),
+        )
+
+    def follow(self, before: list[int]) -> None:
+        """Bring the parts of what is visible to the page sets."""
+        *dirty, direct, notdirty, has_code = self.sets
+        *old_dirty, old_direct, old_notdirty, old_code = before
+        if dirty != old_dirty:
+            vga, code, migration = dirty
+            self.dirty = (vga, code, migration)
+        changed = (direct ^ old_direct) | (notdirty ^ old_notdirty)
         if changed:
             self.tlb = self.tlb.copy()
             for page in numbers(changed):
@@ -117,20 +149,24 @@ class _View:
                     self.tlb[page] = bool(direct >> page & 1)
                 else:
                     del self.tlb[page]
-        if sets[5] != before[5]:
-            self.code = set(numbers(sets[5]))
-        return (self.store, self.tlb, self.code, self.bitmap)
+        if has_code != old_code:
+            self.has_code = set(numbers(has_code))
 
 
 class _LargeView(_View):
     """The same for a large machine, whose records tell changes (see ``machine.large``)."""
 
-    def look(self, before: list[int], bitmap: int | None) -> tuple[Any, ...]:
-        """(store, tlb, code, bitmap) of a large machine's record."""
-        parts = [change(0, old ^ now) for old, now in zip(before, self.sets, strict=True)]
+    def look(self, before: list[int], bitmap: int | None, head: Head) -> Visible | Changed:
+        """What is not as it was in ``before``, and in the bitmap then."""
+        vga, code, migration, direct, notdirty, has_code = (
+            flips(0, old ^ now) for old, now in zip(before, self.sets, strict=True)
+        )
         moved: Any
         if self.bitmap is None:
             moved = None if bitmap is None else "dropped"
         else:
-            moved = change(0, self.bitmap ^ (bitmap or 0))
-        return (tuple(parts[:3]), tuple(parts[3:5]), parts[5], moved)
+            moved = flips(0, self.bitmap ^ (bitmap or 0))
+        return Changed(
+            (vga, code, migration), (direct, notdirty), has_code, moved,
+            head.migration_dirty_pages, bool(head.logging),
+        )  # fmt: skip

@@ -7,11 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from replay.dirty.language.trace import OPS, Config, Trace
+from replay.dirty.language.kinds import Words
+from replay.dirty.language.operations import OPS
+from replay.dirty.language.trace import Config, Trace
 from replay.errors import DomainError
 
 OPCODES: Final = {name: number for number, name in enumerate(OPS, 1)}
 """As in ``enum dirty_opcode``, whose order is that of the trace language."""
+
+WORDS_AT: Final = {
+    name: at for name, spec in OPS.items() if (at := spec.position(Words)) is not None
+}
+"""Which arguments are log words: a row has their place among the words of the batch."""
 
 MOST_PAGES: Final = 1 << 27
 """Half a TiB of RAM: the byte map of the first steps and the records are real memory."""
@@ -66,11 +73,13 @@ def encode(traces: Sequence[Trace]) -> Batch:
         config = trace.config
         table.extend((len(rows) // 4, len(trace.ops), config.hpratio, config.tcg))
         for name, args in trace.program:
-            if name == "kvm_log_sync":
-                rows.extend((OPCODES[name], args[0], args[1], len(words)))
-                words.extend(args[2])
-            else:
+            at = WORDS_AT.get(name)
+            if at is None:
                 rows.extend((OPCODES[name], *args, *(0,) * (3 - len(args))))
+            else:
+                row = (*args[:at], len(words), *args[at + 1 :])
+                rows.extend((OPCODES[name], *row, *(0,) * (3 - len(args))))
+                words.extend(args[at])
     limit = LEAST + sum(len(trace.ops) * (PER_OP + PER_PAGE * trace.most_pages) for trace in traces)
     return Batch(tuple(traces), table, rows, words, limit)
 

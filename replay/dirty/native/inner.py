@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from replay.build.compile import BuildError
+from replay.build.errors import BuildError
 from replay.dirty.rules.api import PREFIX
 from replay.series.declared import Series, name_of
 

@@ -1,6 +1,6 @@
 """The functions of series/tree/include/driver.h, bound with ctypes.
 
-Imports nothing but the standard library: the process apart starts with this alone.
+Imports nothing but the standard library: the process apart starts with this and little else.
 Buffers go by address; their owners have to live as long as the call.
 """
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from replay.build.compile import BuildError, BuildFailed, Outcome, build_series
+from replay.build.compile import BuildFailed, Outcome, build_series
+from replay.build.errors import BuildError
 from replay.dirty.language.trace import Trace
 from replay.dirty.machine.model import Model, Run
 from replay.dirty.native.encode import encode

@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import json
 import os
-import subprocess
-import sys
-import threading
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from replay.build.compile import Built, Outcome, neutral
+from replay.apart.death import Death
+from replay.apart.parent import Apart, Gone
+from replay.build.compile import Built, Outcome
+from replay.build.output import neutral
 from replay.dirty.language.trace import Trace
 from replay.dirty.machine.model import Run
-from replay.dirty.native.apart import REFUSED
 from replay.dirty.native.decode import decode
 from replay.dirty.native.encode import Batch, encode
 from replay.errors import DomainError, WorkerError
 
-BOOT: Final = (
-    "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from replay.dirty.native.apart import main; main()"
-)
-ROOT: Final = Path(__file__).resolve().parents[3]
-"""The folder that holds the package ``replay``: a checkout, or where it is installed."""
+SERVER: Final = "replay.dirty.native.server"
+NEEDS: Final = ("replay.dirty.native.library",)
 
 MOST_OPEN: Final = 4
 SANITIZER_PATIENCE: Final = 20.0
-SHOWN: Final = 200
 
 SANITIZER_OPTIONS: Final = {
     "ASAN_OPTIONS": "detect_leaks=0:exitcode=86:color=never:allocator_may_return_null=1",
@@ -67,31 +57,6 @@ class Libraries:
         return tuple(step for step, _ in self.paths)
 
 
-@dataclass(frozen=True, slots=True)
-class Death:
-    """How a library died: ``cause`` is "crash" or "hang"; ``report`` its last words."""
-
-    cause: str
-    how: str
-    report: str = ""
-
-    @classmethod
-    def of(cls, raw: Mapping[str, Any]) -> Death:
-        """From the process apart."""
-        if raw["cause"] == "hang":
-            return cls("hang", f"it does not end ({raw['how']})")
-        return cls("crash", raw["how"], neutral(raw["report"]))
-
-    def words(self) -> str:
-        """In a line: the signal or the exit status, and the line that says the most."""
-        lines = [line.strip() for line in self.report.splitlines() if line.strip()]
-        telling = [
-            line for mark in ("runtime error:", "SUMMARY:") for line in lines if mark in line
-        ]
-        said = (telling or lines[-1:] or [""])[0].removeprefix("SUMMARY: ")
-        return f"{self.how}: {said[:SHOWN]}" if said else self.how
-
-
 REFUSAL: Final = Death("crash", "the driver refuses an operation that is inside the domain")
 
 
@@ -119,23 +84,24 @@ class Session:
         self.broken: dict[int, Death] = {}
         self.batch: Batch | None = None
         self.surveyed: tuple[Trace, dict[int, Run]] | None = None
-        self.lock = threading.Lock()
         environment = {"LC_ALL": "C", "PATH": os.environ.get("PATH", os.defpath)}
         if libraries.preload:
             environment |= SANITIZER_OPTIONS | {"LD_PRELOAD": libraries.preload}
-        self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", BOOT, str(ROOT)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=environment,
-        )  # fmt: skip
-        atexit.register(self.close)
+        self.apart = Apart(SERVER, environment, NEEDS, sanitized=bool(libraries.preload))
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        libraries = self.libraries
         answer, _ = self.ask("open", limit=5.0, paths={str(s): p for s, p in libraries.paths})
         for problem in answer["unsound"].values():
-            self.close()
             raise DomainError(
                 f"{neutral(problem)}; build it with this version's series/tree/driver.c"
             )
-        self.broken = {int(step): Death.of(raw) for step, raw in answer["broken"].items()}
+        self.broken = {int(step): Death.of(raw, neutral) for step, raw in answer["broken"].items()}
 
     def __enter__(self) -> Self:
         return self
@@ -150,43 +116,14 @@ class Session:
 
     def close(self) -> None:
         """End the process."""
-        atexit.unregister(self.close)
-        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
-            if stream and not stream.closed:
-                with contextlib.suppress(BrokenPipeError):
-                    stream.close()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        self.apart.close()
 
     def ask(self, do: str, payload: bytes = b"", **request: Any) -> tuple[dict[str, Any], bytes]:
         """One request and its answer."""
-        line = json.dumps({"do": do, "bytes": len(payload), **request}).encode() + b"\n"
-        requests, answers = self.process.stdin, self.process.stdout
-        assert requests is not None and answers is not None
         try:
-            with self.lock:
-                requests.write(line)
-                requests.write(payload)
-                requests.flush()
-                answer: dict[str, Any] = json.loads(answers.readline())
-                data = answers.read(answer["bytes"])
-        except (OSError, ValueError):
-            status = self.process.wait()
-            assert self.process.stderr is not None
-            said = self.process.stderr.read().decode(errors="replace").strip()
-            last = neutral(said.splitlines()[-1]) if said else ""
-            raise WorkerError(
-                f"the process that holds the libraries ended with status {status}: "
-                f"{last or 'it was killed, perhaps for want of memory'}"
-            ) from None
-        except BaseException:
-            # The answer that is still to come must not be taken for another one's.
-            self.process.kill()
-            raise
-        return answer, data
+            return self.apart.ask({"do": do, **request}, payload)
+        except Gone as gone:
+            raise WorkerError(_ended(gone.death, self.apart.process.returncode)) from None
 
     # --- what can be asked ---
 
@@ -229,10 +166,10 @@ class Session:
                 result.deaths[step, 0] = self.broken[step]
         for raw in answer["deaths"]:
             where = (raw["step"], raw["trace"])
-            refused = raw.get("code") == REFUSED and batch.traces
-            if refused and not in_domain:
+            refused = "refused" in raw
+            if refused and batch.traces and not in_domain:
                 self.records(batch, [where])  # says which operation is refused, as an error
-            result.deaths[where] = REFUSAL if refused else Death.of(raw)
+            result.deaths[where] = REFUSAL if refused else Death.of(raw, neutral)
         return result
 
     def records(
@@ -260,7 +197,7 @@ class Session:
             if "refused" in end:
                 death = REFUSAL
             elif "death" in end:
-                death = Death.of(end["death"])
+                death = Death.of(end["death"], neutral)
             raw = data[at : at + end["size"]]
             at += end["size"]
             words, cause = (death.words(), death.cause) if death else ("", "")
@@ -289,6 +226,16 @@ class Session:
         return result
 
 
+def _ended(death: Death, code: int) -> str:
+    """What it means that the process which holds the libraries did not answer."""
+    said = death.report.strip() if death.status is not None else ""
+    last = neutral(said.splitlines()[-1]) if said else ""
+    return (
+        f"the process that holds the libraries ended with status {code}: "
+        f"{last or 'it was killed, perhaps for want of memory'}"
+    )
+
+
 def _refusal(step: int, trace: Trace, end: Mapping[str, Any]) -> str:
     index = end.get("refused", end.get("full", 0))
     where = f"step {step}: trace {trace.name!r}, operation {index} ({trace.ops[index].name})"
@@ -309,7 +256,7 @@ def session(libraries: Libraries) -> Session:
     The few asked for last stay open.
     """
     found = _open.pop(libraries, None)
-    if found is None or found.process.poll() is not None:
+    if found is None or not found.apart.alive:
         while len(_open) >= MOST_OPEN:
             _open.pop(next(iter(_open))).close()
         found = Session(libraries)

@@ -17,8 +17,10 @@ from operator import itemgetter
 from typing import Final
 
 from replay.dirty.language.domain import Layout, follow
-from replay.dirty.language.trace import CLIENTS, Argument, Config, Op, Trace
-from replay.dirty.native.encode import Batch, encode
+from replay.dirty.language.kind import Spot
+from replay.dirty.language.operations import OPS
+from replay.dirty.language.trace import CLIENTS, Config, Op, Trace
+from replay.dirty.native.encode import WORDS_AT, Batch, encode
 
 TABLE: Final = 256
 """Operations in the table of a stream: as many as a byte can name."""
@@ -31,12 +33,16 @@ LIGHT: Final = (
 
 CHUNK: Final = 4096
 
-KINDS: Final = (
-    ("store", 20), ("tlb_fill", 10), ("dma_write", 8), ("store_notdirty", 4), ("translate", 5),
-    ("region_set_dirty", 4), ("region_get_dirty", 8), ("region_test_and_clear_dirty", 6),
-    ("region_reset_dirty", 8), ("page_is_dirty", 8), ("page_get_flag", 8), ("kvm_log_sync", 3),
-    ("migration_sync", 1), ("migration_next", 6), ("tlb_flush", 1),
-)  # fmt: skip
+_FIRST: Final = ("store",)
+_LAST: Final = ("tlb_flush",)
+
+STEADY: Final = tuple(
+    (name, OPS[name].streamed)
+    for name in (*_FIRST, *(n for n in OPS if n not in _FIRST + _LAST), *_LAST)
+    if OPS[name].streamed
+)
+"""The operations of a stream and how often each is drawn. Their order is part of a seed's
+stream: that of the language, but for the first and the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +74,15 @@ def stream(seed: int, index: int, ops: int, light: bool = False) -> Stream:
     for op in first:
         follow(op, layout, config)
     first.append(Op("migration_start"))
-    kinds = LIGHT if light else KINDS
-    names = rng.choices([name for name, _ in kinds], [weight for _, weight in kinds], k=TABLE)
+    mix = LIGHT if light else STEADY
+    names = rng.choices([name for name, _ in mix], [weight for _, weight in mix], k=TABLE)
     table = tuple(_an_op(rng, name, layout, config) for name in names)
     draws = rng.randbytes(max(ops - len(first), 0))
     return Stream(f"stream-{seed}-{index}", config, tuple(first), table, draws)
 
 
-def _an_op(rng: random.Random, name: str, layout: Layout, config: Config) -> Op:
+def _a_spot(rng: random.Random, layout: Layout, config: Config) -> Spot:
+    """What an operation at one place may be given, all of it drawn whatever is then used."""
     first, pages = rng.choice(layout.blocks)
     page = config.page_size
     at = first + rng.choice((0, pages - 1, rng.randrange(pages)))
@@ -83,21 +90,21 @@ def _an_op(rng: random.Random, name: str, layout: Layout, config: Config) -> Op:
     length = min(rng.choice((0, 1, page, 3 * page, 70 * page)), (first + pages) * page - addr)
     client = rng.choice(CLIENTS)
     bits = -(-pages // config.hpratio)
-    args: dict[str, tuple[Argument, ...]] = {
-        "tlb_flush": (),
-        "migration_sync": (),
-        "store": (addr, rng.choice((1, 2, 4)) if addr % 4 == 0 else 1),
-        "store_notdirty": (addr // 4 * 4,),
-        "dma_write": (addr, length),
-        "region_set_dirty": (addr, length),
-        "region_get_dirty": (addr, length, client),
-        "region_test_and_clear_dirty": (addr, length, client),
-        "region_reset_dirty": (addr, length, client),
-        "page_get_flag": (addr, client),
-        "migration_next": (first * page, rng.randrange(pages) * page),
-        "kvm_log_sync": (first * page, bits, (rng.getrandbits(bits),)),
-    }
-    return Op(name, args.get(name, (addr,)))
+    return Spot(
+        block=first * page,
+        addr=addr,
+        length=length,
+        client=client,
+        size=rng.choice((1, 2, 4)) if addr % 4 == 0 else 1,
+        start=rng.randrange(pages) * page,
+        pages=bits,
+        words=(rng.getrandbits(bits),),
+    )
+
+
+def _an_op(rng: random.Random, name: str, layout: Layout, config: Config) -> Op:
+    spot = _a_spot(rng, layout, config)
+    return Op(name, tuple(kind.streamed(spot) for kind in OPS[name].kinds))
 
 
 def encode_streams(streams: Sequence[Stream]) -> Batch:
@@ -113,9 +120,11 @@ def encode_streams(streams: Sequence[Stream]) -> Batch:
         packed = small.rows.tobytes()
         every = [packed[at : at + 32] for at in range(0, len(packed), 32)]
         for number, op in enumerate((*made.first, *made.table)):
-            if op.name == "kvm_log_sync":
-                code, addr, pages, word = struct.unpack("4q", every[number])
-                every[number] = struct.pack("4q", code, addr, pages, word + len(words))
+            at = WORDS_AT.get(op.name)
+            if at is not None:
+                row = list(struct.unpack("4q", every[number]))
+                row[1 + at] += len(words)
+                every[number] = struct.pack("4q", *row)
         head = len(made.first)
         count = head + len(made.draws)
         table.extend((ops, count, made.config.hpratio, made.config.tcg))

@@ -17,9 +17,8 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from replay.dirty.language.generate import Profile, generate
 from replay.dirty.language.trace import CLIENTS, Op, Trace
-from replay.dirty.machine.moment import Moment, execute, look
+from replay.dirty.machine.moment import Moment, adopt, execute, look
 from replay.dirty.machine.run import start
-from replay.dirty.rules.diff import adopt
 from replay.dirty.rules.laws import LAW_OPS, LAWS
 from replay.series.declared import Deviation, Series, StepData, name_of
 
@@ -40,7 +39,7 @@ AS_OP: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class DirectCall:
     """One call, by meaning: what each role of a parameter stands for.
 
     ``client`` is a place in CLIENTS, or None with ``wrong`` a number that is no client.
@@ -76,7 +75,7 @@ class Call:
         return f"{self.function}(start {self.addr:#x}, length {self.length}, {who})"
 
 
-ApiLaw: TypeAlias = Callable[[Call, Moment], Moment]
+ApiLaw: TypeAlias = Callable[[DirectCall, Moment], Moment]
 API_LAWS: Final[dict[str, ApiLaw]] = {}
 
 
@@ -86,7 +85,7 @@ def _law(law: ApiLaw) -> ApiLaw:
 
 
 @_law
-def truth_value(call: Call, made: Moment) -> Moment:
+def truth_value(call: DirectCall, made: Moment) -> Moment:
     """Step 9: get_dirty gives 1 for any dirty page, not the mask."""
     if call.function != f"{PREFIX}get_dirty":
         return made
@@ -94,7 +93,7 @@ def truth_value(call: Call, made: Moment) -> Moment:
 
 
 @_law
-def unused_bits_clear(call: Call, made: Moment) -> Moment:
+def unused_bits_clear(call: DirectCall, made: Moment) -> Moment:
     """Step 11: where a byte is given, only the three clients' bits are set in it."""
     return replace(made, ret=made.ret & 0x0B) if call.function.endswith("_flags") else made
 
@@ -104,7 +103,7 @@ def _aborts(made: Moment) -> Moment:
 
 
 @_law
-def client_asserted(call: Call, made: Moment) -> Moment:
+def client_asserted(call: DirectCall, made: Moment) -> Moment:
     """Step 15: a number that is no client aborts as soon as one page is looked at."""
     page = 1 << 12
     empty = -(-(call.addr + call.length) // page) <= call.addr // page
@@ -113,21 +112,21 @@ def client_asserted(call: Call, made: Moment) -> Moment:
 
 
 @_law
-def clear_asserts_first(call: Call, made: Moment) -> Moment:
+def clear_asserts_first(call: DirectCall, made: Moment) -> Moment:
     """Step 20: mask_dirty_range aborts for no client also when the range is empty."""
     wrong = call.client is None and call.function == f"{PREFIX}mask_dirty_range"
     return _aborts(made) if wrong else made
 
 
 @_law
-def get_asserts_first(call: Call, made: Moment) -> Moment:
+def get_asserts_first(call: DirectCall, made: Moment) -> Moment:
     """Step 23: get_dirty aborts for no client also when the range is empty."""
     wrong = call.client is None and call.function == f"{PREFIX}get_dirty"
     return _aborts(made) if wrong else made
 
 
 @_law
-def migration_bit_moves(call: Call, made: Moment) -> Moment:
+def migration_bit_moves(call: DirectCall, made: Moment) -> Moment:
     """Step 14: where a byte is given, bit 3 of it is bit 2."""
     if call.function != f"{PREFIX}clear_dirty_flag":
         return made
@@ -228,7 +227,7 @@ def compare_calls(
     seed: str,
     calls: int = 12,
 ) -> ApiResult:
-    """Call both steps' functions on equal machines, in the state some trace leaves."""
+    """DirectCall both steps' functions on equal machines, in the state some trace leaves."""
     result = ApiResult()
     rng = random.Random(f"api/{seed}")
     trace = generate(rng.getrandbits(32), 0, Profile(ops=12, leaving=0.0))
@@ -254,7 +253,7 @@ def _equal_machines(
 ) -> tuple[Any, Any] | None:
     a, b = start(old, trace), start(new, trace)
     for name, args in trace.program[:length]:
-        if execute(a, name, args)[1] != "ok" or execute(b, name, args)[1] != "ok":
+        if any(execute(vm, name, args).status != "ok" for vm in (a, b)):
             return None
     if look(a).differences(look(b)):
         if old.FIELDS.keys() != new.FIELDS.keys():
@@ -265,25 +264,13 @@ def _equal_machines(
 
 def draw_call(
     rng: random.Random, function: Callee, trace: Trace, vm: Any, renumbered: bool
-) -> Call:
+) -> DirectCall:
     """A call of a function that fits a machine; its client may be none.
 
     ``renumbered``: whether number 3 is no client's any more.
     """
     page = trace.config.page_size
-    blocks = vm.blocks
-    if not blocks:
-        addr = room = 0
-    else:
-        block = blocks[rng.randrange(len(blocks))]
-        at = rng.randrange(block.length)
-        at = at // page * page if rng.random() < 0.5 else at
-        addr, room = block.offset + at, block.length - at
-    kinds = (0, rng.randrange(1, page), page * rng.randrange(1, 4), room)
-    length = min(kinds[rng.randrange(4)], room)
-    if rng.random() < 0.3:
-        length = page * rng.randrange(3) + 1 - addr % page  # ends one byte into a page
-        length = min(length + (page if length <= 0 else 0), room)
+    addr, length = _draw_range(rng, page, vm.blocks)
     wrong = function.takes_client and rng.random() < 0.35
     if wrong and rng.random() < 0.4:
         addr, length = addr // page * page, 0
@@ -297,7 +284,7 @@ def draw_call(
         number = SMALLEST_WRONG
     if "bitmap" in function.new:
         addr = addr // page * page
-    return Call(
+    return DirectCall(
         function.name,
         addr,
         length,
@@ -308,10 +295,27 @@ def draw_call(
     )
 
 
+def _draw_range(rng: random.Random, page: int, blocks: Sequence[Any]) -> tuple[int, int]:
+    """A range inside a block: (address, length); the empty one where there is no block."""
+    if not blocks:
+        addr = room = 0
+    else:
+        block = blocks[rng.randrange(len(blocks))]
+        at = rng.randrange(block.length)
+        at = at // page * page if rng.random() < 0.5 else at
+        addr, room = block.offset + at, block.length - at
+    kinds = (0, rng.randrange(1, page), page * rng.randrange(1, 4), room)
+    length = min(kinds[rng.randrange(4)], room)
+    if rng.random() < 0.3:
+        length = page * rng.randrange(3) + 1 - addr % page  # ends one byte into a page
+        length = min(length + (page if length <= 0 else 0), room)
+    return addr, length
+
+
 def _one_call(
     pair: tuple[Any, Any],
     function: _Function,
-    call: Call,
+    call: DirectCall,
     deviations: Sequence[Deviation],
     result: ApiResult,
 ) -> bool:
@@ -321,10 +325,11 @@ def _one_call(
     made = execute(a, function.old_name, tuple(_arguments(call, a, function.old, function.new)))
     did = execute(b, function.name, tuple(_arguments(call, b, function.new, function.old)))
     result.calls += 1
-    if not function.valued:
-        made, did = (None, *made[1:]), (None, *did[1:])
     # An int and a bool of the same truth are the same answer here: C has no third.
-    expected, got = look(a, _plain(made[0]), *made[1:]), look(b, _plain(did[0]), *did[1:])
+    made, did = (
+        reply._replace(ret=_plain(reply.ret) if function.valued else None) for reply in (made, did)
+    )
+    expected, got = look(a, *made), look(b, *did)
     for deviation in deviations:
         stage = _apply(deviation, call, a, before, expected)
         if expected.differences(stage):
@@ -337,7 +342,7 @@ def _one_call(
             f"{call}: {', '.join(wrong)} differ: the step before, with what is declared, "
             f"gives {expected.ret!r} ({expected.status}), this step {got.ret!r} ({got.status})"
         )
-    if "abort" in (made[1], did[1]) or wrong:
+    if "abort" in (made.status, did.status) or wrong:
         return False
     if a.FIELDS.keys() == b.FIELDS.keys() and look(a).differences(look(b)):
         adopt(a, b)
@@ -348,7 +353,9 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, bool) else value
 
 
-def _arguments(call: Call, vm: Any, mine: tuple[str, ...], theirs: tuple[str, ...]) -> list[Any]:
+def _arguments(
+    call: DirectCall, vm: Any, mine: tuple[str, ...], theirs: tuple[str, ...]
+) -> list[Any]:
     """As the call says; flags that the other step no longer takes are all flags."""
     values = call.arguments(vm, mine)
     flags = {"dirty_flag", "dirty_flags", "client"}
@@ -357,7 +364,7 @@ def _arguments(call: Call, vm: Any, mine: tuple[str, ...], theirs: tuple[str, ..
     return values
 
 
-def _apply(deviation: Deviation, call: Call, vm: Any, before: Moment, made: Moment) -> Moment:
+def _apply(deviation: Deviation, call: DirectCall, vm: Any, before: Moment, made: Moment) -> Moment:
     if deviation.scope == "api":
         return API_LAWS[deviation.law](call, made)
     name = AS_OP.get(call.function)

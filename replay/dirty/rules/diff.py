@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Self
 
-from replay.dirty.language.trace import PAGE_SETS, Observation, Trace
-from replay.dirty.machine.model import Run
-from replay.dirty.machine.moment import Moment, execute, look
+from replay.dirty.language.trace import PAGE_SETS, Observation, Trace, differences
+from replay.dirty.machine.model import Run, alike
+from replay.dirty.machine.moment import Moment, adopt, execute, look, same_state
 from replay.dirty.machine.run import start
 from replay.dirty.rules.laws import LAW_OPS, LAWS
 from replay.series.declared import Deviation
@@ -17,20 +16,39 @@ from replay.series.declared import Deviation
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Two runs part at an operation; ``old`` or ``new`` is None where a run had ended."""
+    """Two runs part at an operation; ``old`` or ``new`` is None where a run had ended.
+
+    ``fields`` are names of ``language.trace.FIELDS``; where one run had ended it is
+    ``("status",)``. Where a run is compared with what was recorded, that is ``old``.
+    """
 
     index: int
     fields: tuple[str, ...]
     old: Observation | None
     new: Observation | None
 
+    @classmethod
+    def between(cls, index: int, old: Observation | None, new: Observation | None) -> Self | None:
+        """The difference between two observations of operation ``index``, if there is one."""
+        fields = differences(old, new)
+        return cls(index, fields, old, new) if fields else None
+
+    def values(self) -> Iterator[tuple[str, Any, Any]]:
+        """(field, old value, new value); None stands for the status of a run that had ended."""
+        for name in self.fields:
+            yield (
+                name,
+                None if self.old is None else self.old.get(name),
+                None if self.new is None else self.new.get(name),
+            )
+
     def words(self) -> str:
         """What differs, old against new."""
         if self.old is None or self.new is None:
             return "one of the two had ended before"
         return "; ".join(
-            f"{name} is {show(name, self.new.get(name))}, was {show(name, self.old.get(name))}"
-            for name in self.fields
+            f"{name} is {show(name, new)}, was {show(name, old)}"
+            for name, old, new in self.values()
         )
 
 
@@ -48,12 +66,18 @@ def first_difference(old: Run, new: Run) -> Difference | None:
     if old.records == new.records:
         return None
     for index, (a, b) in enumerate(zip(old.records, new.records, strict=False)):
-        if a != b or isinstance(a[0], bool) != isinstance(b[0], bool):
+        if not alike(a, b):
             seen, shown = old.observation(index), new.observation(index)
-            assert seen is not None and shown is not None
-            return Difference(index, seen.differences(shown), seen, shown)
+            return Difference(index, differences(seen, shown), seen, shown)
     index = min(len(old.records), len(new.records))
     return Difference(index, ("status",), old.observation(index), new.observation(index))
+
+
+class Breach(NamedTuple):
+    """Where a step did not do what the laws say, and the fields in which it did not."""
+
+    operation: int
+    fields: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -62,14 +86,14 @@ class Lawful:
 
     Attributes:
         shown: deviation id to the index of the first operation that showed it.
-        wrong: where the step did not do what the laws say: (index, fields), or None.
+        wrong: where the step did not do what the laws say, if it did not.
         expected: what the laws asked for there.
         got: what the step did there.
 
     """
 
     shown: dict[str, int] = field(default_factory=dict)
-    wrong: tuple[int, tuple[str, ...]] | None = None
+    wrong: Breach | None = None
     expected: Moment | None = None
     got: Moment | None = None
 
@@ -77,10 +101,10 @@ class Lawful:
         """What the step did where it should have done something else."""
         if self.wrong is None or self.expected is None or self.got is None:
             return ""
-        expected, got = self.expected.shown(), self.got.shown()
+        expected, got = self.expected, self.got
         return "; ".join(
-            f"{name} is {show(name, got[name])}, should be {show(name, expected[name])}"
-            for name in self.wrong[1]
+            f"{name} is {show(name, got.get(name))}, should be {show(name, expected.get(name))}"
+            for name in self.wrong.fields
         )
 
 
@@ -100,8 +124,8 @@ def follow_laws(
         here = [(d, rule) for d, rule, ops in laws if name in ops]
         before = look(a) if here else None
         made, did = execute(a, name, args), execute(b, name, args)
-        if made == did and type(made[0]) is type(did[0]) and _same_state(a, b):
-            if made[1] != "ok":
+        if made.equals(did) and same_state(a, b):
+            if made.status != "ok":
                 break
             if before is None:
                 continue
@@ -117,35 +141,9 @@ def follow_laws(
                 expected = stage
         wrong = expected.differences(got)
         if wrong:
-            result.wrong, result.expected, result.got = (index, wrong), expected, got
+            result.wrong, result.expected, result.got = Breach(index, wrong), expected, got
             break
         if got.status != "ok":
             break
         adopt(a, b)
     return result
-
-
-def _same_state(a: Any, b: Any) -> bool:
-    bitmap = a.migration_bitmap
-    return (
-        a.store_content() == b.store_content()
-        and a.tlb == b.tlb
-        and a.has_code == b.has_code
-        and (bitmap is None) == (b.migration_bitmap is None)
-        and (bitmap is None or bitmap == b.migration_bitmap)
-        and a.migration_dirty_pages == b.migration_dirty_pages
-        and a.in_migration == b.in_migration
-    )
-
-
-SHARED = ("blocks", "has_code", "migration_bitmap", "page_descs", "tlb")
-
-
-def adopt(machine: Any, other: Any) -> None:
-    """Give a machine another's state. Both keep their store in the same form."""
-    for name in SHARED:
-        setattr(machine, name, copy.copy(getattr(other, name)))
-    for name in machine.FIELDS:
-        setattr(machine, name, copy.deepcopy(getattr(other, name)))
-    for name in ("ram_list_version", "in_migration", "migration_dirty_pages"):
-        setattr(machine, name, getattr(other, name))

@@ -17,9 +17,10 @@ from typing import Any, Final, TypeAlias
 
 from refmodels.machine import OutOfDomain, RAMBlock
 from replay.dirty.language.trace import CLIENTS, Trace
-from replay.dirty.machine.moment import execute, span
+from replay.dirty.machine.moment import execute
+from replay.dirty.machine.pagesets import span
 from replay.dirty.machine.run import ALL_PAGES, crash, run_small, start
-from replay.dirty.rules.properties import Violation
+from replay.series.subject import Violation
 
 InnerCheck: TypeAlias = Callable[[type[Any], Trace], Violation | None]
 """A property of what lies in a machine, unseen by any observation."""
@@ -94,7 +95,7 @@ def _allocations(machine: type[Any], trace: Trace) -> Iterator[_Allocation]:
         if name not in ("ram_alloc", "ram_free"):
             continue
         end, room, stray = _end(vm), _room(vm), vm.stray
-        if execute(vm, name, args)[1] != "ok":
+        if execute(vm, name, args).status != "ok":
             return
         if name == "ram_alloc":
             unit = 1 if "phys_dirty" in vm.FIELDS else vm.BITS_PER_LONG
@@ -188,7 +189,7 @@ def unused_bits_set(machine: type[Any], trace: Trace) -> Violation | None:
     vm = start(machine, trace)
     unused = unused_bits(machine)
     for index, (name, args) in enumerate(trace.program):
-        if execute(vm, name, args)[1] != "ok":
+        if execute(vm, name, args).status != "ok":
             return None
         for block in vm.blocks:
             first = block.offset >> vm.TARGET_PAGE_BITS

@@ -14,7 +14,8 @@ from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from replay.dirty.language.trace import CLIENTS, Config, Op
-from replay.dirty.machine.moment import Moment, numbers, span
+from replay.dirty.machine.moment import Moment
+from replay.dirty.machine.pagesets import numbers, span
 
 Law: TypeAlias = Callable[[Config, Moment, Op, Moment], Moment]
 """(config, before, operation, what the step before made of it) → what this step must."""
@@ -171,11 +172,11 @@ def sync_moves_ghosts(config: Config, before: Moment, op: Op, made: Moment) -> M
     if not ghosts:
         return made
     assert made.bitmap is not None, "a sync leaves a migration bitmap"
-    count = made.count + (ghosts & ~made.bitmap).bit_count()
+    count = made.migration_dirty_pages + (ghosts & ~made.bitmap).bit_count()
     return replace(
         made,
         ret=count,
         dirty=(vga, code, migration & ~ghosts),
         bitmap=made.bitmap | ghosts,
-        count=count,
+        migration_dirty_pages=count,
     )

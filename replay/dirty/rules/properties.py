@@ -12,22 +12,13 @@ looked. A reset is a look of its client, also when the range was not asked about
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from replay.dirty.language.domain import Layout, follow
 from replay.dirty.language.trace import CLIENTS, Config, Op, Trace
-from replay.dirty.machine.model import Record
-from replay.dirty.machine.moment import numbers, span
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """A property broken: at which operation, and in words."""
-
-    index: int
-    text: str
-
+from replay.dirty.machine.model import Record, Visible
+from replay.dirty.machine.pagesets import numbers, span
+from replay.series.subject import Violation
 
 Check: TypeAlias = Callable[[Trace, Sequence[Record]], Violation | None]
 """A property of a run. Pure: equal records, equal answer."""
@@ -56,7 +47,7 @@ def live(trace: Trace, records: Sequence[Record]) -> Iterator[tuple[int, Op, Rec
     layout = Layout()
     mask = 0
     for index, (op, record) in enumerate(zip(trace.ops, records, strict=False)):
-        if record[1] != "ok":
+        if record.status != "ok":
             return
         if op.name in ("ram_alloc", "ram_free"):
             follow(op, layout, trace.config)
@@ -88,7 +79,8 @@ def stored(op: Op, record: Record, config: Config, kinds: frozenset[str]) -> int
     if op.name == "dma_write" and "device" in kinds:
         return touched(a[0], a[1], page) if a[1] else 0
     if op.name == "store_notdirty":
-        return touched(a[0], 4, page) if ("logged" if record[8] else "quiet") in kinds else 0
+        kind = "logged" if record.visible.logging else "quiet"
+        return touched(a[0], 4, page) if kind in kinds else 0
     if op.name == "kvm_log_sync" and "kvm" in kinds:
         return guest_writes(op, config)
     return 0
@@ -136,13 +128,13 @@ class _Books:
         client = CLIENTS.index(str(name))
         pages = touched(addr, length, self.config.page_size)
         lost = self.unseen[client] & pages & mask
-        if record[0] is False and lost:
+        if record.ret is False and lost:
             return f"{name} was told that {shown(lost)} is clean after a store to it"
-        if op.name != "region_get_dirty" and record[0] is not False:
+        if op.name != "region_get_dirty" and record.ret is not False:
             self.unseen[client] &= ~pages
             if client == 2:
                 # Whoever takes a bit of MIGRATION from under a migration has seen the store.
-                self.unsent &= ~pages | (record[6] or 0)
+                self.unsent &= ~pages | (record.visible.bitmap or 0)
         return None
 
     def flag(self, op: Op, record: Record, mask: int) -> str | None:
@@ -150,7 +142,7 @@ class _Books:
         addr, name = op.args
         assert isinstance(addr, int)
         lost = self.unseen[CLIENTS.index(str(name))] & span(addr // self.config.page_size, 1)
-        if record[0] is False and lost & mask:
+        if record.ret is False and lost & mask:
             return f"{name} was told that {shown(lost)} is clean after a store to it"
         return None
 
@@ -162,7 +154,7 @@ class _Books:
     def sync(self, op: Op, record: Record, mask: int) -> str | None:
         """A sync: what the destination lacks has to be in the migration bitmap."""
         self.unseen[2] = 0
-        lost = self.unsent & mask & ~record[6]
+        lost = self.unsent & mask & ~record.visible.bitmap
         if lost:
             return f"{shown(lost)} differs at the destination and will not be sent"
         return None
@@ -170,13 +162,13 @@ class _Books:
     def send(self, op: Op, record: Record, mask: int) -> str | None:
         """A page is taken from the bitmap and sent as it is now."""
         addr: Any = op.args[0]
-        self.unsent &= ~span((addr + record[0]) // self.config.page_size, 1)
+        self.unsent &= ~span((addr + record.ret) // self.config.page_size, 1)
         return None
 
     def alloc(self, op: Op, record: Record, mask: int) -> str | None:
         """A new block is new content for everyone."""
         pages: Any = op.args[0]
-        self.unsent |= span(record[0] // self.config.page_size, pages)
+        self.unsent |= span(record.ret // self.config.page_size, pages)
         return None
 
 
@@ -232,7 +224,7 @@ def no_stale_code(trace: Trace, records: Sequence[Record]) -> Violation | None:
     kinds = frozenset({"cpu", "device"} if trace.config.tcg else {"device"})
     for index, op, record, _ in live(trace, records):
         for page in numbers(stored(op, record, trace.config, kinds)):
-            if page in record[5]:
+            if page in record.visible.has_code:
                 return Violation(index, f"page {page} keeps the code of before the store")
     return None
 
@@ -244,11 +236,11 @@ def no_stale_code(trace: Trace, records: Sequence[Record]) -> Violation | None:
 def count_is_popcount(trace: Trace, records: Sequence[Record]) -> Violation | None:
     """migration_dirty_pages is the number of set bits, while there is a bitmap."""
     for index, record in enumerate(records):
-        bitmap = record[6]
-        if bitmap is not None and record[7] != bitmap.bit_count():
-            return Violation(
-                index, f"{record[7]} pages are counted, {bitmap.bit_count()} bits are set"
-            )
+        if record.status != "ok":
+            return None
+        bitmap, count = record.visible.bitmap, record.visible.migration_dirty_pages
+        if bitmap is not None and count != bitmap.bit_count():
+            return Violation(index, f"{count} pages are counted, {bitmap.bit_count()} bits are set")
     return None
 
 
@@ -257,11 +249,11 @@ def armed_when_dirty(trace: Trace, records: Sequence[Record]) -> Violation | Non
     """An entry turns `direct` only while its page is dirty for all."""
     before: dict[int, bool] = {}
     for index, record in enumerate(records):
-        if record[1] != "ok":
+        if record.status != "ok":
             return None
-        tlb = record[4]
+        tlb = record.visible.tlb
         if tlb is not before:
-            vga, code, migration = record[3]
+            vga, code, migration = record.visible.dirty
             for page, direct in tlb.items():
                 if direct and not before.get(page) and not (vga & code & migration) >> page & 1:
                     return Violation(index, f"page {page} goes direct while clean for someone")
@@ -274,15 +266,16 @@ def direct_is_dirty(trace: Trace, records: Sequence[Record]) -> Violation | None
     """Under TCG a `direct` page is dirty for all."""
     if not trace.config.tcg:
         return None
-    checked: tuple[Any, Any] = (None, None)
+    dirty, tlb = None, None
     for index, record in enumerate(records):
-        if record[1] != "ok":
+        if record.status != "ok":
             return None
-        if checked[0] is record[3] and checked[1] is record[4]:
+        visible: Visible = record.visible
+        if visible.dirty is dirty and visible.tlb is tlb:
             continue
-        checked = (record[3], record[4])
-        vga, code, migration = record[3]
-        for page, direct in record[4].items():
+        dirty, tlb = visible.dirty, visible.tlb
+        vga, code, migration = dirty
+        for page, direct in tlb.items():
             if direct and not (vga & code & migration) >> page & 1:
                 return Violation(index, f"page {page} is direct and clean for someone")
     return None
@@ -292,10 +285,10 @@ def direct_is_dirty(trace: Trace, records: Sequence[Record]) -> Violation | None
 def fresh_block_marked(trace: Trace, records: Sequence[Record]) -> Violation | None:
     """A block just allocated is dirty for all."""
     for index, (op, record) in enumerate(zip(trace.ops, records, strict=False)):
-        if op.name == "ram_alloc" and record[1] == "ok":
+        if op.name == "ram_alloc" and record.status == "ok":
             pages: Any = op.args[0]
-            fresh = span(record[0] // trace.config.page_size, pages)
-            vga, code, migration = record[3]
+            fresh = span(record.ret // trace.config.page_size, pages)
+            vga, code, migration = record.visible.dirty
             if fresh & ~(vga & code & migration):
                 missing = fresh & ~(vga & code & migration)
                 return Violation(index, f"{shown(missing)} of the new block is clean")

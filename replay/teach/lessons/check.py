@@ -10,10 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from refmodels.delta import LAST_STEP
+from refmodels import FOLD
 from replay.dirty.machine.run import python_model
-from replay.dirty.rules.diff import Difference as Parting
-from replay.dirty.rules.diff import first_difference
+from replay.dirty.rules.diff import Difference, first_difference
 from replay.dirty.rules.properties import RUN_PROPERTIES
 from replay.errors import ReplayError
 from replay.series import declared as series
@@ -42,7 +41,7 @@ def problems(lessons: Lessons) -> list[str]:
 def incomplete(lessons: Lessons) -> list[str]:
     """Lessons, themes and pages that are not there."""
     have = {lesson.number for lesson in lessons.lessons}
-    missing = [f"step {k} has no lesson" for k in range(1, LAST_STEP + 1) if k not in have]
+    missing = [f"step {k} has no lesson" for k in range(1, FOLD.last + 1) if k not in have]
     letters = {theme.letter for theme in lessons.themes}
     missing += [f"theme {x} has no introduction" for x in LETTERS if x not in letters]
     if not lessons.terms:
@@ -90,8 +89,8 @@ def _source_problem(source: Source) -> str | None:
         numbers = [int(number) for number in re.findall(r"\bsteps? (\d+)", source.text)]
         if not numbers:
             return f"the source {source.kind!r} names no step; write 'step 16'"
-        if any(number > LAST_STEP for number in numbers):
-            return f"the source {source.kind}: {source.text} names a step past {LAST_STEP}"
+        if any(number > FOLD.last for number in numbers):
+            return f"the source {source.kind}: {source.text} names a step past {FOLD.last}"
     if source.kind == "upstream" and not re.search(r"\b[0-9a-f]{10}\b", source.text):
         return f"the source upstream: {source.text} names no commit of ten digits"
     if source.kind == "measured" and "replay " not in source.text:
@@ -160,7 +159,7 @@ def _steps_problems(lesson: Lesson) -> Iterator[str]:
 
 
 def _parting(
-    parting: Parting | None, operation: int, fields: tuple[str, ...], what: str
+    parting: Difference | None, operation: int, fields: tuple[str, ...], what: str
 ) -> Iterator[str]:
     if parting is None:
         yield f"{what} do not differ on the trace"
@@ -193,7 +192,7 @@ def _mistakes(lesson: Lesson) -> Iterator[str]:
     mistake = lesson.mistake
     if mistake is None:
         return
-    if mistake.at is not None and not lesson.number <= mistake.at <= LAST_STEP:
+    if mistake.at is not None and not lesson.number <= mistake.at <= FOLD.last:
         yield f"the mistake is looked at at step {mistake.at}, before it is made"
         return
     parting = first_difference(*run_mistaken(lesson))

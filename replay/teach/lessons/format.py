@@ -44,7 +44,7 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """A table of front matter; a misspelt key is an error."""
 
 
-class Difference(_Table, frozen=True):
+class ShownDifference(_Table, frozen=True):
     """The two steps part first at ``operation``, and there in just these ``fields``."""
 
     fields: tuple[str, ...]
@@ -90,7 +90,7 @@ class LessonFront(_Table, frozen=True):
     trace: str
     steps: tuple[int, int]
     sources: tuple[str, ...]
-    difference: Difference | None = None
+    difference: ShownDifference | None = None
     broken: Broken | None = msgspec.field(default=None, name="property")
     mistake: Mistake | None = None
 
@@ -166,7 +166,7 @@ class Lesson(Text):
     steps: tuple[int, int]
     trace: Trace
     trace_path: Path
-    difference: Difference | None
+    difference: ShownDifference | None
     broken: Broken | None
     mistake: Mistake | None
 
@@ -270,7 +270,7 @@ def _near_key(message: str, kind: type[Front]) -> str:
     if not found:
         return ""
     known: set[str] = set()
-    for table in (kind, Difference, Broken, Mistake):
+    for table in (kind, ShownDifference, Broken, Mistake):
         known |= set(getattr(table, "__struct_fields__", ()))
     near = difflib.get_close_matches(found[1], known, 1)
     return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(known))}"

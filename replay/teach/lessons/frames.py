@@ -14,13 +14,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from refmodels import delta
-from replay.dirty.language.trace import Observation, Trace
+from refmodels import FOLD, delta
+from replay.dirty.language.layouts import layouts
+from replay.dirty.language.trace import Observation, Trace, differences
 from replay.dirty.machine.model import Run
 from replay.dirty.machine.moment import execute
 from replay.dirty.machine.run import PythonModel, start
 from replay.errors import SeriesError
-from replay.report.running import layouts
 from replay.teach.lessons.format import Lesson, Mistake
 
 SPLIT: Final = 19
@@ -100,8 +100,8 @@ def play(trace: Trace, step: int, machine: type[Any] | None = None, label: str =
         if index >= len(run.records):
             frames.append(Frame(index, None, None, blocks))
             continue
-        _, status, _ = execute(vm, name, args)
-        store = look_at_store(vm) if status == "ok" else None
+        lived = execute(vm, name, args).status == "ok"
+        store = look_at_store(vm) if lived else None
         frames.append(Frame(index, run.observation(index), store, look_at_blocks(vm)))
     return Film(trace, step, label or f"step {step}", tuple(frames))
 
@@ -116,9 +116,7 @@ def first_parting(a: Film, b: Film) -> int | None:
 
 def fields_apart(a: Frame, b: Frame) -> tuple[str, ...]:
     """The fields of the observation in which two frames differ."""
-    if a.observation is None or b.observation is None:
-        return () if a.observation is b.observation else ("status",)
-    return a.observation.differences(b.observation)
+    return differences(a.observation, b.observation)
 
 
 # --- mistakes ---------------------------------------------------------------------------
@@ -148,7 +146,7 @@ def module_path(number: int) -> Path:
     """The file of a step's module."""
     import refmodels
 
-    name = delta.step_module(number).rpartition(".")[2]
+    name = FOLD.module(number).rpartition(".")[2]
     return Path(refmodels.__path__[0]) / f"{name}.py"
 
 
@@ -165,7 +163,7 @@ def mistaken(number: int, mistake: Mistake) -> Sequence[type[Any]]:
         copy = Path(folder) / module_path(number).name
         copy.write_text(source, encoding="utf-8")
         try:
-            return delta.build_variant({number: copy})
+            return FOLD.variant({number: copy}, FOLD.last)
         except delta.LinkError as error:
             raise SeriesError(f"the mistake of lesson {number} does not fit: {error}") from None
 

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from refmodels.delta import LAST_STEP
+from refmodels import FOLD
 from replay.dirty.language.files import read_trace
 from replay.dirty.language.trace import FIELDS
 from replay.dirty.rules.properties import RUN_PROPERTIES
@@ -97,8 +97,8 @@ class Lessons:
         """What is wrong with a link's target, None if it leads somewhere."""
         kind, name = target_kind(target)
         if kind == "step":
-            good = name == str(int(name)) and 1 <= int(name) <= LAST_STEP
-            return None if good else f"there is no lesson {name}; lessons are 1 to {LAST_STEP}"
+            good = name == str(int(name)) and 1 <= int(name) <= FOLD.last
+            return None if good else f"there is no lesson {name}; lessons are 1 to {FOLD.last}"
         if kind == "theme":
             known = {theme.letter for theme in series.load().themes}
             return None if name in known else f"there is no theme {name}"
@@ -206,12 +206,12 @@ def read_lesson(path: Path) -> Lesson:
 
 
 def _check_front(path: Path, front: LessonFront) -> None:
-    if int(path.name[:2]) != front.number or not 1 <= front.number <= LAST_STEP:
+    if int(path.name[:2]) != front.number or not 1 <= front.number <= FOLD.last:
         fail(path, None, f"number is {front.number}, but the file is named {path.name}")
     if not _TRACE.fullmatch(front.trace):
         fail(path, None, f"trace is {front.trace!r}; name a file of traces/, as 16-reuse.jsonl")
     old, new = front.steps
-    if not 0 <= old < new <= LAST_STEP:
+    if not 0 <= old < new <= FOLD.last:
         fail(path, None, f"steps are {old} and {new}; two different ones, the earlier first")
     if not front.sources:
         fail(path, None, "sources is empty; say where the facts come from")

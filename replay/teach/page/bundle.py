@@ -1,9 +1,11 @@
-"""The scripts and styles of the site, as they lie in ``static``: joined, not changed."""
+"""The scripts and styles of the site, as they lie in ``static``, joined."""
 
 from __future__ import annotations
 
 from importlib import resources
 from typing import Final
+
+from replay.teach.page.language import with_operations
 
 PARTS: Final = (
     "python.js", "machine.js", "run.js", "trace.js", "memory.js", "panel.js", "player.js",
@@ -17,8 +19,9 @@ EXPORTS: Final = (
 
 
 def static_text(name: str) -> str:
-    """A file of the package's ``static`` folder."""
-    return (resources.files("replay.teach.page") / "static" / name).read_text(encoding="utf-8")
+    """A file of the package's ``static`` folder, with what follows from the trace language."""
+    text = (resources.files("replay.teach.page") / "static" / name).read_text(encoding="utf-8")
+    return with_operations(text) if name == "trace.js" else text
 
 
 def player_script() -> str:

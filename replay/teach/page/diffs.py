@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from refmodels import delta
+from refmodels import FOLD, delta
 from replay.git.diff import FileChange
 from replay.teach.page.highlight import DiffLine, Language, Line, diff_lines
 
@@ -53,8 +53,8 @@ def _what(file: FileChange) -> str:
 
 def model_changes(number: int) -> list[Change]:
     """What a step's model changes, entry by entry, in the order of its module."""
-    before, after = delta.table(number - 1), delta.table(number)
-    return [_entry(change, before, after) for change in delta.load(number).deltas]
+    before, after = FOLD.table(number - 1), FOLD.table(number)
+    return [_entry(change, before, after) for change in FOLD.load(number).deltas]
 
 
 def _entry(change: delta.Delta, before: delta.Table, after: delta.Table) -> Change:

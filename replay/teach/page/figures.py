@@ -13,11 +13,11 @@ from functools import cache
 
 from markupsafe import Markup, escape
 
-from refmodels import delta
+from refmodels import FOLD, delta
 from replay.series.declared import Series, name_of
 from replay.teach.page.measured import Cost
 
-STEPS = delta.LAST_STEP + 1
+STEPS = FOLD.last + 1
 CELL = 17
 LABEL = 306
 ROW = 19
@@ -46,12 +46,12 @@ def lives(series: Series) -> list[Life]:
     names = dict.fromkeys(
         change.name
         for number in range(STEPS)
-        for change in delta.load(number).deltas
+        for change in FOLD.load(number).deltas
         if change.action == "adds" and change.kind == "function"
     )
     for name in names:
         home = next(d.home for d in _deltas(name) if d.action == "adds")
-        events = tuple(delta.life(name))
+        events = tuple(FOLD.life(name))
         if home == "(operations)" or (len(events) < 2 and events[0][0] == 0):
             continue
         until = next((step for step, action in events if action == "removes"), None)
@@ -60,7 +60,7 @@ def lives(series: Series) -> list[Life]:
 
 
 def _deltas(name: str) -> Iterable[delta.Delta]:
-    return (d for k in range(STEPS) for d in delta.load(k).deltas if d.name == name)
+    return (d for k in range(STEPS) for d in FOLD.load(k).deltas if d.name == name)
 
 
 def renamed(series: Series) -> dict[str, str]:
@@ -162,7 +162,7 @@ def _life_row(life: Life, y: int) -> list[Markup]:
 @cache
 def bits_a_page(step: int, pages: int = 4096) -> float:
     """Bits of dirty store a page of RAM, as the step's model allocates it."""
-    vm = delta.build(step)(12, 1, True, 64)
+    vm = FOLD.build(step)(12, 1, True, 64)
     vm.ram_alloc(pages)
     return float(vm.store_bytes() * 8 / pages)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from refmodels import delta
+from refmodels import FOLD, delta
 from replay.teach.page.sources import Signature, TranslationError, signature
 from replay.teach.page.transpile import Names, translate
 from replay.teach.page.vocabulary import FIELDS, OBSERVERS, Type
@@ -82,8 +82,8 @@ def models_script(steps: Mapping[int, delta.Step] | None = None) -> str:
     """
     table: delta.Table = {}
     parts = []
-    for number in range(delta.LAST_STEP + 1):
-        step = (steps or {}).get(number) or delta.load(number)
+    for number in range(FOLD.last + 1):
+        step = (steps or {}).get(number) or FOLD.load(number)
         table = delta.apply(table, step)
         parts.append(step_script(number, step, table))
     return HEAD + "\n".join(parts) + "\n" + TAIL

@@ -11,9 +11,10 @@ import msgspec
 from replay.base.jsonlines import Place
 from replay.dirty.language.files import parse_config, parse_op
 from replay.dirty.language.trace import Trace
-from replay.dirty.verdict import CheckResult, Verdict
 from replay.errors import UsageError
 from replay.report.checking import result_json
+from replay.search.verdict import Verdict
+from replay.series.verdict import CheckResult
 
 NOT_CHECKED: Final = "not checked"
 """Of a step that the check did not judge."""

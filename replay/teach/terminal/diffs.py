@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from refmodels import delta
+from refmodels import FOLD, delta
 from replay.base.jsonlines import printable
 from replay.errors import SeriesError
 from replay.series import declared as series
@@ -61,9 +61,9 @@ def _diff_line(text: str) -> Line:
 def model_lines(lesson: Lesson, width: int) -> list[Line]:
     """The diff of the models from the step before to this one, and the lesson's mistake."""
     number = lesson.number
-    before, after = delta.table(number - 1), delta.table(number)
+    before, after = FOLD.table(number - 1), FOLD.table(number)
     lines: list[Line] = []
-    for entry in delta.load(number).deltas:
+    for entry in FOLD.load(number).deltas:
         old, new = before.get(entry.name), after.get(entry.name)
         home = (new or old or delta.Entry(entry.name, "constant", 0, entry.home, 0)).home
         lines += [line(f"{entry.action} {entry.name}  ({home})", "strong")]

@@ -122,6 +122,13 @@ def _bindings(session: Session) -> KeyBindings:
             if session.prompt and character.isprintable():
                 session.key("space" if character == " " else character)
 
+    _of_the_terminal(bindings)
+    return bindings
+
+
+def _of_the_terminal(bindings: KeyBindings) -> None:
+    """The keys that terminals give a meaning of their own."""
+
     @bindings.add(Keys.ControlC)
     def _(event: KeyPressEvent) -> None:
         event.app.exit(exception=KeyboardInterrupt, style="")
@@ -133,5 +140,3 @@ def _bindings(session: Session) -> KeyBindings:
     @bindings.add(Keys.ControlL)
     def _(event: KeyPressEvent) -> None:
         event.app.renderer.clear()
-
-    return bindings

@@ -51,7 +51,7 @@ SIGNS: Final = "+ new in a set, - gone, D N new in the TLB; ! where the two diff
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PageRow:
     """A line of the stage: a label and what each of the two shows.
 
     ``compared`` is false where the two are different by nature: bytes beside words.
@@ -124,7 +124,7 @@ class Stage:
         """The columns for one step's side of a row."""
         return (width - LABEL - 3) // 2 if width >= BESIDE else width - LABEL
 
-    def rows(self, index: int, width: int) -> list[Row]:
+    def rows(self, index: int, width: int) -> list[PageRow]:
         """What is to be shown after an operation."""
         frames = [film.frames[index] for film in self.films]
         before = [film.frames[index - 1] if index else None for film in self.films]
@@ -149,14 +149,14 @@ def _state(frame: Frame | None) -> State | None:
 # --- what the operation said ------------------------------------------------------------
 
 
-def _said(op: Op, frames: list[Frame], room: int) -> list[Row]:
+def _said(op: Op, frames: list[Frame], room: int) -> list[PageRow]:
     left, right = (line(_returned(frame.observation, op)) for frame in frames)
-    made = [Row("returns", left, right)]
+    made = [PageRow("returns", left, right)]
     told = [event_texts(f.observation.events) if f.observation else [] for f in frames]
     folded = [[part for text in texts for part in wrapped(text, room, "", "  ")] for texts in told]
     for number in range(max(map(len, folded), default=0)):
         cells = [side[number] if number < len(side) else EMPTY for side in folded]
-        made.append(Row("told" if not number else "", cells[0], cells[1]))
+        made.append(PageRow("told" if not number else "", cells[0], cells[1]))
     return made
 
 
@@ -177,23 +177,23 @@ TwoBlocks: TypeAlias = tuple[Blocks, Blocks]
 
 def _maps(
     old: list[State], now: list[State | None], blocks: TwoBlocks, word_bits: int, room: int
-) -> list[Row]:
+) -> list[PageRow]:
     states = [state for state in now if state is not None]
     end = min(max(extent(shape, *states, *old) for shape in blocks), MOST_PAGES)
     group = min(8, word_bits)
     per_line = max((room + 1) // (group + 1), 1) * group
     grid = Grid(group, per_line)
-    made: list[Row] = []
+    made: list[PageRow] = []
     for first in range(0, end, per_line):
         ruler = line(grid.ruler(first, end), "dim")
-        made.append(Row("page", ruler, ruler))
+        made.append(PageRow("page", ruler, ruler))
         shapes = [line(grid.line(first, block_cell(b), end).rstrip(), "dim") for b in blocks]
-        made.append(Row("block", shapes[0], shapes[1]))
+        made.append(PageRow("block", shapes[0], shapes[1]))
         for name, cells in _cells(old, now, blocks):
             sides = [
                 _marked(grid.line(first, cell, end)) if cell else line("(dead)") for cell in cells
             ]
-            made.append(Row(name, sides[0], sides[1], signs=MAP_SIGNS))
+            made.append(PageRow(name, sides[0], sides[1], signs=MAP_SIGNS))
     return made
 
 
@@ -227,20 +227,20 @@ def _marked(text: str) -> Line:
     return tuple(pieces)
 
 
-def _counts(now: list[State | None]) -> list[Row]:
+def _counts(now: list[State | None]) -> list[PageRow]:
     if not any(s and (s.logging or s.migration_dirty_pages) for s in now):
         return []
     texts = [
         f"{s.migration_dirty_pages} pages, logging {'on' if s.logging else 'off'}" if s else ""
         for s in now
     ]
-    return [Row("counted", line(texts[0]), line(texts[1]))]
+    return [PageRow("counted", line(texts[0]), line(texts[1]))]
 
 
 # --- the store --------------------------------------------------------------------------
 
 
-def _stores(frames: list[Frame], before: list[Frame | None], room: int) -> list[Row]:
+def _stores(frames: list[Frame], before: list[Frame | None], room: int) -> list[PageRow]:
     stores = [frame.store for frame in frames]
     alike = all(s is None or (s.data is None) == (stores[0] is None or stores[0].data is None)
                 for s in stores)  # fmt: skip
@@ -251,7 +251,7 @@ def _stores(frames: list[Frame], before: list[Frame | None], room: int) -> list[
     made = []
     for number in range(max(map(len, sides))):
         cells = [side[number] if number < len(side) else EMPTY for side in sides]
-        made.append(Row("memory" if not number else "", cells[0], cells[1], alike, HEX_SIGNS))
+        made.append(PageRow("memory" if not number else "", cells[0], cells[1], alike, HEX_SIGNS))
     return made
 
 
@@ -295,7 +295,7 @@ def _hex_rows(label: str, values: list[int], old: list[int], digits: int, room: 
 # --- on the screen ----------------------------------------------------------------------
 
 
-def _beside(rows: list[Row], heads: tuple[str, ...], width: int) -> list[Line]:
+def _beside(rows: list[PageRow], heads: tuple[str, ...], width: int) -> list[Line]:
     room = (width - LABEL - 3) // 2
     blank = ("", " " * LABEL)
     made: list[Line] = [
@@ -308,7 +308,7 @@ def _beside(rows: list[Row], heads: tuple[str, ...], width: int) -> list[Line]:
     return made
 
 
-def _stacked(rows: list[Row], heads: tuple[str, ...], width: int) -> list[Line]:
+def _stacked(rows: list[PageRow], heads: tuple[str, ...], width: int) -> list[Line]:
     made: list[Line] = []
     for side, head in enumerate(heads):
         made += [EMPTY, line(head, "title")] if made else [line(head, "title")]

@@ -10,12 +10,12 @@ from replay.cli.bench import command
 from replay.dirty.bench import length, lockstep, memory, sections, stateful, store
 from replay.dirty.bench.figures import Effort, Spread, ratios
 from replay.dirty.bench.machines import LOOPED, with_ram
-from replay.dirty.check import machines
 from replay.dirty.language.domain import validate
 from replay.dirty.machine.large import Watcher
 from replay.dirty.machine.moment import look
+from replay.dirty.subject import SUBJECT
 from replay.errors import UsageError
-from replay.report.benching import report_lines
+from replay.report.benching import report_json, report_lines
 
 
 def numbers(value):
@@ -37,7 +37,7 @@ def report():
 
 def test_every_section_gives_finite_positive_figures(report):
     assert list(report.results) == ["lockstep", "memory", "length", "store", "native", "costs"]
-    for name, section in report.to_json()["sections"].items():
+    for name, section in report_json(report)["sections"].items():
         found = list(numbers(section))
         assert len(found) > 10, name
         for path, number in found:
@@ -48,7 +48,7 @@ def test_every_section_gives_finite_positive_figures(report):
 
 
 def test_the_document_has_its_form(report):
-    document = json.loads(json.dumps(report.to_json(), allow_nan=False))
+    document = json.loads(json.dumps(report_json(report), allow_nan=False))
     assert document["format"] == "replay-bench/1"
     assert set(document) == {"format", "quick", "seed", "machine", "sections"}
     assert {"python", "implementation", "cpus"} <= set(document["machine"])
@@ -86,7 +86,7 @@ def test_the_lockstep_does_the_operations_that_hypothesis_did(monkeypatch):
     monkeypatch.setattr(stateful, "repeat", lambda *_: None)
     monkeypatch.setattr(lockstep, "run_steps", run_steps)
     rounds = lockstep.Rounds((27, 28))
-    traces = lockstep.one_round(rounds, machines(()), 5, seed=3)
+    traces = lockstep.one_round(rounds, SUBJECT.machines(), 5, seed=3)
     assert [pair for trace in traces for pair in trace.program] == done
     assert rounds.operations == len(done)
     for steps in (lockstep.STEPS, (27, 28)):
@@ -95,7 +95,7 @@ def test_the_lockstep_does_the_operations_that_hypothesis_did(monkeypatch):
 
 
 def test_hypothesis_makes_valid_traces_of_all_operations():
-    classes = machines(())
+    classes = SUBJECT.machines()
     traces = stateful.drive(classes[12], classes[13], 60, 50, seed=5)
     for trace in traces:
         validate(trace)
@@ -105,7 +105,7 @@ def test_hypothesis_makes_valid_traces_of_all_operations():
 
 
 def test_the_pairs_behave_the_same_and_hypothesis_sees_where_steps_do_not():
-    classes = machines(())
+    classes = SUBJECT.machines()
     for old, new in lockstep.PAIRS:
         for trace in stateful.drive(classes[old], classes[new], 10, 50, seed=1):
             assert lockstep.check_trace(classes, trace, (old, new), share=True) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from refmodels import delta
+from refmodels import FOLD
 from refmodels.machine import OutOfDomain, RAMBlock
 from replay.dirty.faults import mutate_c
 from replay.dirty.faults.ctrees import carry, step_trees
@@ -127,7 +127,7 @@ def test_the_rival_finds_a_plain_fault() -> None:
 
 def test_a_guest_of_more_than_8_tib_is_refused_from_step_19_on() -> None:
     for step in (19, 39):
-        machine = delta.build(step)(12, 1, True, 64)
+        machine = FOLD.build(step)(12, 1, True, 64)
         machine.blocks = [RAMBlock(0, (2**31 - 1) << 12)]
         with pytest.raises(OutOfDomain, match="8 TiB"):
             machine.ram_alloc(2)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from replay.dirty.language.domain import Layout, check_op, follow
 from replay.dirty.language.files import parse_trace, read_trace, trace_to_text, write_trace
-from replay.dirty.language.trace import CLIENTS, OPS, WORD_SIZES, Config, Op, Trace
+from replay.dirty.language.operations import OPS
+from replay.dirty.language.trace import CLIENTS, WORD_SIZES, Config, Op, Trace
 from replay.errors import TraceError
 
 HEADER = (

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from replay.dirty.language.domain import validate
 from replay.dirty.language.generate import Profile, generate, traces
-from replay.dirty.language.trace import OPS
+from replay.dirty.language.operations import OPS
 
 SAMPLE = list(traces(11, 400))
 

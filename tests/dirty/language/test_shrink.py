@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refmodels import delta
+from refmodels import FOLD
 from replay.dirty.language.domain import is_valid
 from replay.dirty.language.generate import generate
 from replay.dirty.language.language import shrink, size
@@ -78,7 +78,7 @@ def test_a_difference_of_large_host_pages_keeps_large_host_pages() -> None:
     deviations = load().step(37).deviations
 
     def holds(trace: Trace) -> bool:
-        result = follow_laws(delta.build(36), delta.build(37), trace, deviations)
+        result = follow_laws(FOLD.build(36), FOLD.build(37), trace, deviations)
         return "log-bit-is-one-page" in result.shown
 
     trace = next(t for t in (generate(43, i) for i in range(300)) if holds(t))

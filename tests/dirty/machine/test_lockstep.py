@@ -5,16 +5,17 @@ from pathlib import Path
 import pytest
 
 import refmodels
-from refmodels import delta
-from replay.dirty.check import machines
+from refmodels import FOLD
 from replay.dirty.language.generate import Profile, generate
-from replay.dirty.language.trace import OPS, Op, Trace
+from replay.dirty.language.operations import OPS
+from replay.dirty.language.trace import Op, Trace
 from replay.dirty.machine.lockstep import run_steps
 from replay.dirty.machine.run import is_large
 from replay.dirty.machine.samecode import differing, same_start, signatures
+from replay.dirty.subject import SUBJECT
 from tests.faults.catalogue import FAULTS, INSIDE
 
-STEPS = range(delta.LAST_STEP + 1)
+STEPS = range(FOLD.last + 1)
 
 
 def traces(seed, count):
@@ -43,18 +44,18 @@ def changed(tmp_path, step, *replacements):
         text = text.replace(old, new)
     copy = tmp_path / f"copy{step}.py"
     copy.write_text(text, encoding="utf-8")
-    return machines(((step, str(copy)),))
+    return SUBJECT.machines(((step, str(copy)),))
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_sharing_changes_no_record_of_any_step(seed):
     for trace in traces(seed, 60):
-        assert_same(machines(()), trace)
+        assert_same(SUBJECT.machines(), trace)
 
 
 @pytest.mark.parametrize("fault", (*FAULTS, *INSIDE), ids=lambda fault: fault.name)
 def test_sharing_changes_no_record_of_a_step_with_a_fault(fault, tmp_path):
-    classes = machines(((fault.step, str(fault.write(tmp_path))),))
+    classes = SUBJECT.machines(((fault.step, str(fault.write(tmp_path))),))
     for trace in traces(100 + fault.step, 4):
         assert_same(classes, trace)
 
@@ -100,27 +101,27 @@ def test_one_object_in_two_places_is_run_alone(tmp_path):
 
 def test_a_pure_rename_is_the_same_code():
     for step in (1, 12, 25, 32):
-        assert not differing(delta.build(step - 1), delta.build(step)), step
+        assert not differing(FOLD.build(step - 1), FOLD.build(step)), step
 
 
 def test_every_step_that_changes_code_has_operations_of_its_own():
     for step in (2, 3, 7, 13, 17, 20, 24, 26, 27, 28, 30, 31, 34, 35, 36, 37, 38, 39):
-        assert differing(delta.build(step - 1), delta.build(step)), step
+        assert differing(FOLD.build(step - 1), FOLD.build(step)), step
 
 
 def test_every_operation_of_every_step_is_signed():
     for step in STEPS:
-        assert None not in signatures(delta.build(step)).values()
-        assert set(signatures(delta.build(step))) == set(OPS)
+        assert None not in signatures(FOLD.build(step)).values()
+        assert set(signatures(FOLD.build(step))) == set(OPS)
 
 
 def test_a_step_that_makes_its_store_otherwise_starts_afresh():
-    started = [k for k in STEPS if k and not same_start(delta.build(k - 1), delta.build(k))]
+    started = [k for k in STEPS if k and not same_start(FOLD.build(k - 1), FOLD.build(k))]
     assert started == [14, 19]
 
 
 def test_steps_that_do_the_same_share_their_records():
-    runs = run_steps(machines(()), generate(3, 1), STEPS)
+    runs = run_steps(SUBJECT.machines(), generate(3, 1), STEPS)
     assert runs[31].records is runs[32].records
     assert len({id(run.records) for run in runs.values()}) < 15
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from refmodels import delta
-from replay.build.compile import BuildError, BuildFailed, Built, build
-from replay.dirty.check import Plan
+from refmodels import FOLD
+from replay.build.compile import BuildFailed, Built, build
+from replay.build.errors import BuildError
 from replay.dirty.native.calls import compare_calls, draw_case
 from replay.dirty.native.check import check_both
 from replay.dirty.native.inner import inner_api, with_calls
 from replay.dirty.native.session import Libraries, session
+from replay.dirty.subject import plan as plan_of
 from replay.series.declared import load, name_of
 
 from .steps import Fault, libraries, series
@@ -69,7 +70,7 @@ def test_a_fault_in_the_inner_api_is_found_by_a_short_case(fault: Fault) -> None
 
 def test_check_blames_the_step_that_brings_it_and_not_the_next() -> None:
     fault = FAULTS[0]
-    plan = Plan(seed=1, traces=300, steps=(14, 15, 16))
+    plan = plan_of(seed=1, traces=300, steps=(14, 15, 16))
     result = check_both(plan, around(fault), budget=0, calls=around(fault))
     by_step = {row.step: row for row in result.steps}
     assert [f.what for f in by_step[15].failures] == ["api"]
@@ -79,13 +80,13 @@ def test_check_blames_the_step_that_brings_it_and_not_the_next() -> None:
 
 
 def test_the_same_seed_gives_the_same_cases() -> None:
-    machine = delta.build(20)
+    machine = FOLD.build(20)
     one, two = (draw_case(inner_api(SERIES, 20), machine, 5, 17) for _ in range(2))
     assert one == two and one != draw_case(inner_api(SERIES, 20), machine, 6, 17)
 
 
 def test_boundary_clients_are_among_the_calls() -> None:
-    machine = delta.build(20)
+    machine = FOLD.build(20)
     clients = {
         op.args[-1]
         for number in range(200)

@@ -8,14 +8,16 @@ import pytest
 
 from native.steps import Fault, libraries, series
 from replay.build.compile import build_series
-from replay.dirty.check import Plan
 from replay.dirty.language.generate import Profile
 from replay.dirty.language.trace import Op, Trace
 from replay.dirty.native.check import check_both, check_native
 from replay.dirty.native.encode import encode
 from replay.dirty.native.model import NativeModel
 from replay.dirty.native.session import Libraries, Session, session
-from replay.dirty.verdict import CheckResult, Failure, StepResult, Verdict
+from replay.dirty.subject import plan as plan_of
+from replay.search.verdict import Verdict
+from replay.series.check import Plan
+from replay.series.verdict import CheckResult, Failure, StepResult
 
 INTERNAL = "include/exec/memory-internal.h"
 PHYSICAL = "include/exec/memory-physical.h"
@@ -36,7 +38,7 @@ FAULTS = (
 
 
 def plan(steps: tuple[int, ...], traces: int = 60) -> Plan:
-    return Plan(seed=1, traces=traces, profile=Profile(), steps=steps)
+    return plan_of(seed=1, traces=traces, profile=Profile(), steps=steps)
 
 
 def row(result: CheckResult, step: int) -> StepResult:
@@ -86,6 +88,17 @@ def test_the_result_does_not_depend_on_the_number_of_jobs() -> None:
     one, two = (check_native(plan((28,)), faulty, jobs=jobs, budget=60) for jobs in (1, 2))
     one.seconds = two.seconds = 0.0
     assert one == two
+
+
+def test_progress_hears_of_every_trace_and_of_every_example() -> None:
+    told, shortened = list[int](), list[int]()
+    result = check_native(
+        plan((28,), 45), FAULTS[1].libraries(), progress=told.append,
+        shrinking=shortened.append, budget=0,
+    )  # fmt: skip
+    assert told == [20, 20, 5]
+    assert shortened == [1]
+    assert failure(result, 28).example is not None
 
 
 def test_steps_that_were_not_built_stay_undecided() -> None:
@@ -202,6 +215,6 @@ def test_sound_steps_pass_under_sanitizers() -> None:
 
 def test_a_session_can_be_closed_and_leaves_no_process() -> None:
     with Session(libraries()) as held:
-        process = held.process
+        process = held.apart.process
         assert process.poll() is None
     assert process.poll() is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from faults.catalogue import FAULTS, INSIDE
 
-from refmodels import delta
+from refmodels import FOLD, delta
 from refmodels.machine import Machine
 from replay.dirty.language.generate import traces
 from replay.dirty.language.trace import Config, Op, Trace
@@ -44,7 +44,7 @@ LARGE = Trace(
 def faulty(step: int, kind: str, folder: Path) -> type[Machine]:
     """The machine of a step with a fault of the catalogue in it."""
     fault = next(f for f in (*FAULTS, *INSIDE) if (f.step, f.kind) == (step, kind))
-    return delta.build_variant({step: fault.write(folder)})[step]
+    return FOLD.variant({step: fault.write(folder)}, FOLD.last)[step]
 
 
 @pytest.mark.parametrize("name", sorted(INNER_PROPERTIES))
@@ -54,7 +54,7 @@ def test_inner_properties_hold_where_steps_rest_on_them(name: str) -> None:
     last = min(given_up, default=prop.last + 1)
     for trace in traces(32, 12):
         for step in range(prop.first, prop.last + 1):
-            broken = look_inside(name, delta.build(step), trace) is not None
+            broken = look_inside(name, FOLD.build(step), trace) is not None
             assert broken == (step >= last), (step, trace.name)
 
 
@@ -72,13 +72,13 @@ def test_properties_of_the_store_hold_where_blocks_come_and_go(name: str, config
             op if op.name == "ram_alloc" else Op(op.name, (value >> 12 << config.page_bits,))
         )
     for step in range(DECLARED[name].first, DECLARED[name].last + 1):
-        assert look_inside(name, delta.build(step), Trace(tuple(ops), config)) is None, step
+        assert look_inside(name, FOLD.build(step), Trace(tuple(ops), config)) is None, step
 
 
 @pytest.mark.parametrize("name", STORE)
 def test_properties_of_the_store_hold_on_large_machines(name: str) -> None:
     for step in range(DECLARED[name].first, DECLARED[name].last + 1):
-        assert look_inside(name, delta.build(step), LARGE) is None, step
+        assert look_inside(name, FOLD.build(step), LARGE) is None, step
 
 
 def test_large_machines_zero_their_new_blocks_alike() -> None:
@@ -90,7 +90,7 @@ def test_step_16_is_the_first_that_leaves_a_store_longer_than_ram() -> None:
     longer = [
         step
         for step in range(40)
-        if INNER_PROPERTIES["store-fits-ram"](delta.build(step), SHORT_END) is not None
+        if INNER_PROPERTIES["store-fits-ram"](FOLD.build(step), SHORT_END) is not None
     ]
     assert longer == list(range(16, 40))
 
@@ -124,14 +124,14 @@ def test_a_model_that_fails_breaks_the_property_that_asked_it(tmp_path: Path) ->
     copy = tmp_path / "copy.py"
     text = source.read_text(encoding="utf-8")
     copy.write_text(text.replace("    return old\n", "    return old[9999]\n"), encoding="utf-8")
-    machine = delta.build_variant({18: copy})[18]
+    machine = FOLD.variant({18: copy}, FOLD.last)[18]
     found = look_inside("zero-extend-contract", machine, SHORT_END)
     assert found is not None and "IndexError" in found.text
 
 
 @pytest.mark.parametrize("watched", [False, True])
 def test_zeroing_never_lengthens_a_store_and_counts_what_lies_outside(watched: bool) -> None:
-    vm = start(delta.build(0), Trace(()), watched)
+    vm = start(FOLD.build(0), Trace(()), watched)
     store = vm.new_bytes(8)
     store[0:8] = b"\1" * 8
     vm.memset(store, 2, 3)
@@ -146,7 +146,7 @@ def test_zeroing_never_lengthens_a_store_and_counts_what_lies_outside(watched: b
 
 
 def test_zeroing_a_watched_store_is_seen() -> None:
-    vm = start(delta.build(0), Trace(()), watched=True)
+    vm = start(FOLD.build(0), Trace(()), watched=True)
     store = vm.new_bytes(8)
     store.span.take()
     vm.memset(store, 2, 3)
@@ -155,7 +155,7 @@ def test_zeroing_a_watched_store_is_seen() -> None:
 
 def test_before_step_7_the_unused_bits_are_read() -> None:
     check = INNER_PROPERTIES["unused-bits-unread"]
-    assert any(check(delta.build(6), trace) for trace in traces(33, 5))
+    assert any(check(FOLD.build(6), trace) for trace in traces(33, 5))
 
 
 def test_the_contract_of_bitmap_zero_extend_can_fail(tmp_path: Path) -> None:

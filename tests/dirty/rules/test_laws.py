@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from refmodels import delta
+from refmodels import FOLD
 from replay.dirty.language.generate import traces
-from replay.dirty.language.trace import OPS, Op, Trace
+from replay.dirty.language.operations import OPS
+from replay.dirty.language.trace import Op, Trace
 from replay.dirty.machine.run import python_model
 from replay.dirty.rules.diff import first_difference, follow_laws
 from replay.dirty.rules.laws import LAW_OPS, LAWS
@@ -24,7 +25,7 @@ def test_a_deviating_step_does_what_its_laws_say(step: int) -> None:
     shown: set[str] = set()
     deviations = load().step(step).deviations
     for trace in traces(21, 150):
-        result = follow_laws(delta.build(step - 1), delta.build(step), trace, deviations)
+        result = follow_laws(FOLD.build(step - 1), FOLD.build(step), trace, deviations)
         assert result.wrong is None, (trace.name, result.words())
         shown |= set(result.shown)
     assert shown == {d.id for d in deviations}
@@ -36,7 +37,7 @@ def test_a_law_left_out_is_missed(step: int, left_out: int) -> None:
     deviations = load().step(step).deviations
     fewer = [d for i, d in enumerate(deviations) if i != left_out % len(deviations)]
     results = [
-        follow_laws(delta.build(step - 1), delta.build(step), trace, fewer)
+        follow_laws(FOLD.build(step - 1), FOLD.build(step), trace, fewer)
         for trace in traces(22, 150)
     ]
     assert any(result.wrong for result in results)
@@ -68,7 +69,7 @@ def test_nothing_hides_behind_a_declared_difference() -> None:
         )
     )
     deviations = load().step(39).deviations
-    result = follow_laws(delta.build(38), delta.build(39), trace, deviations)
+    result = follow_laws(FOLD.build(38), FOLD.build(39), trace, deviations)
     assert result.wrong is None
     assert result.shown == {"sync-does-not-rearm": 2}
     # Without the laws the runs part there and never meet again.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from refmodels import delta
+from refmodels import FOLD
 from replay.dirty.machine.run import python_model
 from replay.errors import SeriesError
 from replay.series.declared import data_path
@@ -22,11 +22,11 @@ from replay.teach.lessons.check import (
     shown_problems,
     source_problems,
 )
-from replay.teach.lessons.format import Broken, Difference, Mistake
+from replay.teach.lessons.format import Broken, Mistake, ShownDifference
 from replay.teach.lessons.frames import films, first_parting, play
 from replay.teach.lessons.markup import words
 
-NUMBERS = range(1, delta.LAST_STEP + 1)
+NUMBERS = range(1, FOLD.last + 1)
 LESSON = "16-resize-only-when-grown.md"
 
 
@@ -98,9 +98,9 @@ def test_bytes_and_words_hold_the_pages_that_are_observed(lessons: Lessons) -> N
 
 def test_a_difference_at_another_operation_or_in_other_fields_is_found(lessons: Lessons) -> None:
     lesson = lessons.lesson(39)
-    wrong = replace(lesson, difference=Difference(fields=("tlb_direct",), operation=2))
+    wrong = replace(lesson, difference=ShownDifference(fields=("tlb_direct",), operation=2))
     assert "tlb_notdirty" in shown_problems(wrong)[0]
-    wrong = replace(lesson, difference=Difference(fields=("tlb_direct",), operation=3))
+    wrong = replace(lesson, difference=ShownDifference(fields=("tlb_direct",), operation=3))
     assert "first differ at operation 2, not 3" in shown_problems(wrong)[0]
     wrong = replace(lesson, steps=(37, 38), broken=None)
     assert "do not differ" in shown_problems(wrong)[0]

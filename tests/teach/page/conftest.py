@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
-from replay.dirty.check import Plan, check
+from replay.dirty.subject import plan as plan_of
+from replay.series.check import check
 from replay.teach.page.build import Material, make_site
 from replay.teach.page.verdicts import CheckReport, report_of
 
@@ -30,7 +31,7 @@ def chromium() -> str:
 
 @pytest.fixture(scope="session")
 def report() -> CheckReport:
-    return report_of(check(Plan(traces=60), budget=60))
+    return report_of(check(plan_of(traces=60), budget=60))
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from refmodels import delta
+from refmodels.fold import load_file
 from replay.dirty.language.files import parse_trace, trace_to_text
 from replay.dirty.language.generate import Profile, generate
 from replay.dirty.language.trace import Trace
@@ -149,7 +149,7 @@ def test_what_the_page_cannot_run_is_an_error_with_file_and_line(what: str, tmp_
         f"@STEP.changes\ndef tlb_set_page(vm: VM, addr: int) -> int:\n    {BODIES[what]}\n"
     )
     with pytest.raises(TranslationError, match=r"s01_copy\.py:\d+: "):
-        models_script({1: delta.load_file(copy, 1)})
+        models_script({1: load_file(copy, 1)})
 
 
 def test_a_changed_model_changes_what_the_page_runs(browser: Browser, tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_changed_model_changes_what_the_page_runs(browser: Browser, tmp_path: 
     )
     context = browser.new_context()
     page = context.new_page()
-    page.add_script_tag(content=player_script() + models_script({1: delta.load_file(copy, 1)}))
+    page.add_script_tag(content=player_script() + models_script({1: load_file(copy, 1)}))
     assert first_wrong(page, [(generate(1, 0), 0)]) == ""
     assert "step 1 operation" in first_wrong(page, [(generate(1, 0), 1)])
     context.close()

@@ -3,25 +3,7 @@
 
 const CLIENTS = ["vga", "code", "migration"];
 const OPS = {
-  ram_alloc: ["pages"],
-  ram_free: ["addr"],
-  tlb_fill: ["addr"],
-  tlb_flush: [],
-  store: ["addr", "size"],
-  dma_write: ["addr", "length"],
-  store_notdirty: ["addr"],
-  translate: ["addr"],
-  region_set_dirty: ["addr", "length"],
-  region_get_dirty: ["addr", "length", "client"],
-  region_test_and_clear_dirty: ["addr", "length", "client"],
-  region_reset_dirty: ["addr", "length", "client"],
-  page_is_dirty: ["addr"],
-  page_get_flag: ["addr", "client"],
-  kvm_log_sync: ["addr", "pages", "words"],
-  migration_start: [],
-  migration_sync: [],
-  migration_next: ["addr", "start"],
-  migration_stop: [],
+  //@operations
 };
 const LIMITS = { pages: 1024, ops: 500, characters: 200000 };
 
@@ -314,6 +296,7 @@ const CHECKS = {
   migration_sync: running,
   migration_next: (named, layout, block) => running(named, layout) || startsBlock(named, layout, block),
   migration_stop: running,
+  //@checks
 };
 
 function followOp(op, layout) {

@@ -1,28 +1,12 @@
-"""What a check found, as values. Not decided is a verdict too; none of them is an exception."""
+"""What a check of a series found, as values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
-from replay.dirty.language.trace import Trace
+from replay.search.verdict import Verdict
 from replay.series.declared import Deviation
-
-
-class Verdict(StrEnum):
-    """The verdict on a step. Only the first two are as claimed."""
-
-    SAME = "same"
-    DEVIATES = "deviates as declared"
-    UNDECLARED = "undeclared difference"
-    UNSHOWN = "declared but not shown"
-    UNDECIDED = "not decided"
-
-    @property
-    def passes(self) -> bool:
-        """Whether a step with this verdict is as claimed."""
-        return self in (Verdict.SAME, Verdict.DEVIATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +20,7 @@ class Example:
 
     """
 
-    trace: Trace
+    trace: Any
     index: int
     shrunk: bool = False
 
@@ -141,16 +125,3 @@ class CheckResult:
         return all(s.verdict.passes for s in self.steps) and all(
             p.declared and p.count for p in self.start
         )
-
-
-def example_json(example: Example | None) -> Any:
-    """An example as plain values."""
-    if example is None:
-        return None
-    return {
-        "name": example.trace.name,
-        "config": example.trace.config.to_json(),
-        "ops": [op.to_json() for op in example.trace.ops],
-        "index": example.index,
-        "shrunk": example.shrunk,
-    }

@@ -1,0 +1,52 @@
+"""Started as a script, apart from the tool: loads a server and has it serve.
+
+The interpreter runs with ``-I -S``, so that nothing of the environment, the current folder
+or the installed packages is in reach. What the server needs of the package is named on
+the command line and loaded by path, under its own name, into packages that are empty
+shells: ``from replay.apart import child`` works in there as it does in the tool, and
+nothing else of the package can be imported by mistake. The shells are taken away before
+the server starts, since what it executes may well have a ``replay`` of its own.
+
+    boot.py ROOT READ WRITE MEMORY MODULE...
+
+ROOT holds the package; READ and WRITE are the descriptors of the two pipes, MEMORY the
+bytes of address space that may be used, 0 for any; then the modules, ``replay.apart.child``
+first and the server last. Imports the standard library alone.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from types import ModuleType
+
+
+def load(root: str, name: str) -> ModuleType:
+    """A module of the package, executed from its file."""
+    parts = name.split(".")
+    for length in range(1, len(parts)):
+        shell = ModuleType(".".join(parts[:length]))
+        shell.__path__ = []
+        sys.modules.setdefault(shell.__name__, shell)
+    spec = importlib.util.spec_from_file_location(name, os.path.join(root, *parts) + ".py")  # noqa: PTH118
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{name} is no module in {root}")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    setattr(sys.modules[".".join(parts[:-1])], parts[-1], module)
+    return module
+
+
+def main() -> None:
+    """Load what the command line names, and serve until the other side closes."""
+    root, reading, writing, memory, *names = sys.argv[1:]
+    child, *_, server = [load(root, name) for name in names]
+    for name in [name for name in sys.modules if name.split(".")[0] == "replay"]:
+        del sys.modules[name]
+    child.confine(int(memory))
+    server.main(child.Channel(int(reading), int(writing)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Which subject a command is about: the built-in one, or that of ``replay --subject DIR``."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from replay.errors import UsageError
+
+if TYPE_CHECKING:
+    from replay.series.subject import Subject
+
+BUILT_IN = "replay.dirty.subject:SUBJECT"
+
+
+def named(ctx: click.Context | None = None) -> str:
+    """The name of the subject; "" for the built-in one."""
+    context = ctx or click.get_current_context(silent=True)
+    return str(context.find_root().params.get("subject") or "") if context else ""
+
+
+def command_line() -> str:
+    """How this command is called again for the same subject."""
+    return shlex.join(["replay", *(["--subject", named()] if named() else [])])
+
+
+def the_subject(ctx: click.Context | None = None) -> Subject:
+    """The subject of this command line.
+
+    Raises:
+        UsageError: there is none of that name, or it is broken.
+
+    """
+    from replay.series.subject import subject_of
+
+    return subject_of(named(ctx) or BUILT_IN)
+
+
+def last_step(ctx: click.Context | None = None) -> int:
+    """The number of the subject's last step; of the built-in one without loading it."""
+    if named(ctx):
+        return the_subject(ctx).last
+    from refmodels import FOLD
+
+    return FOLD.last
+
+
+def only_built_in(what: str) -> None:
+    """Refuse ``--subject`` where a command knows the built-in subject alone.
+
+    Raises:
+        UsageError: another subject is named.
+
+    """
+    if named():
+        raise UsageError(f"{what} is for the built-in subject; leave out --subject")
+
+
+def _copies(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> tuple[tuple[int, str], ...]:
+    from replay.series.copies import copies_of
+
+    return copies_of(values, last_step(ctx))
+
+
+def copies_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--model STEP=FILE``: changed copies of models, given as ``copies``."""
+    return click.option(
+        "--model", "copies", multiple=True, callback=_copies, metavar="STEP=FILE",
+        help="Use a changed copy of a step's module. FILE is executed.",
+    )(command)  # fmt: skip

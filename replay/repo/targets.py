@@ -1,0 +1,170 @@
+"""Trees → libraries that can be called: built, read, and bound to one interface.
+
+Every stage takes what the one before gave, and gives a value for each tree. What a tree
+lacks on the way is an obstacle, which goes with its value, and no error. The trees need
+not be neighbours in a history: whoever compares them says which with which.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+from replay.build.compiler import sanitizer
+from replay.elf.errors import ElfError
+from replay.repo.binding import Binding, Interface
+from replay.repo.binding import Mapping as Rule
+from replay.repo.bindingfile import parse_binding
+from replay.repo.bound import Bound, Unbound, bind
+from replay.repo.building import Builder, Built
+from replay.repo.drafting import draft
+from replay.repo.errors import RepoError
+from replay.repo.runner import Runner, library_head, model_head
+from replay.repo.shapes import LibraryShape, read_shape
+from replay.search.verdict import Verdict
+
+Progress: TypeAlias = Callable[[float, float, str], None]
+"""Called with how much is done, of how much, and what that is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is called: a library as bound to the interface, or (with ``model``) the model."""
+
+    bound: Bound
+    library: Path
+    checksum: str
+    preload: str = ""
+    model: str = ""
+
+    @property
+    def key(self) -> str:
+        """Equal for two that must behave the same."""
+        return self.checksum + json.dumps(self.bound.to_json())
+
+    def open(self, cpu: float) -> Runner:
+        """A worker with it.
+
+        Raises:
+            Unbound: it cannot be loaded.
+
+        """
+        if self.model:
+            return Runner(model_head(self.bound, self.library, self.model), cpu=cpu)
+        return Runner(library_head(self.bound, self.library), self.preload, cpu)
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why a tree cannot be compared: NOT_BUILT or NOT_JUDGED, and what a build printed."""
+
+    verdict: Verdict
+    reason: str
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What became of a tree on its way to a library that can be called.
+
+    Attributes:
+        notes: what a reader should know of it.
+        built: its library; None where there is none.
+        shape: what the library says of itself; None where it cannot be read.
+        target: what to call, once it is bound; None where it cannot be.
+        obstacle: why the way ended early; None where it did not.
+
+    """
+
+    notes: tuple[str, ...] = ()
+    built: Built | None = None
+    shape: LibraryShape | None = None
+    target: Target | None = None
+    obstacle: Obstacle | None = None
+
+    def noting(self, note: str) -> Prepared:
+        """The same with one more note."""
+        return replace(self, notes=(*self.notes, note))
+
+    def stopped(self, reason: str) -> Prepared:
+        """The same, which cannot be judged."""
+        return replace(self, target=None, obstacle=Obstacle(Verdict.NOT_JUDGED, reason))
+
+
+def prepare(
+    builder: Builder, trees: Sequence[str], jobs: int, progress: Progress
+) -> list[Prepared]:
+    """Build each tree once and read what it gives, as far as that goes."""
+    once = dict.fromkeys(trees)
+    done = 0
+
+    def one_more() -> None:
+        nonlocal done
+        done += 1
+        progress(done, len(once), f"{done} of {len(once)} trees built")
+
+    progress(0, len(once), "building")
+    outcomes = builder.build_all(once, jobs, one_more)
+    shapes: dict[str, LibraryShape | str] = {}
+    made: dict[str, Prepared] = {}
+    for tree, outcome in outcomes.items():
+        if isinstance(outcome, Built):
+            if outcome.checksum not in shapes:
+                shapes[outcome.checksum] = _shape(outcome.library)
+            made[tree] = _read(Prepared(outcome.notes, outcome), shapes[outcome.checksum])
+        else:
+            obstacle = Obstacle(Verdict.NOT_BUILT, outcome.reason, outcome.output)
+            made[tree] = Prepared(outcome.notes, obstacle=obstacle)
+    return [made[tree] for tree in trees]
+
+
+def _read(prepared: Prepared, shape: LibraryShape | str) -> Prepared:
+    if isinstance(shape, str):
+        return prepared.stopped(shape)
+    read = replace(prepared, shape=shape)
+    return read.noting(f"its calls are unchecked: {shape.problem}") if shape.problem else read
+
+
+def _shape(library: Path) -> LibraryShape | str:
+    try:
+        return read_shape(library)
+    except ElfError as error:
+        return f"the library: {error.problem}; {error.cure}"
+
+
+def drafted(prepared: Sequence[Prepared]) -> Binding:
+    """A binding from the first library that could be read; one of them could.
+
+    Raises:
+        RepoError: it says nothing of its functions.
+
+    """
+    shape = next(one.shape for one in prepared if one.shape is not None)
+    if not shape.functions:
+        raise RepoError(
+            f"no prototypes to draft a binding from ({shape.problem or 'nothing is exported'}); "
+            "write one and give it with --binding"
+        )
+    return parse_binding(draft(shape, "the library"), "the drafted binding")
+
+
+def bound_to(interface: Interface, prepared: Prepared, holds: Callable[[Rule], bool]) -> Prepared:
+    """A tree's library as it is to be called, by the maps of the binding that hold there."""
+    if prepared.shape is None or prepared.built is None:
+        return prepared
+    rules: dict[str, list[Rule]] = {}
+    for rule in interface.binding.maps:
+        if holds(rule):
+            rules.setdefault(rule.op, []).append(rule)
+    try:
+        bound = bind(interface, prepared.shape, rules)
+    except Unbound as error:
+        return prepared.stopped(str(error))
+    built, preload = prepared.built, sanitizer(prepared.shape.needed)
+    ready = replace(prepared, target=Target(bound, built.library, built.checksum, preload))
+    if not bound.missing:
+        return ready
+    return ready.noting(f"without {', '.join(bound.missing)}, not there yet or gone")

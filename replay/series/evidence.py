@@ -1,0 +1,81 @@
+"""What shows that a step is guilty: its patch, and the shortest trace before and after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from replay.errors import SeriesError
+from replay.search.bisect import Answer
+from replay.search.shrink import shrink
+from replay.series.declared import StepData
+from replay.series.patches import Patch, PatchError, read_patches
+from replay.series.subject import SideBySide, Subject, Unbuilt
+from replay.series.symptoms import (
+    Ask,
+    Question,
+    lane_of,
+    property_breaks,
+    the_traces,
+    trace_changes,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GuiltyStep:
+    """A step that was found guilty, and what shows it.
+
+    Attributes:
+        step: its number.
+        patch: its patch; None where that cannot be shown, which ``problem`` explains.
+        declared: what the series says of the step.
+        problem: why there is no patch, "" where there is one.
+        comparison: the shortest trace at the step before and at this one; None where the
+            symptom is none of a trace, or no trace shows it at this step alone.
+    """
+
+    step: int
+    patch: Patch | None
+    declared: StepData | None
+    problem: str
+    comparison: SideBySide | None
+
+
+def evidence(subject: Subject, question: Question, step: int) -> GuiltyStep:
+    """Gather what shows that a step is guilty; runs and shortens traces."""
+    patch, declared, problem = None, None, ""
+    try:
+        patch = read_patches(subject.file.parent)[step - 1]
+        declared = subject.series.step(step)
+    except (PatchError, SeriesError, IndexError) as error:
+        patch, problem = None, str(error)
+    return GuiltyStep(step, patch, declared, problem, _compared(subject, question, step))
+
+
+def _compared(subject: Subject, question: Question, step: int) -> SideBySide | None:
+    small = shortest(subject, question, step)
+    if small is None:
+        return None
+    lane = lane_of(question, subject)
+    old, new = lane.run(step - 1, small), lane.run(step, small)
+    # The trace shows the symptom, so both were built.
+    assert not isinstance(old, Unbuilt) and not isinstance(new, Unbuilt)
+    return subject.side_by_side(old, new)
+
+
+def shortest(subject: Subject, question: Question, step: int, budget: int = 600) -> Any | None:
+    """The shortest trace that shows the symptom at a step and not at the one before."""
+    if question.api or question.elf:
+        return None
+    lane = lane_of(question, subject)
+
+    def shows(trace: Any) -> bool:
+        ask: Ask
+        if question.property:
+            ask = property_breaks(subject, lane, question.property, [trace])
+            return ask(step)[0] is Answer.BAD and ask(step - 1)[0] is Answer.GOOD
+        ask = trace_changes(subject, lane, trace)
+        return ask(step)[0] is Answer.BAD
+
+    found = next((trace for trace in the_traces(question, subject, lane) if shows(trace)), None)
+    return None if found is None else shrink(found, subject.language, shows, budget).trace

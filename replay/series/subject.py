@@ -1,0 +1,320 @@
+"""The subject: all that the tool needs to know of a series that has models.
+
+General code - the check of every step, bisection, the lessons' frame, the command line -
+takes steps, titles, models, language and history from the subject that it is given, and
+knows no other. A subject is one value with optional hooks. It travels between processes by
+its name: ``package.module:NAME``, or the folder of somebody's own subject, whose
+``subject.py`` is then executed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+from refmodels.delta import LinkError
+from refmodels.fold import Fold
+from replay.base.jsonlines import nearest
+from replay.errors import SeriesError, UsageError
+from replay.search.bisect import Answer
+from replay.search.language import Language
+from replay.series.declared import Deviation, Scope, Series, load
+
+Machine = type[Any]
+"""The class of a step's machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A property broken: at which operation of a trace, and in words."""
+
+    index: int
+    text: str
+
+
+class Run(Protocol):
+    """A trace, executed at one step: equal records mean that the same was observed."""
+
+    @property
+    def trace(self) -> Any:
+        """The trace."""
+        ...
+
+    @property
+    def step(self) -> int:
+        """The number of the step."""
+        ...
+
+    @property
+    def records(self) -> Sequence[Any]:
+        """What was observed, a record an operation."""
+        ...
+
+
+class Parting(Protocol):
+    """Where two runs part."""
+
+    @property
+    def index(self) -> int:
+        """The operation."""
+        ...
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What differs there."""
+        ...
+
+    def words(self) -> str:
+        """What differs, in words."""
+        ...
+
+
+class Lawful(Protocol):
+    """A trace at a step that deviates, held against its laws; see ``Subject.follow``."""
+
+    @property
+    def shown(self) -> Mapping[str, int]:
+        """Deviation to the first operation that showed it."""
+        ...
+
+    @property
+    def wrong(self) -> tuple[int, tuple[str, ...]] | None:
+        """Where the step did not do what its laws say: (operation, fields)."""
+        ...
+
+    def words(self) -> str:
+        """What it did there, in words."""
+        ...
+
+
+class SideBySide(Protocol):
+    """Two runs of one trace, compared in full; ``report`` knows how to show each kind."""
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """The two steps."""
+        ...
+
+    @property
+    def equal(self) -> bool:
+        """Whether every observation is the same."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unbuilt:
+    """A step that cannot be run in a lane, and why: a verdict on it, no error."""
+
+    step: int
+    text: str
+
+
+class Lane(Protocol):
+    """Another way to run traces at the steps than the models."""
+
+    def run(self, step: int, trace: Any) -> Run | Unbuilt:
+        """Run a valid trace at a step."""
+        ...
+
+    def takes(self, trace: Any) -> bool:
+        """Whether it can run a trace at all."""
+        ...
+
+    def code(self, name: str) -> Callable[[int], tuple[Answer, str]]:
+        """Whether the code of a function, or a section, changes at a step."""
+        ...
+
+
+class Calls(Protocol):
+    """What direct calls of a step's inner API showed."""
+
+    calls: int
+    shown: dict[str, tuple[int, str]]
+    wrong: str
+
+    def merge(self, other: Any) -> None:
+        """Add what others showed."""
+        ...
+
+
+RunProperty = Callable[[Any, Sequence[Any]], Violation | None]
+"""(trace, records) to where the property is broken."""
+
+InsideProperty = Callable[[Machine, Any], Violation | None]
+"""(machine, trace) to where it is broken: it works the machine itself."""
+
+CallsHook = Callable[[Series, int, Machine, Machine, str, int], Calls]
+"""(series, step, machine before, machine, seed, how many) to what direct calls showed."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Subject:
+    """A series with models.
+
+    Attributes:
+        name: by which another process gets at it.
+        file: its series.toml; the patches, if it has any, lie beside it.
+        fold: the models of its steps.
+        language: its traces, drawn as usual.
+        run: (step, machine, trace) to a run.
+        lockstep: (machines, trace, steps) to the run of each; runs with equal records may
+            share them, which makes the comparison cheap.
+        parting: where two runs of one trace part, None where they never do.
+        side_by_side: two runs of one trace, as they are shown beside each other.
+        follow: (machine before, machine, trace, deviations) to how a step keeps its laws.
+        laws: the names of the laws, by the scope of the deviations that may name them.
+        properties: what must hold of a run, by name.
+        inside: what must hold inside a machine, by name.
+        calls: draws and makes direct calls of the inner API; None where there is none.
+        lanes: other ways to run its steps, by name, each given the folder of a changed copy
+            of its patches or None.
+
+    """
+
+    name: str
+    file: Path
+    fold: Fold
+    language: Language[Any]
+    run: Callable[[int, Machine, Any], Run]
+    lockstep: Callable[[Sequence[Machine], Any, Sequence[int]], Mapping[int, Run]]
+    parting: Callable[[Any, Any], Parting | None]
+    side_by_side: Callable[[Any, Any], SideBySide]
+    follow: Callable[[Machine, Machine, Any, Sequence[Deviation]], Lawful]
+    laws: Mapping[Scope, frozenset[str]]
+    properties: Mapping[str, RunProperty]
+    inside: Mapping[str, InsideProperty] = field(default_factory=dict)
+    calls: CallsHook | None = None
+    lanes: Mapping[str, Callable[[Path | None], Lane]] = field(default_factory=dict)
+
+    def __reduce__(self) -> Any:
+        return _restored, (self.name, self.file)
+
+    @cached_property
+    def series(self) -> Series:
+        """What its steps declare.
+
+        Raises:
+            SeriesError: the file is wrong, or names a law or a property that is not there.
+
+        """
+        series = load(self.file)
+        _check_names(self, series)
+        return series
+
+    @property
+    def last(self) -> int:
+        """The number of its last step."""
+        return self.fold.last
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Its steps, but for step 0, which is the start."""
+        return tuple(range(1, self.last + 1))
+
+    def machines(self, copies: tuple[tuple[int, str], ...] = (), last: int = -1) -> list[Machine]:
+        """The machines of steps 0 to ``last`` (all by default), with changed copies of some.
+
+        Raises:
+            SeriesError: a copy that does not load or does not fit, with what is wrong.
+
+        """
+        return _machines(self.fold, copies, self.last if last < 0 else last)
+
+    def model(self, step: int, trace: Any) -> Run:
+        """Run a trace on the model of a step as it is."""
+        return self.run(step, self.fold.build(step), trace)
+
+    def forget(self) -> None:
+        """Let go of all machines with changed copies: they and their methods are cycles."""
+        _machines.cache_clear()
+
+    def reading(self, file: Path) -> Subject:
+        """The same models with another series.toml."""
+        return self if file == self.file else _reading(self, file)
+
+    def deviations(self, step: int) -> list[Deviation]:
+        """The deviations of a step that traces show."""
+        return [d for d in self.series.step(step).deviations if d.scope == "trace"]
+
+
+@cache
+def _machines(fold: Fold, copies: tuple[tuple[int, str], ...], last: int) -> list[Machine]:
+    try:
+        return fold.variant({step: Path(path) for step, path in copies}, last)
+    except LinkError as error:
+        raise SeriesError(str(error)) from None
+
+
+@cache
+def _reading(subject: Subject, file: Path) -> Subject:
+    return replace(subject, file=file)
+
+
+def _restored(name: str, file: Path) -> Subject:
+    return subject_of(name).reading(file)
+
+
+@cache
+def subject_of(name: str) -> Subject:
+    """The subject of a name. Executes ``subject.py`` where it is the name of a folder.
+
+    Raises:
+        UsageError: there is none, or it is broken; the message says what is wrong.
+
+    """
+    module, colon, attribute = name.partition(":")
+    if colon and module.startswith("replay."):
+        found = getattr(importlib.import_module(module), attribute)
+    else:
+        found = _somebodys(Path(name))
+    if not isinstance(found, Subject):
+        raise UsageError(f"{name}: SUBJECT is no Subject; see CONTRIBUTING.md, 'A subject'")
+    return found
+
+
+def _somebodys(folder: Path) -> Any:
+    path = folder / "subject.py"
+    if not path.is_file():
+        raise UsageError(f"{folder}: there is no subject.py in it; see CONTRIBUTING.md")
+    own = f"_subject_{abs(hash(str(path.resolve())))}"
+    spec = importlib.util.spec_from_file_location(own, path)
+    assert spec is not None and spec.loader is not None, "it ends in .py"
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[own] = module
+    try:
+        spec.loader.exec_module(module)
+        return module.SUBJECT
+    except Exception as error:
+        del sys.modules[own]
+        raise UsageError(f"{path}: {type(error).__name__}: {error}") from None
+
+
+def _check_names(subject: Subject, series: Series) -> None:
+    """That every law and every property that the file names is there.
+
+    Raises:
+        SeriesError: the first that is not, with the nearest that is.
+
+    """
+    for step in series.steps:
+        for deviation in step.deviations:
+            known = subject.laws.get(deviation.scope, frozenset())
+            if deviation.law not in known:
+                raise SeriesError(
+                    f"{subject.file}: step {step.number}: deviation {deviation.id!r} names no "
+                    f"law of scope {deviation.scope!r}: {deviation.law!r}"
+                    f"{nearest(deviation.law, sorted(known))}"
+                )
+    names = {*subject.properties, *subject.inside}
+    for prop in series.properties:
+        if prop.name not in names:
+            raise SeriesError(
+                f"{subject.file}: there is no property {prop.name!r}"
+                f"{nearest(prop.name, sorted(names))}"
+            )

@@ -1,0 +1,176 @@
+"""What CONTRIBUTING.md says is enough to add something is enough: each recipe in a copy."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+RECIPES = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    for part in ("replay", "refmodels", "series"):
+        shutil.copytree(
+            PROJECT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    return tmp_path
+
+
+def replay(copy: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """The command line of the copy."""
+    return subprocess.run(
+        [sys.executable, "-m", "replay", *words], cwd=copy, capture_output=True, text=True,
+        check=False, env={**os.environ, "PYTHONPATH": str(copy)},
+    )  # fmt: skip
+
+
+def recipe(title: str) -> str:
+    """The text of one recipe."""
+    assert f"\n### {title}\n" in RECIPES
+    return RECIPES.partition(f"\n### {title}\n")[2].partition("\n### ")[0]
+
+
+def add(copy: Path, path: str, text: str, title: str) -> None:
+    """Write to the end of a file that the recipe names."""
+    assert path in recipe(title) or Path(path).parent.as_posix() in recipe(title)
+    with (copy / path).open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+PROPERTY = '''
+
+@of_runs("at-most-one-page")
+def at_most_one_page(trace: Trace, records: Sequence[Record]) -> Violation | None:
+    """No operation leaves more than one page dirty for VGA: nonsense, and so it breaks."""
+    for index, _, record, _ in live(trace, records):
+        if record.visible.dirty[0].bit_count() > 1:
+            return Violation(index, "two pages are dirty")
+    return None
+
+
+@of_runs("vga-has-pages")
+def vga_has_pages(trace: Trace, records: Sequence[Record]) -> Violation | None:
+    """Only pages of blocks are dirty for VGA."""
+    for index, _, record, mask in live(trace, records):
+        if record.visible.dirty[0] & ~mask:
+            return Violation(index, "a page of no block is dirty")
+    return None
+'''
+DECLARED = """
+[[property]]
+name = "vga-has-pages"
+text = "Only pages of blocks are dirty for VGA."
+
+[[property]]
+name = "at-most-one-page"
+text = "At most one page is dirty for VGA."
+"""
+
+
+def test_a_property_is_a_function_and_a_table(copy: Path) -> None:
+    title = "A property *"
+    add(copy, "replay/dirty/rules/properties.py", PROPERTY, title)
+    toml = copy / "series/series.toml"
+    text = toml.read_text(encoding="utf-8")
+    assert "series/series.toml" in recipe(title)
+    toml.write_text(text.replace("\n[start]\n", f"{DECLARED}\n[start]\n"), encoding="utf-8")
+    done = replay(copy, "check", "--steps", "1-2", "--traces", "20", "--json")
+    assert done.stderr == ""
+    broken = {found["property"]: found for found in json.loads(done.stdout)["start"]}
+    assert "vga-has-pages" not in broken
+    example = broken["at-most-one-page"]["example"]
+    assert example["shrunk"] and len(example["ops"]) == 1
+    assert not broken["at-most-one-page"]["declared"]
+    assert done.returncode == 1
+
+
+STEP = '''"""memory: a step more, which changes nothing.
+
+Claim: same.
+"""
+
+from refmodels.delta import VM, Step
+
+STEP = Step(40, home="include/exec/ram_addr.h")
+
+
+@STEP.adds
+def cpu_physical_memory_all(vm: VM) -> int:
+    return -1
+'''
+STEP_TABLE = """
+[[step]]
+number = 40
+title = "memory: a step more, which changes nothing"
+theme = "G"
+kind = "refactor"
+claim = "same"
+adds = ["int cpu_physical_memory_all(void)"]
+"""
+
+
+def test_a_step_is_a_module_and_a_table(copy: Path) -> None:
+    title = "A step *"
+    (copy / "refmodels/s40_one_more.py").write_text(STEP, encoding="utf-8")
+    add(copy, "series/series.toml", STEP_TABLE, title)
+    toml = copy / "series/series.toml"
+    text = toml.read_text(encoding="utf-8")
+    assert text.count("first = 33\nlast = 39") == 1
+    toml.write_text(text.replace("first = 33\nlast = 39", "first = 33\nlast = 40"), "utf-8")
+    done = replay(copy, "check", "--steps", "39-", "--traces", "200", "--json")
+    rows = json.loads(done.stdout)["steps"]
+    assert [row["step"] for row in rows] == [39, 40]
+    assert rows[1]["verdict"] == "same"
+    shown = replay(copy, "show", "40")
+    assert "a step more, which changes nothing" in shown.stdout
+    assert "def cpu_physical_memory_all" in shown.stdout
+
+
+FORMAT = '''"""One line a step."""
+
+from replay.base.style import Style
+from replay.report.checking import CheckView
+from replay.report.output import renders
+
+
+@renders(CheckView, "oneline")
+def _check(view: CheckView, style: Style) -> str:
+    return " ".join(f"{step.step}:{step.verdict.value}" for step in view.result.steps)
+'''
+
+
+def test_a_report_format_is_one_module(copy: Path) -> None:
+    assert "replay/report/formats/NAME.py" in recipe("A report format *")
+    (copy / "replay/report/formats/oneline.py").write_text(FORMAT, encoding="utf-8")
+    program = (
+        "from replay.dirty.subject import plan\n"
+        "from replay.report.checking import CheckView\n"
+        "from replay.report.output import render\n"
+        "from replay.series.check import check\n"
+        "print(render(CheckView(check(plan(steps=(1, 2), traces=3))), 'oneline'))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=copy, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(copy)},
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("1:same 2:same\n", "")
+
+
+def test_a_subject_is_a_folder_and_no_file_of_the_tool(copy: Path) -> None:
+    """In a folder of its own, anywhere: the tool is the copy as it is."""
+    folder = copy / "mine"
+    shutil.copytree(PROJECT / "tests" / "series" / "counter", folder)
+    assert "`subject.py`" in recipe("A subject *")
+    done = replay(copy, "--subject", str(folder), "check", "--traces", "50", "--json")
+    rows = json.loads(done.stdout)["steps"]
+    assert [row["verdict"] for row in rows] == [
+        "same", "deviates as declared", "same", "undeclared difference",
+    ]  # fmt: skip
