@@ -158,14 +158,13 @@ def data_path() -> Path:
 
 
 @cache
-def load(path: Path | None = None) -> Series:
-    """Read series.toml, by default the built-in one.
+def load(file: Path) -> Series:
+    """Read a series.toml, once a process.
 
     Raises:
         SeriesError: unreadable or wrong, with the file, the place and the cure.
 
     """
-    file = path or data_path() / "series.toml"
     try:
         text = file.read_bytes()
     except OSError as error:
@@ -219,6 +218,13 @@ def check(series: Series, file: Path) -> None:
             if deviation.id in ids:
                 raise SeriesError(f"{where}: deviation id {deviation.id!r} is used twice")
             ids.add(deviation.id)
+    for theme in series.themes:
+        last = len(series.steps)
+        if not 1 <= theme.first <= theme.last <= last:
+            raise SeriesError(
+                f"{file}: theme {theme.letter!r} has steps {theme.first} to {theme.last}; the "
+                f"series has 1 to {last}"
+            )
     _check_api(series, file)
 
 
