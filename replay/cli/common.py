@@ -28,11 +28,13 @@ class ExitCode(IntEnum):
     OK = 0
     """As claimed, or equal."""
     DIFFERENCE = 1
-    """A difference was found, or nothing could be compared."""
+    """A difference was found."""
     USAGE = 2
     """Bad input or usage: the message says what to mend."""
     FAILURE = 3
     """The program itself failed, or a worker of it."""
+    NOT_DECIDED = 4
+    """No difference was found, and something could not be built, judged or decided."""
     INTERRUPTED = 130
     """Ctrl-C."""
     NO_READER = 141
@@ -41,7 +43,7 @@ class ExitCode(IntEnum):
 
 EXIT_HELP: Final = (
     "Exit codes: 0 as claimed or equal, 1 a difference, 2 bad input or usage, "
-    "3 an internal failure, 130 interrupted."
+    "3 an internal failure, 4 no difference found but something not decided, 130 interrupted."
 )
 
 
@@ -88,7 +90,7 @@ def guarded(call: Callable[[], Any]) -> int:
         code, message = ExitCode.FAILURE, f"internal: {type(error).__name__}: {error}"
     if message:
         click.echo(error_text(message), err=True)
-    if code not in (ExitCode.OK, ExitCode.DIFFERENCE):
+    if code not in (ExitCode.OK, ExitCode.DIFFERENCE, ExitCode.NOT_DECIDED):
         _drop_output()
     return code
 

@@ -104,9 +104,11 @@ def command(save: Path | None, bisect: bool, format: str, **options: Any) -> int
 
     Each commit is built in a folder of its own, and random traces of calls run on its
     library, in a process of its own. A commit is "same" when nothing that was observed
-    differs from the commit before. Else it has an undeclared difference, crashes or
-    hangs, and the shortest trace that shows it is saved; or it cannot be built, or cannot
-    be judged. A merge is judged as one change against its first parent.
+    differs from the commit before, and enough was: most calls came back, and no function
+    changed that was not called; or its code is identical. Else it has an undeclared
+    difference, crashes or hangs, and the shortest trace that shows it is saved; or it
+    cannot be built or judged, or is not decided, with the reason. A merge is judged as one
+    change against its first parent.
 
     With --bisect the ends of the range are compared, on random traces or on --trace, and
     a binary search finds the commit since which the trace shows something else.
@@ -121,7 +123,14 @@ def command(save: Path | None, bisect: bool, format: str, **options: Any) -> int
     report = searched.report
     saved = _save(report, request, save, bisect)
     emit(CommitsView(searched, saved, bisect), format)
-    return ExitCode.OK if report.passed else ExitCode.DIFFERENCE
+    return _code(report)
+
+
+def _code(report: Report) -> ExitCode:
+    """A difference wins over what is not decided; 0 is for what is decided alone."""
+    if report.differs:
+        return ExitCode.DIFFERENCE
+    return ExitCode.OK if report.passed else ExitCode.NOT_DECIDED
 
 
 def _verified(request: Request, progress: Progress) -> Search:

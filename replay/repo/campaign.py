@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from replay.base.pool import Pool
 from replay.repo.binding import Interface
 from replay.repo.calls import CallTrace
-from replay.repo.checking import Checker, Runs
+from replay.repo.checking import Checker, Runs, asked
+from replay.repo.crashing import MORE, RUNS, repeat, shortened
+from replay.repo.evidence import Evidence
+from replay.repo.hanging import Hanging, Tried
 from replay.repo.language import CallLanguage
 from replay.repo.pairing import Names, Pair
 from replay.repo.results import Counterexample, Divergence, compare
@@ -22,6 +25,8 @@ from replay.search.verdict import Verdict
 
 SHARE: Final = 250
 """Traces whose runs are in memory at once."""
+ROUNDS: Final = 6
+"""Times that traces are run again without the calls that hang on both sides."""
 SHRUNK_LIMIT: Final = 0.25
 """Seconds of processor time after which a candidate counts as hanging."""
 
@@ -73,6 +78,9 @@ class PairTally:
         left_out: the numbers of those that were not compared.
         traces: how many were.
         soonest: the number of the one of least rank, and ``divergence``: what it shows.
+        shorter: of those that differ, the traces that were not run as drawn, since calls
+            in them hang on both sides.
+        evidence: what all of them showed, call by call.
 
     """
 
@@ -81,6 +89,8 @@ class PairTally:
     traces: int = 0
     soonest: int | None = None
     divergence: Divergence | None = None
+    shorter: dict[int, CallTrace] = field(default_factory=dict)
+    evidence: Evidence = field(default_factory=Evidence)
 
     def add(self, pair: Pair, number: int, before: Run | None, after: Run | None) -> None:
         """Compare the runs of the trace that comes next."""
@@ -93,9 +103,27 @@ class PairTally:
             self.differing[number] = (found.verdict is Verdict.UNDECLARED, found.index)
             self._keep(number, found)
 
+    def take(self, pair: Pair, one: Tried) -> None:
+        """Compare the runs of a trace, and count what it showed."""
+        self.add(pair, one.number, one.before, one.after)
+        self.evidence.draw(one.trace)
+        if one.before is None or one.after is None:
+            return
+        self.evidence.add(one.trace, one.made, one.before, one.after)
+        observers = (op["name"] for op in pair.after.bound.observers)
+        self.evidence.look(observers, one.before, one.after)
+        if one.number in self.differing and len(one.made) < len(one.trace):
+            self.shorter[one.number] = one.made
+
+    def ranked(self) -> list[int]:
+        """The numbers of the traces on which the two differ, the soonest first."""
+        return sorted(self.differing, key=lambda number: (self.differing[number], number))
+
     def merge(self, other: PairTally) -> None:
         """Add what the traces that come next show."""
         self.differing |= other.differing
+        self.shorter |= other.shorter
+        self.evidence.merge(other.evidence)
         self.left_out += other.left_out
         self.traces += other.traces
         if other.soonest is not None and other.divergence is not None:
@@ -125,12 +153,18 @@ class CallTally:
 class Sighting:
     """A trace on which a pair differs, both by their numbers.
 
-    On its example the pair ``unlike`` does not differ, if there is one.
+    Attributes:
+        unlike: a pair that does not differ on its example, if there is one.
+        others: more such traces, asked in their order where this one shows nothing again.
+        shorter: those of them that were not run as drawn.
+
     """
 
     pair: int
     trace: int
     unlike: int | None = None
+    others: tuple[int, ...] = ()
+    shorter: Mapping[int, CallTrace] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -141,6 +175,10 @@ class CallCampaign:
     sampling: Sampling
     pairs: Sequence[Pair]
     share: int = SHARE
+    hanging: list[Hanging] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.hanging = [Hanging(self.sampling.interface) for _ in self.pairs]
 
     def run(self, progress: Progress) -> CallTally:
         """What all traces show.
@@ -161,33 +199,81 @@ class CallCampaign:
         return CallTally(Counter(), [PairTally() for _ in self.pairs])
 
     def look(self, numbers: range) -> CallTally:
-        """Run the traces of these numbers on all that take part, and compare."""
-        needed: dict[tuple[str, Names], Target] = {}
-        for pair in self.pairs:
-            for target in (pair.before, pair.after):
-                needed.setdefault((target.key, pair.names), target)
-        traces = {
-            names: [self.sampling.trace(names, number) for number in numbers]
-            for names in dict.fromkeys(names for _, names in needed)
+        """Run the traces of these numbers on all that take part, and compare.
+
+        Where both of a pair hang at the same call, its traces are run again without it.
+        """
+        drawn = {
+            names: {number: self.sampling.trace(names, number) for number in numbers}
+            for names in dict.fromkeys(pair.names for pair in self.pairs)
         }
         tally = self.nothing()
-        for kept in traces.values():
-            tally.calls.update(call.op for trace in kept for call in trace)
-        tasks = [(key, (target, traces[key[1]])) for key, target in needed.items()]
-        runs = dict(self.checker.threads.map(self._run_all, tasks))
-        for pair, seen in zip(self.pairs, tally.pairs, strict=True):
-            before, after = (runs[side.key, pair.names] for side in (pair.before, pair.after))
-            for number, old, new in zip(numbers, before, after, strict=True):
-                seen.add(pair, number, old, new)
+        for traces in drawn.values():
+            tally.calls.update(call.op for trace in traces.values() for call in trace)
+        waiting = dict.fromkeys(range(len(self.pairs)), tuple(numbers))
+        for turn in range(ROUNDS):
+            tried = self._round(waiting, drawn)
+            waiting = {}
+            for place, ones in tried.items():
+                again = turn < ROUNDS - 1 and self.hanging[place].learn(ones)
+                for one in ones:
+                    if again and (one.before is None or one.after is None or one.hung):
+                        waiting[place] = (*waiting.get(place, ()), one.number)
+                    else:
+                        tally.pairs[place].take(self.pairs[place], one)
         return tally
+
+    def _round(
+        self, waiting: Mapping[int, tuple[int, ...]], drawn: Mapping[Names, Mapping[int, CallTrace]]
+    ) -> dict[int, list[Tried]]:
+        """The runs of traces, given by their numbers, of some pairs.
+
+        A target that is in two pairs runs a trace once where both leave the same out.
+        """
+        needed: dict[Hashable, tuple[Target, list[CallTrace]]] = {}
+        asked = {}
+        for place, numbers in waiting.items():
+            pair, hanging = self.pairs[place], self.hanging[place]
+            made = [hanging.cut(number, drawn[pair.names][number]) for number in numbers]
+            which = (pair.names, numbers, hanging.key)
+            keys = [(side.key, which) for side in (pair.before, pair.after)]
+            for key, side in zip(keys, (pair.before, pair.after), strict=True):
+                needed.setdefault(key, (side, made))
+            asked[place] = keys, made
+        runs = dict(self.checker.threads.map(self._run_all, needed.items()))
+        return {
+            place: [
+                Tried(number, drawn[self.pairs[place].names][number], *one)
+                for number, *one in zip(
+                    waiting[place], made, *(runs[key] for key in keys), strict=True
+                )
+            ]
+            for place, (keys, made) in asked.items()
+        }
 
     def _run_all(self, task: tuple[Target, Sequence[CallTrace]]) -> Runs:
         return self.checker.run_all(*task)
 
     def example(self, finding: Sighting, budget: int) -> Counterexample | str:
         """A trace on which a pair differs, shortened; or how one of the two is not repeatable."""
+        reason = ""
+        for number in (finding.trace, *finding.others):
+            found = self._example(finding, number, budget)
+            if not isinstance(found, str):
+                return found
+            reason = reason or found
+        return reason
+
+    def _example(self, finding: Sighting, number: int, budget: int) -> Counterexample | str:
+        """The example that one trace gives."""
         pair = self.pairs[finding.pair]
-        trace = self.sampling.trace(pair.names, finding.trace)
+        trace = finding.shorter.get(number) or self.sampling.trace(pair.names, number)
+        language = CallLanguage(self.sampling.interface, self.sampling.ops)
+        crashing = repeat(self.checker, pair, trace)
+        if crashing.come_and_go:
+            if not crashing.one_sided:
+                return crashing.text
+            return shortened(self.checker, pair, crashing, language, budget)
         other = None if finding.unlike is None else self.pairs[finding.unlike]
         with contextlib.ExitStack() as stack:
             old, new = (
@@ -198,11 +284,23 @@ class CallCampaign:
                 for side in ((other.before, other.after) if other is not None else ())
             ]
             unstable = _unstable(old, trace) or _unstable(new, trace)
-            if unstable:
+            if unstable and not crashing.one_sided:
                 return unstable
-            question = _Question(pair, (old, new), tuple(others))
-            language = CallLanguage(self.sampling.interface, self.sampling.ops)
-            return question.shortest(trace, language, budget)
+            if not unstable:
+                question = _Question(pair, (old, new), tuple(others))
+                found = question.shortest(trace, language, budget)
+                if not isinstance(found, str):
+                    return found
+        return self._rare(pair, trace, language, budget)
+
+    def _rare(
+        self, pair: Pair, trace: CallTrace, language: CallLanguage, budget: int
+    ) -> Counterexample | str:
+        """What a trace shows that differed, and not when it was run again: perhaps a rare crash."""
+        crashing = repeat(self.checker, pair, trace, MORE * RUNS)
+        if crashing.one_sided:
+            return shortened(self.checker, pair, crashing, language, budget)
+        return "a trace that differed does not when it is run again"
 
 
 @dataclass(slots=True)
@@ -238,7 +336,8 @@ class _Question:
 
     def shows(self, trace: CallTrace) -> Parted | None:
         """The runs of a trace, where they differ."""
-        before, after = (runner.run(trace) for runner in self.targets)
+        sides = zip(self.targets, (self.pair.before, self.pair.after), strict=True)
+        before, after = (asked(runner, side, trace) for runner, side in sides)
         found = self.pair.differs(before, after)
         if found is None or (self.verdict is not None and found.verdict is not self.verdict):
             return None

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from replay.repo.bound import Unbound
-from replay.repo.campaign import CallCampaign, CallTally, Sampling, Sighting
+from replay.repo.campaign import CallCampaign, CallTally, PairTally, Sampling, Sighting
 from replay.repo.checking import Checker
 from replay.repo.errors import RepoError
+from replay.repo.evidence import Evidence, Ground, decide
+from replay.repo.grounds import everything_left_out, grounds_of
 from replay.repo.pairing import Pair, Standing, neighbours, unpaired, with_model
+from replay.repo.past import Past, behind_crashes
 from replay.repo.results import Counterexample
 from replay.repo.targets import Prepared, Progress
 from replay.search.campaign import examples
@@ -19,6 +22,8 @@ from replay.search.verdict import Verdict
 
 SHRUNK_PAIRS: Final = 8
 """Pairs whose example is shortened; of more, the rest show theirs as found."""
+OTHERS: Final = 8
+"""Traces that are asked for an example, where those before gave none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +32,9 @@ class PairResult:
 
     Attributes:
         traces: on how many it was compared, and ``differing``: on how many it differs.
-        verdict: on the trace that shows it soonest; SAME where none does, NOT_JUDGED where
-            none was compared.
+        verdict: on the trace that shows it soonest; where none does, what the evidence gives.
+        reason: why it is not decided.
+        evidence: what was seen of it, call by call.
         shown: an example; a text says how one of the two is not repeatable; None where
             there is no difference.
 
@@ -38,6 +44,11 @@ class PairResult:
     differing: int
     verdict: Verdict
     shown: Counterexample | str | None = None
+    reason: str = ""
+    evidence: Evidence = field(default_factory=Evidence)
+
+
+IDENTICAL: Final = PairResult(0, 0, Verdict.SAME, evidence=Evidence(identical=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,8 @@ class Judged:
         neighbours: what traces showed of the pair of a standing, by the place of the tree.
         model: the same for the reference model.
         calls: how often each operation was called.
+        past: those behind a crash, beside the last that had none.
+        left_out: the exported functions that are not called, each with the reason.
 
     """
 
@@ -58,6 +71,8 @@ class Judged:
     neighbours: Mapping[int, PairResult] = field(default_factory=dict)
     model: Mapping[int, PairResult] = field(default_factory=dict)
     calls: Mapping[str, int] = field(default_factory=dict)
+    past: Mapping[int, Past] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def unjudged(prepared: Sequence[Prepared]) -> Judged:
@@ -86,20 +101,29 @@ def judge(
     """
     loaded = checker.load(prepared)
     standings = neighbours(loaded, sampling.wanted)
-    before = {place: one.pair for place, one in enumerate(standings) if one.pair is not None}
     reference = with_model(loaded, standings, model, sampling.wanted) if model else {}
     if model and reference:
         _try_model(checker, next(iter(reference.values())), model)
+    progress(0, 0, "comparing code")
+    grounds = grounds_of(checker, sampling.interface.binding, loaded, standings)
+    before = {
+        place: one.pair for place, one in enumerate(standings)
+        if one.pair is not None and not grounds[place].code.identical
+    }  # fmt: skip
     campaign = CallCampaign(checker, sampling, [*before.values(), *reference.values()])
     tally = campaign.run(progress)
     progress(0, 0, "shortening examples")
-    results = _results(campaign, tally, budget)
+    known = [None if sampling.given else grounds[place] for place in before]
+    results = _results(campaign, tally, budget, known)
+    tallies = dict(zip(before, tally.pairs, strict=False))
     return Judged(
         loaded,
         standings,
-        dict(zip(before, results, strict=False)),
+        dict.fromkeys(grounds, IDENTICAL) | dict(zip(before, results, strict=False)),
         dict(zip(reference, results[len(before) :], strict=True)),
         tally.calls,
+        behind_crashes(checker, sampling, loaded, standings, tallies, budget),
+        everything_left_out(sampling.interface.binding, loaded),
     )
 
 
@@ -112,10 +136,15 @@ def _try_model(checker: Checker, pair: Pair, model: tuple[Path, str]) -> None:
         raise RepoError(f"--model {path}:{name}: {error}") from None
 
 
-def _results(campaign: CallCampaign, tally: CallTally, budget: int) -> list[PairResult]:
-    """What was found of each pair, with an example where it differs."""
+def _results(
+    campaign: CallCampaign, tally: CallTally, budget: int, known: Sequence[Ground | None]
+) -> list[PairResult]:
+    """What was found of each pair, with an example where it differs.
+
+    ``known`` is what is known of the code of the first pairs; the others are with a model.
+    """
     seen = [
-        Sighting(number, pair.soonest)
+        Sighting(number, pair.soonest, None, tuple(pair.ranked()[1:OTHERS]), pair.shorter)
         for number, pair in enumerate(tally.pairs)
         if pair.soonest is not None
     ]
@@ -123,11 +152,16 @@ def _results(campaign: CallCampaign, tally: CallTally, budget: int) -> list[Pair
     for few, spent in ((seen[:SHRUNK_PAIRS], budget), (seen[SHRUNK_PAIRS:], 0)):
         found = examples(campaign, few, spent, campaign.checker.threads)
         shown |= zip((one.pair for one in few), found, strict=True)
-    results = []
-    for number, pair in enumerate(tally.pairs):
-        verdict = Verdict.SAME if pair.traces else Verdict.NOT_JUDGED
-        if pair.divergence is not None:
-            verdict = pair.divergence.verdict
-        result = PairResult(pair.traces, len(pair.differing), verdict, shown.get(number))
-        results.append(result)
-    return results
+    return [
+        _result(pair, shown.get(number), known[number] if number < len(known) else None)
+        for number, pair in enumerate(tally.pairs)
+    ]
+
+
+def _result(
+    tally: PairTally, shown: Counterexample | str | None, ground: Ground | None
+) -> PairResult:
+    verdict, reason = decide(tally.evidence, ground)
+    if isinstance(shown, Counterexample):
+        verdict, reason = shown.divergence.verdict, ""
+    return PairResult(tally.traces, len(tally.differing), verdict, shown, reason, tally.evidence)

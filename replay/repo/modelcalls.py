@@ -54,9 +54,9 @@ class ModelFunction:
                 kind = arg["kind"]
         try:
             result = self.method(*given)
-        except Exception as error:
+            return self.record(trace, result, makes, kind, values)
+        except BaseException as error:  # SystemExit too: a model that leaves says nothing
             raise ModelFailed(f"{self.name}() raised {type(error).__name__}: {error}") from None
-        return self.record(trace, result, makes, kind, values)
 
     def look(self, trace: Trace, values: list[Any]) -> Callable[[], Any]:
         """As that of a function of the library."""

@@ -28,6 +28,7 @@ from replay.repo.errors import RepoError
 from replay.repo.git import Commit, Range, Repository
 from replay.repo.judging import Judged, PairResult, judge, unjudged
 from replay.repo.pairing import Standing
+from replay.repo.past import Past
 from replay.repo.resolving import resolve
 from replay.repo.results import Counterexample, JudgedCommit, Report
 from replay.repo.targets import Progress, bound_to, drafted, prepare
@@ -211,8 +212,9 @@ def report(
     remarks = [history.remarks[place] for place in places]
     rows = tuple(_row(at, commits, remarks[at], judged) for at in range(len(commits)))
     return Report(
-        rows, interface, request.seed, request.traces, request.ops, judged.calls, history.notes
-    )
+        rows, interface, request.seed, request.traces, request.ops, judged.calls, history.notes,
+        judged.left_out,
+    )  # fmt: skip
 
 
 def _row(
@@ -223,12 +225,11 @@ def _row(
     found, model = judged.neighbours.get(at), judged.model.get(at)
     verdict, reason = standing.verdict, standing.reason
     if found is not None:
-        verdict, reason = found.verdict, "" if found.traces else "no trace could be compared"
+        verdict, reason = found.verdict, found.reason
     for result in (found, model):
         if result is not None and isinstance(result.shown, str):
             verdict, reason = Verdict.NOT_JUDGED, f"it is not deterministic: {result.shown}"
-    what = found.verdict.value.rpartition(" ")[2] if found else ""
-    return JudgedCommit(
+    row = JudgedCommit(
         commits[at],
         verdict,
         reason,
@@ -238,8 +239,38 @@ def _row(
         found.differing if found else 0,
         model.differing if model else None,
         (*remarks, *prepared.notes, *_skipped(standing, commits)),
-        _named(found, f"commit-{at}-{what}", ("before", "after")),
+        found.evidence if found else None,
+        _named(found, f"commit-{at}-{_word(verdict)}", ("before", "after")),
         _named(model, f"commit-{at}-model", ("model", "commit")),
+    )
+    past = judged.past.get(at)
+    return row if past is None else _beside(row, past, at, commits)
+
+
+def _word(verdict: Verdict) -> str:
+    return verdict.value.rpartition(" ")[2]
+
+
+def _beside(row: JudgedCommit, past: Past, at: int, commits: Sequence[Commit]) -> JudgedCommit:
+    """A row behind a crash, with what shows beside the last commit that did not crash."""
+    good = commits[past.against]
+    if past.shown is not None and not row.verdict.is_guilty:
+        between = ", ".join(commit.short for commit in commits[past.against + 1 : at])
+        note = (
+            f"compared with {good.short}, the last that did not crash or hang; what is found "
+            f"may have come with {between}"
+        )
+        example = replace(past.shown, name=f"commit-{at}-difference")
+        return replace(
+            row, verdict=Verdict.UNDECLARED, reason="", against=good, traces=past.traces,
+            differing=past.fresh, notes=(*row.notes, note), example=example,
+        )  # fmt: skip
+    said = f"it differs on {past.differing} of {past.traces} traces" if past.differing else (
+        f"no difference on {past.traces} traces"
+    )  # fmt: skip
+    return replace(
+        row,
+        notes=(*row.notes, f"beside {good.short}, the last that did not crash or hang: {said}"),
     )
 
 

@@ -216,7 +216,7 @@ class Subject:
         if self.is_model:
             try:
                 model = self.kind()
-            except Exception as error:
+            except BaseException as error:
                 raise ModelFailed(f"making it raised {type(error).__name__}: {error}") from None
             self.bind(lambda data: ModelFunction(model, data))
             known = [(data, f) for data, f in self.observers if f.method is not None]

@@ -15,6 +15,7 @@ from replay.repo.results import Counterexample, JudgedCommit, Report
 from replay.repo.runner import Run
 from replay.repo.searching import Search
 from replay.repo.showing import value_text
+from replay.report.evidence import evidence_json, row_line, summary_lines
 from replay.report.output import shows
 from replay.search.bisect import Answer, Bisection
 from replay.search.verdict import Verdict
@@ -131,6 +132,9 @@ def _details(row: JudgedCommit, style: Style) -> list[str]:
     lines = []
     if row.reason:
         lines += _wrap(printable(row.reason))
+    basis = row_line(row)
+    if basis:
+        lines += _wrap(basis)
     if row.verdict is Verdict.NOT_BUILT and row.output.strip():
         output = [printable(line.expandtabs()) for line in row.output.rstrip().splitlines()]
         if len(output) > OUTPUT_LINES:
@@ -200,6 +204,7 @@ def _summary(report: Report, style: Style) -> list[str]:
         if not report.calls.get(name)
     ]
     lines = [f"{good} of {counted(len(rows), 'commit')} as claimed, on {calls} calls a commit"]
+    lines += summary_lines(report)
     if report.traces > 1 and report.calls and never:
         lines += _wrap(f"never called: {', '.join(never)}", "")
     guilty = report.guilty
@@ -227,6 +232,8 @@ def report_json(report: Report, saved: Commands | None = None) -> dict[str, Any]
         "ops": report.ops,
         "calls": dict(sorted(report.calls.items())),
         "notes": report.notes,
+        "evidence": evidence_json(report.evidence),
+        "left_out": dict(report.left_out),
         "commits": [_row_json(row, report.interface, saved or {}) for row in report.rows],
     }
 
@@ -244,6 +251,7 @@ def _row_json(row: JudgedCommit, interface: Interface | None, saved: Commands) -
         "differing": row.differing,
         "model_differing": row.model,
         "notes": row.notes,
+        "evidence": evidence_json(row.evidence),
         "example": _example_json(row.example, interface, saved),
         "model_example": _example_json(row.model_example, interface, saved),
     }

@@ -1,0 +1,80 @@
+"""What the verdicts of a verification rest on, as lines or as plain values."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from replay.base.jsonlines import printable
+from replay.base.style import counted, wrapped
+from replay.repo.evidence import Evidence, evidence_text, listed
+from replay.repo.results import JudgedCommit, Report
+from replay.search.verdict import Verdict
+
+LEFT_OUT: Final = 6
+"""Functions that are not called which a report names with their reasons; of more, it counts."""
+
+
+def row_line(row: JudgedCommit) -> str:
+    """What the verdict on a commit rests on, where that is not just all calls."""
+    evidence = row.evidence
+    if evidence is None:
+        return ""
+    back, total = evidence.calls
+    matters = evidence.identical or back < total or row.verdict is Verdict.UNDECIDED
+    return printable(evidence_text(evidence)) if matters else ""
+
+
+def summary_lines(report: Report) -> list[str]:
+    """The same of all commits together; how many are not decided; and what is not called."""
+    lines = []
+    compared = [
+        row for row in report.rows if row.evidence is not None and not row.evidence.identical
+    ]
+    if compared:
+        many = f" (in {counted(len(compared), 'comparison')})" if len(compared) > 1 else ""
+        lines += wrapped(printable(evidence_text(report.evidence)) + many, "")
+    open_rows = [row for row in report.rows if row.verdict in _OPEN]
+    if open_rows:
+        kinds = [
+            f"{sum(row.verdict is kind for row in open_rows)} {kind.value}"
+            for kind in _OPEN if any(row.verdict is kind for row in open_rows)
+        ]  # fmt: skip
+        lines.append(f"open: {', '.join(kinds)}")
+    if report.left_out:
+        shown = [f"{name} ({why})" for name, why in report.left_out.items()]
+        lines += wrapped(printable(f"exported and not called: {listed(shown, LEFT_OUT)}"), "")
+    return lines
+
+
+_OPEN: Final = (Verdict.UNDECIDED, Verdict.NOT_JUDGED, Verdict.NOT_BUILT)
+
+
+def evidence_json(evidence: Evidence | None) -> dict[str, Any] | None:
+    """What was seen as plain values, by function."""
+    if evidence is None:
+        return None
+    if evidence.identical:
+        return {"identical": True}
+    back, total = evidence.calls
+    return {
+        "identical": False,
+        "traces": evidence.traces,
+        "generated": total,
+        "reached": evidence.reached.total(),
+        "returned": back,
+        "functions": {
+            name: {
+                "generated": evidence.generated[name],
+                "reached": evidence.reached[name],
+                "returned": evidence.returned[name],
+                "observed": evidence.shown[name],
+                "left_out": evidence.left_out[name],
+            }
+            for name in sorted(evidence.generated)
+        },
+        "observers": sorted(evidence.looked),
+        "stopped": [
+            {"function": stop.function, "cause": stop.cause, "how": stop.how, "traces": count}
+            for stop, count in sorted(evidence.stops.items(), key=lambda one: (-one[1], one[0]))
+        ],
+    }
