@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Final, TypeAlias
 from replay.base.pool import Pool
 from replay.repo.binding import Interface
 from replay.repo.calls import CallTrace
-from replay.repo.checking import Checker, Runs, asked
+from replay.repo.checking import LEAST, TIMES, Checker, Runs, asked
 from replay.repo.crashing import MORE, RUNS, repeat, shortened
 from replay.repo.evidence import Evidence
 from replay.repo.hanging import Hanging, Tried
@@ -28,7 +29,7 @@ SHARE: Final = 250
 ROUNDS: Final = 6
 """Times that traces are run again without the calls that hang on both sides."""
 SHRUNK_LIMIT: Final = 0.25
-"""Seconds of processor time after which a candidate counts as hanging."""
+"""Seconds of processor time after which a candidate counts as hanging that is to hang."""
 
 Parted: TypeAlias = tuple[Run, Run, Divergence]
 """The runs of a trace on two targets, and where they part."""
@@ -312,6 +313,7 @@ class _Question:
         targets: workers with its two.
         unlike: workers with two that must not differ; none for no such pair.
         verdict: of the first trace.
+        limit: seconds of processor time after which a smaller trace counts as hanging.
 
     """
 
@@ -319,6 +321,7 @@ class _Question:
     targets: tuple[Runner, Runner]
     unlike: tuple[Runner, ...]
     verdict: Verdict | None = None
+    limit: float = SHRUNK_LIMIT
 
     def shortest(
         self, trace: CallTrace, language: CallLanguage, budget: int
@@ -336,20 +339,23 @@ class _Question:
 
     def shows(self, trace: CallTrace) -> Parted | None:
         """The runs of a trace, where they differ."""
+        start = time.monotonic()
         sides = zip(self.targets, (self.pair.before, self.pair.after), strict=True)
         before, after = (asked(runner, side, trace) for runner, side in sides)
         found = self.pair.differs(before, after)
         if found is None or (self.verdict is not None and found.verdict is not self.verdict):
             return None
+        if self.verdict is None and found.verdict is not Verdict.HANG:
+            self.limit = max(LEAST, TIMES * (time.monotonic() - start))
         self.verdict = found.verdict
         return before, after, found
 
     def holds(self, trace: CallTrace) -> bool:
         """Whether a smaller trace shows it too, and the other pair does not differ on it.
 
-        A hang is given less time: a trace shown only under this limit is asked once more.
+        It is given less time: a trace shown only under this limit is asked once more.
         """
-        limit = SHRUNK_LIMIT if self.verdict is Verdict.HANG else None
+        limit = min(self.limit, self.targets[0].cpu)
         try:
             runs = [runner.run(trace, limit) for runner in self.targets]
         except ModelError:

@@ -32,14 +32,14 @@ PROCESSES: Final = 8
 LEAST: Final = 0.05
 """Seconds that a trace may take at least before it may be called a hang."""
 TIMES: Final = 20
-"""The same in times of the trace in the middle of those that ended."""
+"""The same in times of what the traces took that ended, the faster ones of them."""
 GROWN: Final = 4
 """How much longer a trace may take that is asked again before it is called a hang."""
 ASKED: Final = 2
 """Hangs of an operation that are asked again; after these it is known to hang."""
 
 KEPT: Final = 64
-"""Traces whose times are kept to know the one in the middle."""
+"""Traces whose times are kept to know what is usual."""
 
 Runs: TypeAlias = list[Run | None]
 
@@ -183,9 +183,9 @@ class Limit:
 
     @property
     def seconds(self) -> float:
-        """By the traces so far."""
-        middle = self.times[len(self.times) // 2] if self.times else 0.0
-        return min(self.most, max(LEAST, TIMES * middle))
+        """By the faster of the traces so far: on a busy machine the others say little."""
+        usual = self.times[len(self.times) // 4] if self.times else 0.0
+        return min(self.most, max(LEAST, min(TIMES * usual, self.most / GROWN)))
 
 
 def asked(

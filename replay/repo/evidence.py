@@ -19,7 +19,9 @@ from replay.repo.runner import LEFT, Run
 from replay.search.verdict import Verdict
 
 LEAST: Final = 0.5
-"""The part of the calls that has to come back on both sides."""
+"""The part of the calls, and of the functions, that has to come back on both sides."""
+FEWEST: Final = 0.1
+"""The same, those calls included for which there was no object."""
 NAMED: Final = 8
 """Functions that a reason names; of more it says how many."""
 _SKIPPED: Final = b'{"skipped":'
@@ -58,6 +60,7 @@ class Evidence:
             both sides.
         generated: calls of each operation in the traces; ``reached``: made on both sides;
             ``returned``: came back on both; ``shown``: and something was observed.
+        objectless: calls not made, since a constructor had given NULL on either side.
         left_out: calls not made, since such calls hang on both sides, or need what they make.
         stops: traces that ended at the same call on both sides.
         looked: the observers that were called.
@@ -71,6 +74,7 @@ class Evidence:
     reached: Counter[str] = field(default_factory=Counter)
     returned: Counter[str] = field(default_factory=Counter)
     shown: Counter[str] = field(default_factory=Counter)
+    objectless: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
     stops: Counter[Stop] = field(default_factory=Counter)
     looked: set[str] = field(default_factory=set)
@@ -86,6 +90,7 @@ class Evidence:
         back = min(len(before.records), len(after.records), len(made))
         for call, old, new in zip(made[:back], before.records, after.records, strict=False):
             if old.startswith(_SKIPPED) or new.startswith(_SKIPPED):
+                self.objectless[call.op] += 1
                 continue
             self.reached[call.op] += 1
             self.returned[call.op] += 1
@@ -111,6 +116,7 @@ class Evidence:
         self.reached += other.reached
         self.returned += other.returned
         self.shown += other.shown
+        self.objectless += other.objectless
         self.left_out += other.left_out
         self.stops += other.stops
         self.looked |= other.looked
@@ -162,9 +168,13 @@ def evidence_text(evidence: Evidence) -> str:
             names = listed([stop.text for stop in stops], 3)
             many = f"{count} of {evidence.traces} traces"
             parts.append(f"{many} {said} on both sides at the same call: {names}")
+    if evidence.objectless:
+        parts.append(
+            f"{evidence.objectless.total()} not made, since a constructor had given no object"
+        )
     if evidence.left_out:
-        many = [f"{name} ({count})" for name, count in sorted(evidence.left_out.items())]
-        parts.append(f"not made, since such calls hang on both sides: {listed(many, 3)}")
+        each = [f"{name} ({count})" for name, count in sorted(evidence.left_out.items())]
+        parts.append(f"not made, since such calls hang on both sides: {listed(each, 3)}")
     return "; ".join(parts)
 
 
@@ -219,11 +229,11 @@ def _too_little(evidence: Evidence) -> list[str]:
         return ["no call could be made: the binding has no operation that needs no object"]
     if not evidence.traces:
         return ["no trace could be compared"]
-    if back < LEAST * total:
-        stops = evidence.stopped("crash") + evidence.stopped("hang")
-        names = listed(list(dict.fromkeys(stop.function for stop in stops if stop.function)))
-        cure = f": where {names} ends the trace, {CURE}" if names else ""
-        return [f"only {back} of {total} calls returned on both sides{cure}"]
+    if back < LEAST * (total - evidence.objectless.total()) or back < FEWEST * total:
+        return [f"only {back} of {total} calls returned on both sides{_cure(evidence)}"]
+    never = [name for name in evidence.generated if not evidence.returned[name]]
+    if len(never) > LEAST * len(evidence.generated):
+        return [f"most functions never returned on both sides: {listed(never)}{_cure(evidence)}"]
     if not evidence.shown.total():
         return [
             "nothing was observed of any call: no result, nothing written; add what looks at it "
@@ -232,9 +242,25 @@ def _too_little(evidence: Evidence) -> list[str]:
     return []
 
 
+def _cure(evidence: Evidence) -> str:
+    """What to do about calls that do not come back."""
+    stops = evidence.stopped("crash") + evidence.stopped("hang")
+    names = list(dict.fromkeys(stop.function for stop in stops if stop.function))
+    names += sorted(evidence.left_out.keys() - set(names))
+    if names:
+        return f": where {listed(names)} ends the trace, {CURE}"
+    if evidence.objectless:
+        return ": let the constructors get arguments in the binding with which they make an object"
+    return ""
+
+
 def _changed(evidence: Evidence, ground: Ground, vacuous: bool) -> list[str]:
     """That functions changed of which too little is known, or that this cannot be told."""
-    every = [op["name"] for op in (*ground.after.ops, *ground.after.observers)]
+    before, after = (
+        [op["name"] for op in (*bound.ops, *bound.observers)]
+        for bound in (ground.before, ground.after)
+    )
+    every = [name for name in after if name in before]
     known = _known(evidence, ground.after)
     lacking = [name for name in ground.changed(every) if name not in known]
     stuck = [name for name in lacking if evidence.reached[name]]

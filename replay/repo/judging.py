@@ -104,12 +104,18 @@ def judge(
     reference = with_model(loaded, standings, model, sampling.wanted) if model else {}
     if model and reference:
         _try_model(checker, next(iter(reference.values())), model)
+    return _judged(checker, sampling, loaded, standings, reference, budget, progress)
+
+
+def _judged(
+    checker: Checker, sampling: Sampling, loaded: Sequence[Prepared],
+    standings: Sequence[Standing], reference: Mapping[int, Pair], budget: int, progress: Progress,
+) -> Judged:  # fmt: skip
+    """Run the pairs whose code is not identical, and those with the model."""
     progress(0, 0, "comparing code")
-    grounds = grounds_of(checker, sampling.interface.binding, loaded, standings)
-    before = {
-        place: one.pair for place, one in enumerate(standings)
-        if one.pair is not None and not grounds[place].code.identical
-    }  # fmt: skip
+    binding = sampling.interface.binding
+    grounds = grounds_of(checker, binding, loaded, standings)
+    before = _different(standings, grounds)
     campaign = CallCampaign(checker, sampling, [*before.values(), *reference.values()])
     tally = campaign.run(progress)
     progress(0, 0, "shortening examples")
@@ -117,14 +123,21 @@ def judge(
     results = _results(campaign, tally, budget, known)
     tallies = dict(zip(before, tally.pairs, strict=False))
     return Judged(
-        loaded,
-        standings,
+        loaded, standings,
         dict.fromkeys(grounds, IDENTICAL) | dict(zip(before, results, strict=False)),
         dict(zip(reference, results[len(before) :], strict=True)),
         tally.calls,
         behind_crashes(checker, sampling, loaded, standings, tallies, budget),
-        everything_left_out(sampling.interface.binding, loaded),
-    )
+        everything_left_out(binding, loaded),
+    )  # fmt: skip
+
+
+def _different(standings: Sequence[Standing], grounds: Mapping[int, Ground]) -> dict[int, Pair]:
+    """The pairs to run, by the place of the tree: those whose code is not identical."""
+    return {
+        place: one.pair for place, one in enumerate(standings)
+        if one.pair is not None and not grounds[place].code.identical
+    }  # fmt: skip
 
 
 def _try_model(checker: Checker, pair: Pair, model: tuple[Path, str]) -> None:

@@ -1,7 +1,8 @@
 """What a crash hid: commits after one that crashes, compared with the last that did not.
 
 Two neighbours that crash at the same call are the same as far as that goes; what the later
-one changed behind the crash shows only against a commit that does not crash.
+one changed behind the crash shows when the crash is gone, against a commit that had none.
+A commit that does the same as one that crashes needs no such comparison.
 """
 
 from __future__ import annotations
@@ -24,16 +25,14 @@ class Past:
     Attributes:
         against: the place of that one.
         traces: on how many the two were compared, and ``differing``: on how many they differ.
-        crashes: whether it still crashes or hangs where the other does not.
-        fresh: the traces of a difference that the commits between did not show, and
-            ``shown``: an example of it, None where there is none or its row shows another.
+        fresh: on how many of them something differs that no commit between showed, and
+            ``shown``: an example of it.
 
     """
 
     against: int
     traces: int
     differing: int
-    crashes: bool
     fresh: int = 0
     shown: Counterexample | None = None
 
@@ -65,16 +64,16 @@ def behind_crashes(
             if tally is not None and _ends(tally):
                 good, seen = standing.against, _wrong(tally)
             continue
-        if tally is None:
-            continue  # identical to the one before, of which all is said
+        if tally is None or not tally.differing:
+            continue  # the same as the one before, of which all is said
         before, after = loaded[good].target, loaded[place].target
         assert before is not None and after is not None
         names = sampling.wanted or before.bound.names & after.bound.names
         campaign = CallCampaign(checker, sampling, [Pair(before, after, names)])
         past = campaign.run(lambda done, total, text: None).pairs[0]
         fresh = [n for n in past.ranked() if n in _wrong(past) - seen]
-        shown = _example(campaign, past, fresh, budget) if not tally.differing else None
-        found[place] = Past(good, past.traces, len(past.differing), _ends(past), len(fresh), shown)
+        shown = _example(campaign, past, fresh, budget)
+        found[place] = Past(good, past.traces, len(past.differing), len(fresh), shown)
         good, seen = (good, _wrong(past)) if _ends(past) else (None, frozenset())
     return found
 

@@ -253,25 +253,21 @@ def _word(verdict: Verdict) -> str:
 
 def _beside(row: JudgedCommit, past: Past, at: int, commits: Sequence[Commit]) -> JudgedCommit:
     """A row behind a crash, with what shows beside the last commit that did not crash."""
-    good = commits[past.against]
-    if past.shown is not None and not row.verdict.is_guilty:
-        between = ", ".join(commit.short for commit in commits[past.against + 1 : at])
-        note = (
-            f"compared with {good.short}, the last that did not crash or hang; what is found "
-            f"may have come with {between}"
-        )
-        example = replace(past.shown, name=f"commit-{at}-difference")
-        return replace(
-            row, verdict=Verdict.UNDECLARED, reason="", against=good, traces=past.traces,
-            differing=past.fresh, notes=(*row.notes, note), example=example,
-        )  # fmt: skip
-    said = f"it differs on {past.differing} of {past.traces} traces" if past.differing else (
-        f"no difference on {past.traces} traces"
-    )  # fmt: skip
-    return replace(
-        row,
-        notes=(*row.notes, f"beside {good.short}, the last that did not crash or hang: {said}"),
+    good, example = commits[past.against], row.example
+    many = f"it differs on {past.differing} of {past.traces} traces"
+    note = f"beside {good.short}, the last that did not crash or hang: " + (
+        many if past.differing else f"no difference on {past.traces} traces"
     )
+    gone = example is not None and example.divergence.fields[0][0] in ("crash", "hang")
+    if past.shown is None or row.verdict is not Verdict.UNDECLARED or not gone:
+        return replace(row, notes=(*row.notes, note))
+    # That the crash is gone needs no example: what it hid does.
+    between = ", ".join(commit.short for commit in commits[past.against + 1 : at])
+    note = f"{note}, as shown; it may have come with {between}"
+    return replace(
+        row, against=good, traces=past.traces, differing=past.fresh, notes=(*row.notes, note),
+        example=replace(past.shown, name=f"commit-{at}-difference"),
+    )  # fmt: skip
 
 
 def _skipped(standing: Standing, commits: Sequence[Commit]) -> list[str]:

@@ -68,6 +68,7 @@ def evidence_json(evidence: Evidence | None) -> dict[str, Any] | None:
                 "reached": evidence.reached[name],
                 "returned": evidence.returned[name],
                 "observed": evidence.shown[name],
+                "no_object": evidence.objectless[name],
                 "left_out": evidence.left_out[name],
             }
             for name in sorted(evidence.generated)

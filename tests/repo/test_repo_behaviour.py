@@ -97,8 +97,8 @@ def test_global_state_starts_anew_with_each_trace(tmp_path: Path) -> None:
 
 def test_what_is_not_deterministic_cannot_be_judged(tmp_path: Path) -> None:
     source = "#include <time.h>\nint f(int n) {{ struct timespec t; "
-    source += "clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_nsec + n; }}{}"
-    rows, _ = run(tmp_path, [source.format(""), source.format("\n")], OP)
+    source += "clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_nsec {} n; }}"
+    rows, _ = run(tmp_path, [source.format("+"), source.format("-")], OP)
     assert rows[1]["verdict"] == "cannot be judged"
     assert rows[1]["reason"].startswith("it is not deterministic: call 1 of one trace: returns")
 

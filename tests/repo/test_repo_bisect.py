@@ -110,7 +110,7 @@ def test_an_end_that_does_not_build_is_said(many: UserRepo) -> None:
     many.git("checkout", "-q", "-b", "end", "main")
     many.commit("broken", x_c="int twice(\n")
     done = search(many.path, span="end~5..end")
-    assert done.returncode == 1
+    assert done.returncode == 4
     assert "both ends of the range have to be built" in done.stdout
     assert "cannot be built" in done.stdout and "Traceback" not in done.stderr
 
