@@ -8,10 +8,11 @@ decided, with the reason and the cure.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from replay.base.style import listed
 from replay.repo.bound import Bound
 from replay.repo.calls import CallTrace
 from replay.repo.code import CodeComparison
@@ -22,8 +23,6 @@ LEAST: Final = 0.5
 """The part of the calls, and of the functions, that has to come back on both sides."""
 FEWEST: Final = 0.1
 """The same, those calls included for which there was no object."""
-NAMED: Final = 8
-"""Functions that a reason names; of more it says how many."""
 _SKIPPED: Final = b'{"skipped":'
 _NOTHING: Final = b'{"ret":null}'
 CURE: Final = "give it other arguments in the binding (replay init writes one)"
@@ -150,38 +149,6 @@ def merged(every: Iterable[Evidence]) -> Evidence:
     for one in every:
         whole.merge(one)
     return whole
-
-
-# --- in words ---------------------------------------------------------------------------
-
-
-def evidence_text(evidence: Evidence) -> str:
-    """In one line, what came back and what did not."""
-    if evidence.identical:
-        return "identical code: no trace is needed"
-    back, total = evidence.calls
-    parts = [f"{back} of {total} calls returned on both sides"]
-    for cause, said in (("crash", "ended in a crash"), ("hang", "hung")):
-        stops = evidence.stopped(cause)
-        if stops:
-            count = sum(evidence.stops[stop] for stop in stops)
-            names = listed([stop.text for stop in stops], 3)
-            many = f"{count} of {evidence.traces} traces"
-            parts.append(f"{many} {said} on both sides at the same call: {names}")
-    if evidence.objectless:
-        parts.append(
-            f"{evidence.objectless.total()} not made, since a constructor had given no object"
-        )
-    if evidence.left_out:
-        each = [f"{name} ({count})" for name, count in sorted(evidence.left_out.items())]
-        parts.append(f"not made, since such calls hang on both sides: {listed(each, 3)}")
-    return "; ".join(parts)
-
-
-def listed(names: Sequence[str], most: int = NAMED) -> str:
-    """Names with commas; of too many, the first and how many more."""
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 # --- the verdict ------------------------------------------------------------------------

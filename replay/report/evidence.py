@@ -5,13 +5,36 @@ from __future__ import annotations
 from typing import Any, Final
 
 from replay.base.jsonlines import printable
-from replay.base.style import counted, wrapped
-from replay.repo.evidence import Evidence, evidence_text, listed
+from replay.base.style import counted, listed, wrapped
+from replay.repo.evidence import Evidence
 from replay.repo.results import JudgedCommit, Report
 from replay.search.verdict import Verdict
 
 LEFT_OUT: Final = 6
 """Functions that are not called which a report names with their reasons; of more, it counts."""
+
+
+def evidence_text(evidence: Evidence) -> str:
+    """In one line, what came back and what did not."""
+    if evidence.identical:
+        return "identical code: no trace is needed"
+    back, total = evidence.calls
+    parts = [f"{back} of {total} calls returned on both sides"]
+    for cause, said in (("crash", "ended in a crash"), ("hang", "hung")):
+        stops = evidence.stopped(cause)
+        if stops:
+            count = sum(evidence.stops[stop] for stop in stops)
+            names = listed([stop.text for stop in stops], 3)
+            many = f"{count} of {evidence.traces} traces"
+            parts.append(f"{many} {said} on both sides at the same call: {names}")
+    if evidence.objectless:
+        parts.append(
+            f"{evidence.objectless.total()} not made, since a constructor had given no object"
+        )
+    if evidence.left_out:
+        each = [f"{name} ({count})" for name, count in sorted(evidence.left_out.items())]
+        parts.append(f"not made, since such calls hang on both sides: {listed(each, 3)}")
+    return "; ".join(parts)
 
 
 def row_line(row: JudgedCommit) -> str:

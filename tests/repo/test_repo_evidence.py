@@ -13,9 +13,10 @@ from userrepo import MAKE, Done, UserRepo, cli
 from replay.repo.bound import Bound
 from replay.repo.calls import Call
 from replay.repo.code import CodeComparison
-from replay.repo.evidence import Evidence, Ground, decide, evidence_text
+from replay.repo.evidence import Evidence, Ground, decide
 from replay.repo.results import compare
 from replay.repo.runner import Run
+from replay.report.evidence import evidence_text
 from replay.search.verdict import Verdict
 
 
