@@ -4,14 +4,36 @@ What a library does to its process cannot touch the tool. Each trace runs in a c
 its own, so each meets the library as just loaded, and a crash or a hang ends that child
 alone.
 
-``replay.apart.boot`` loads this file by path, and the two that it imports before it: under
-their own names, into packages that are otherwise empty. All three import the standard
+``replay.apart.boot`` loads this file by path, and the three that it imports before it:
+under their own names, into packages that are otherwise empty. All import the standard
 library alone; nothing else of the package is in reach, and the process starts fast.
 
     first: what to load, see ``Bound.to_json``               answer: {"ready": true} or {"error": …}
     then: {"calls": [[op, values, makes], …], "cpu": s, "wall": s}
     answer: {"end": see ``replay.apart.child.End``}, or {"model": what failed}; then records
-    as bytes, one JSON object a line
+    as bytes, one JSON object a line, a line a call
+
+The record of a call, with no key for what there is nothing to say of but ``ret``:
+
+    skipped  true: it takes an object that was never made, and was not called (no ret then)
+    ret      what it returned, null for void: an integer; a float as Python writes it; "NULL",
+             "not NULL"; a string; bytes as hexadecimal, or as the number that they are
+    made     of a constructor with a pointer to a pointer: whether it gave an object
+    out      {parameter: what is in the buffer: "untouched", hexadecimal, or a number}
+    after    {"observer(kind1, 0)": its ret, or [ret, {parameter: what is in the buffer}]}
+    start    of the first call alone, {label: value}: the exported data as the library was
+             loaded, what is not zero of it; an object of more than 256 bytes as a digest
+    data     {label: value}: the exported data that changed since the record before (since
+             the library was loaded, for the first), the observers' doings included
+    said     {"stdout": text, "stderr": text}: what was written since the record before,
+             UTF-8 with what is none as \\xNN, its first 4096 bytes and a digest of the rest
+    errno    where the binding asks for it: after the call, before the observers; it is set
+             to 0 before the call
+    behind   where the binding asks for it: {"kind1": hexadecimal of the memory behind the
+             handle}, of live objects, where it changed since the record before; a pointer
+             that is not NULL shows as ``*``; "unreadable" where there is no memory
+
+How labels and values of data are made stands in ``replay.repo.seeing``.
 """
 
 from __future__ import annotations
