@@ -28,7 +28,7 @@ each      of observers: every integer from ``low`` to ``high``    nothing
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -122,7 +122,11 @@ class Mapping:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A binding file."""
+    """A binding file.
+
+    ``errno``: it is observed after each call. ``behind``: how many bytes of memory behind
+    the handles of a kind are observed.
+    """
 
     path: Path | str
     ops: tuple[Draft, ...]
@@ -131,6 +135,8 @@ class Binding:
     setup: tuple[str, ...] = ()
     teardown: tuple[str, ...] = ()
     destroy_at_end: bool = True
+    errno: bool = False
+    behind: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

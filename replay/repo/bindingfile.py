@@ -7,6 +7,8 @@ A binding is data; nothing in it is executed.
     [library]                      # all of it may be left out
     setup = ["lib_init"]           # called before each trace, and teardown after it
     destroy_at_end = true          # destroy what a trace leaves alive
+    errno = true                   # observe errno after each call
+    behind = { ring = 16 }         # observe 16 bytes of memory behind each ring
 
     [[op]]
     function = "ring_put"          # or several, the first that is exported is called
@@ -39,6 +41,7 @@ from replay.repo.shapes import TYPE_NAMES, shape_of
 
 FORMAT: Final = "replay-binding/1"
 MOST_FILE: Final = 1 << 20
+MOST_BEHIND: Final = 4096
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _RETURNS: Final = ("int", "void", "float", "pointer", "string", "bytes", "ignored")
@@ -183,8 +186,9 @@ class _File:
             found = f"is {_seen(data['format'])}" if "format" in data else "is missing"
             self.fail("format", f'the format {found}; write format = "{FORMAT}"')
         library = self.keys(
-            data.get("library", {}), "library", ("setup", "teardown", "destroy_at_end")
-        )
+            data.get("library", {}), "library",
+            ("setup", "teardown", "destroy_at_end", "errno", "behind"),
+        )  # fmt: skip
         ops = [self.draft(v, f"op[{n}]", False) for n, v in enumerate(self.tables(data, "op"), 1)]
         if not ops:
             self.fail("op", 'no operation: add at least one [[op]] with function = "NAME"')
@@ -211,7 +215,19 @@ class _File:
             self.path, tuple(ops), tuple(observers), tuple(maps),
             simple.get("setup", ()), simple.get("teardown", ()),
             self.flag(library.get("destroy_at_end", True), "library.destroy_at_end"),
+            self.flag(library.get("errno", False), "library.errno"),
+            self.behind(library.get("behind", {})),
         )  # fmt: skip
+
+    def behind(self, value: Any) -> dict[str, int]:
+        if not isinstance(value, dict):
+            self.fail("library.behind", "write a table, as in { ring = 16 }")
+        return {
+            self.name(kind, "library.behind", "kind of handle"): self.integer(
+                size, f"library.behind.{kind}", 1, MOST_BEHIND
+            )
+            for kind, size in value.items()
+        }
 
     def draft(self, value: Any, key: str, observer: bool) -> Draft:
         known = ["function", "name", "args", "returns", "optional"]

@@ -175,12 +175,14 @@ def _part(said: Any, seen: Any) -> Any:
 
 def _fields(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any, Any]]:
     """What differs between two records: (what, old, new)."""
-    names = {"ret": "returns", "skipped": "not called", "made": "made an object"}
+    names = {
+        "skipped": "not called", "ret": "returns", "made": "made an object", "errno": "errno",
+    }  # fmt: skip
     found = []
-    for key in ("skipped", "ret", "made"):
+    for key, what in names.items():
         if old.get(key) != new.get(key):
-            found.append((names[key], old.get(key), new.get(key)))
-    for key in ("out", "after"):
+            found.append((what, old.get(key), new.get(key)))
+    for key in ("out", "after", "start", "data", "said", "behind"):
         a, b = old.get(key, {}), new.get(key, {})
         found += [
             (name, a.get(name), b.get(name)) for name in {**a, **b} if a.get(name) != b.get(name)

@@ -18,7 +18,7 @@ from replay.repo.bound import Bound, Unbound
 from replay.repo.calls import Call, request
 
 SERVER: Final = "replay.repo.worker"
-NEEDS: Final = ("replay.repo.modelcalls",)
+NEEDS: Final = ("replay.repo.modelcalls", "replay.repo.seeing")
 WALL: Final = 10.0
 """Seconds that a trace may take in all, for each second of processor time it may use."""
 SLACK: Final = 30.0

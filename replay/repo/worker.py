@@ -1,4 +1,4 @@
-"""In the process apart: loads a library or a model and calls it.
+r"""In the process apart: loads a library or a model and calls it.
 
 What a library does to its process cannot touch the tool. Each trace runs in a child of
 its own, so each meets the library as just loaded, and a crash or a hang ends that child
@@ -26,7 +26,7 @@ The record of a call, with no key for what there is nothing to say of but ``ret`
     data     {label: value}: the exported data that changed since the record before (since
              the library was loaded, for the first), the observers' doings included
     said     {"stdout": text, "stderr": text}: what was written since the record before,
-             UTF-8 with what is none as \\xNN, its first 4096 bytes and a digest of the rest
+             UTF-8 with what is none as \xNN, its first 4096 bytes and a digest of the rest
     errno    where the binding asks for it: after the call, before the observers; it is set
              to 0 before the call
     behind   where the binding asks for it: {"kind1": hexadecimal of the memory behind the
@@ -46,6 +46,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from replay.apart import child
+from replay.repo import seeing
 from replay.repo.modelcalls import ModelFailed, ModelFunction, Skip, load_model
 
 GUARD = 16
@@ -64,7 +65,8 @@ TYPES: dict[str, Any] = {
 class Trace:
     """What the calls of one trace share: live handles, and buffers that must stay."""
 
-    def __init__(self) -> None:
+    def __init__(self, errno: bool = False) -> None:
+        self.errno = errno
         self.handles: dict[int, Any] = {}
         self.looks: list[tuple[str, Any]] | None = None
         self.looked_at: Any = None
@@ -81,12 +83,15 @@ class Trace:
 class NativeFunction:
     """A function of the library with the roles of its arguments."""
 
-    def __init__(self, library: ctypes.CDLL, data: dict[str, Any]) -> None:
+    def __init__(
+        self, library: ctypes.CDLL, data: dict[str, Any], stack: seeing.Stack
+    ) -> None:
         self.data = data
         self.function = getattr(library, data["function"])
         self.function.argtypes = [TYPES[arg["type"]] for arg in data["args"]]
         self.function.restype = TYPES[data["returns"]["type"]]
         self.args = data["args"]
+        self.stack = stack
 
     def call(self, trace: Trace, values: list[Any], makes: int) -> dict[str, Any]:
         """Call it; what it returned and wrote."""
@@ -98,8 +103,14 @@ class NativeFunction:
             elif arg["role"] in ("makes", "storage"):
                 made = (arg, value)
             given.append(value)
+        record: dict[str, Any] = {}
+        if trace.errno:
+            ctypes.set_errno(0)
+        self.stack.paint(self.stack.block)
         result = self.function(*given)
-        record: dict[str, Any] = {"ret": self.result(result)}
+        if trace.errno:
+            record["errno"] = ctypes.get_errno()
+        record["ret"] = self.result(result)
         if self.data["makes"]:
             self.enter(trace, makes, self.data["makes"], result)
         if made is not None:
@@ -222,11 +233,18 @@ class Subject:
         self.library: Any = None
         self.kind: Any = None
         self.request = request
+        self.said = seeing.Said()
         if self.is_model:
             self.kind = load_model(request["model"], request["class"])
             return
-        self.library = ctypes.CDLL(request["library"], mode=os.RTLD_NOW | os.RTLD_LOCAL)
-        self.bind(lambda data: NativeFunction(self.library, data))
+        self.errno = bool(request.get("errno"))
+        self.library = ctypes.CDLL(
+            request["library"], mode=os.RTLD_NOW | os.RTLD_LOCAL, use_errno=self.errno
+        )
+        stack = seeing.Stack(request.get("fill", 0))
+        self.data = seeing.Data(self.library, request.get("data", []))
+        self.behind = seeing.Behind(request.get("behind", {}))
+        self.bind(lambda data: NativeFunction(self.library, data, stack))
 
     def bind(self, make: Callable[[dict[str, Any]], Any]) -> None:
         """Make the functions that the request names."""
@@ -256,7 +274,8 @@ class Subject:
 
     def run(self, calls: list[Any], out: int) -> None:
         """Make the calls; each writes its record when it is done."""
-        trace = Trace()
+        trace = Trace(not self.is_model and self.errno)
+        start = {} if self.is_model else self.data.start
         self.start()
         for name, values, makes in calls:
             try:
@@ -266,8 +285,19 @@ class Subject:
             after = self.observe(trace)
             if after:
                 record["after"] = after
+            if start:
+                record["start"], start = start, {}
+            if not self.is_model:
+                self.look_around(trace, record)
             os.write(out, json.dumps(record, separators=(",", ":")).encode() + b"\n")
         self.end(trace)
+
+    def look_around(self, trace: Trace, record: dict[str, Any]) -> None:
+        """Add what changed in data and memory, and what was written."""
+        seen = {"data": self.data.changes(), "said": self.said.news()}
+        if self.behind.asked:
+            seen["behind"] = self.behind.changes(trace.handles, trace.kinds)
+        record.update((key, what) for key, what in seen.items() if what)
 
     def observe(self, trace: Trace) -> dict[str, Any]:
         """What the observers see now, by how they were called."""
@@ -330,12 +360,16 @@ def run_trace(subject: Subject, request: dict[str, Any]) -> tuple[dict[str, Any]
     """Run a trace in a child: the answer and its records."""
 
     def work(pipe: int) -> None:
+        subject.said.enter()
         try:
             subject.run(request["calls"], pipe)
         except ModelFailed as error:
             os.write(pipe, json.dumps({"model": str(error)[:MOST_STRING]}).encode() + b"\n")
 
+    subject.said.renew()
     end, data = child.run(work, request["cpu"], request["wall"])
+    if not end.done:
+        end = end._replace(said=subject.said.last_words())
     last = data[data.rfind(b"\n", 0, -1) + 1 :]
     if last.startswith(b'{"model":'):
         return json.loads(last), b""
