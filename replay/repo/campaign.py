@@ -13,7 +13,10 @@ from replay.repo.binding import Interface
 from replay.repo.calls import CallTrace
 from replay.repo.checking import Checker, Runs
 from replay.repo.language import CallLanguage
+from replay.repo.masks import Mask
+from replay.repo.observing import called, observed
 from replay.repo.pairing import Names, Pair
+from replay.repo.repeating import Repeater, with_repeats
 from replay.repo.results import Counterexample, Divergence, compare
 from replay.repo.runner import ModelError, Run, Runner
 from replay.repo.targets import Progress, Target
@@ -24,6 +27,10 @@ SHARE: Final = 250
 """Traces whose runs are in memory at once."""
 SHRUNK_LIMIT: Final = 0.25
 """Seconds of processor time after which a candidate counts as hanging."""
+
+TURNS: Final = 4
+"""Times that an example is looked for, each without what was found not to be repeatable."""
+NOT_AGAIN: Final = "a trace that differed does not when it is run again"
 
 Parted: TypeAlias = tuple[Run, Run, Divergence]
 """The runs of a trace on two targets, and where they part."""
@@ -73,6 +80,8 @@ class PairTally:
         left_out: the numbers of those that were not compared.
         traces: how many were.
         soonest: the number of the one of least rank, and ``divergence``: what it shows.
+        called: the functions that were called, and ``seen``: those of which something is
+            observed, see ``replay.repo.observing``.
 
     """
 
@@ -81,6 +90,8 @@ class PairTally:
     traces: int = 0
     soonest: int | None = None
     divergence: Divergence | None = None
+    called: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
 
     def add(self, pair: Pair, number: int, before: Run | None, after: Run | None) -> None:
         """Compare the runs of the trace that comes next."""
@@ -98,6 +109,8 @@ class PairTally:
         self.differing |= other.differing
         self.left_out += other.left_out
         self.traces += other.traces
+        self.called |= other.called
+        self.seen |= other.seen
         if other.soonest is not None and other.divergence is not None:
             self._keep(other.soonest, other.divergence)
 
@@ -141,6 +154,10 @@ class CallCampaign:
     sampling: Sampling
     pairs: Sequence[Pair]
     share: int = SHARE
+    repeater: Repeater = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.repeater = Repeater(self.checker)
 
     def run(self, progress: Progress) -> CallTally:
         """What all traces show.
@@ -177,15 +194,19 @@ class CallCampaign:
         runs = dict(self.checker.threads.map(self._run_all, tasks))
         for pair, seen in zip(self.pairs, tally.pairs, strict=True):
             before, after = (runs[side.key, pair.names] for side in (pair.before, pair.after))
-            for number, old, new in zip(numbers, before, after, strict=True):
-                seen.add(pair, number, old, new)
+            made = traces[pair.names]
+            mask = self.repeater.learn(pair, made, before, after)
+            seen.called |= called(made)
+            seen.seen |= observed(self.checker, pair, made, after, mask)
+            for number, trace, old, new in zip(numbers, made, before, after, strict=True):
+                seen.add(pair, number, *mask.applied(trace, old, new))
         return tally
 
     def _run_all(self, task: tuple[Target, Sequence[CallTrace]]) -> Runs:
         return self.checker.run_all(*task)
 
     def example(self, finding: Sighting, budget: int) -> Counterexample | str:
-        """A trace on which a pair differs, shortened; or how one of the two is not repeatable."""
+        """A trace on which a pair differs, shortened; or why there is none after all."""
         pair = self.pairs[finding.pair]
         trace = self.sampling.trace(pair.names, finding.trace)
         other = None if finding.unlike is None else self.pairs[finding.unlike]
@@ -197,12 +218,19 @@ class CallCampaign:
                 stack.enter_context(self.checker.opened(side))
                 for side in ((other.before, other.after) if other is not None else ())
             ]
-            unstable = _unstable(old, trace) or _unstable(new, trace)
-            if unstable:
-                return unstable
-            question = _Question(pair, (old, new), tuple(others))
             language = CallLanguage(self.sampling.interface, self.sampling.ops)
-            return question.shortest(trace, language, budget)
+            mask = self.repeater.mask(pair)
+            without = self.repeater.mask(other) if other is not None else Mask()
+            for _ in range(TURNS):
+                question = _Question(pair, (old, new), tuple(others), mask, without)
+                found = question.shortest(trace, language, budget)
+                if isinstance(found, str):
+                    return found
+                runs = found.before, found.after
+                mask = with_repeats(self.checker, pair, found.trace, *runs, mask)
+                if pair.differs(*mask.applied(found.trace, *runs)):
+                    return found
+            return NOT_AGAIN
 
 
 @dataclass(slots=True)
@@ -213,6 +241,7 @@ class _Question:
         pair: asked about.
         targets: workers with its two.
         unlike: workers with two that must not differ; none for no such pair.
+        mask: what is left out of the comparison, and ``without``: of those two.
         verdict: of the first trace.
 
     """
@@ -220,6 +249,8 @@ class _Question:
     pair: Pair
     targets: tuple[Runner, Runner]
     unlike: tuple[Runner, ...]
+    mask: Mask
+    without: Mask
     verdict: Verdict | None = None
 
     def shortest(
@@ -233,13 +264,13 @@ class _Question:
             shown = shortest(trace, language, self.shows, budget, self.holds)
             found = None if shown is None else (shown.trace, shown.witness, shown.complete)
         if found is None:
-            return "a trace that differed does not when it is run again"
+            return NOT_AGAIN
         return Counterexample("", found[0], *found[1], found[2])
 
     def shows(self, trace: CallTrace) -> Parted | None:
         """The runs of a trace, where they differ."""
         before, after = (runner.run(trace) for runner in self.targets)
-        found = self.pair.differs(before, after)
+        found = self.pair.differs(*self.mask.applied(trace, before, after))
         if found is None or (self.verdict is not None and found.verdict is not self.verdict):
             return None
         self.verdict = found.verdict
@@ -252,21 +283,14 @@ class _Question:
         """
         limit = SHRUNK_LIMIT if self.verdict is Verdict.HANG else None
         try:
-            runs = [runner.run(trace, limit) for runner in self.targets]
+            before, after = (runner.run(trace, limit) for runner in self.targets)
         except ModelError:
             return False
-        found = self.pair.differs(*runs)
+        found = self.pair.differs(*self.mask.applied(trace, before, after))
         if found is None or found.verdict is not self.verdict:
             return False
-        return not self.unlike or compare(*(o.run(trace, limit) for o in self.unlike)) is None
+        if not self.unlike:
+            return True
+        old, new = (other.run(trace, limit) for other in self.unlike)
+        return compare(*self.without.applied(trace, old, new)) is None
 
-
-def _unstable(runner: Runner, trace: CallTrace) -> str:
-    """How two runs of the same library differ; empty where they do not."""
-    first = runner.run(trace)
-    for _ in range(2):
-        found = compare(first, runner.run(trace))
-        if found is not None:
-            what, one, other = found.fields[0]
-            return f"call {found.index + 1} of one trace: {what} {one!r}, then {other!r}"
-    return ""

@@ -19,7 +19,7 @@ from replay.base.pool import Threads
 from replay.repo.bound import Unbound
 from replay.repo.calls import CallTrace
 from replay.repo.errors import RepoError
-from replay.repo.runner import ModelError, Run, Runner
+from replay.repo.runner import ModelError, Run, Runner, spread_addresses
 from replay.repo.targets import Prepared, Target
 
 MOST_HANGS: Final = 3
@@ -44,6 +44,7 @@ class Checker:
 
     def __post_init__(self) -> None:
         self.threads = Threads(self.jobs)
+        spread_addresses()
 
     def __enter__(self) -> Self:
         self.threads.__enter__()
@@ -61,11 +62,11 @@ class Checker:
         self.threads.__exit__(kind, error, trace)
 
     @contextlib.contextmanager
-    def opened(self, target: Target) -> Iterator[Runner]:
-        """A worker that is ended when the checker is left."""
+    def opened(self, target: Target, fill: int = 0) -> Iterator[Runner]:
+        """A worker that is ended when the checker is left; ``fill`` as in ``Runner``."""
         if self.stopped:
             raise Unbound("stopped")
-        runner = target.open(self.cpu)
+        runner = target.open(self.cpu, fill)
         try:
             with runner:
                 with self.lock:

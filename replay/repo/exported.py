@@ -6,6 +6,7 @@ bytes. See ``replay.repo.seeing`` for the form.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,11 @@ class DataObject:
     writable: bool
     typed: bool
     leaves: tuple[Leaf, ...]
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """What its labels are, without indices."""
+        return frozenset(self.name + re.sub(r"\[\d+\]", "", leaf[0]) for leaf in self.leaves)
 
     def to_json(self) -> dict[str, Any]:
         """As a worker is told."""
@@ -108,7 +114,7 @@ def _symbols(path: Path) -> dict[str, tuple[int, bool]]:
 def _types(debug: DebugInfo, names: Any) -> dict[str, tuple[TypeReader, Die]]:
     """The types of the variables of these names, where DWARF knows them."""
     types = TypeReader(debug)
-    found = {}
+    found: dict[str, tuple[TypeReader, Die]] = {}
     for unit in debug.units():
         for die in unit.top:
             if die.tag != "variable" or die.values.get("declaration"):

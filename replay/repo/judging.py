@@ -31,6 +31,8 @@ class PairResult:
             none was compared.
         shown: an example; a text says how one of the two is not repeatable; None where
             there is no difference.
+        notes: what was left out of the comparison, and why.
+        unseen: the functions that were called of which nothing is observed.
 
     """
 
@@ -38,6 +40,8 @@ class PairResult:
     differing: int
     verdict: Verdict
     shown: Counterexample | str | None = None
+    notes: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,12 @@ def _results(campaign: CallCampaign, tally: CallTally, budget: int) -> list[Pair
         verdict = Verdict.SAME if pair.traces else Verdict.NOT_JUDGED
         if pair.divergence is not None:
             verdict = pair.divergence.verdict
-        result = PairResult(pair.traces, len(pair.differing), verdict, shown.get(number))
+        notes = campaign.repeater.mask(campaign.pairs[number]).notes(tally.calls)
+        unseen = tuple(sorted(pair.called - pair.seen))
+        if verdict is Verdict.SAME and unseen and not pair.seen:
+            verdict = Verdict.UNDECIDED
+        result = PairResult(
+            pair.traces, len(pair.differing), verdict, shown.get(number), notes, unseen
+        )
         results.append(result)
     return results

@@ -42,7 +42,7 @@ TELLING = (b"ERROR: ", b"runtime error:", b"Assertion")
 """Where the last words begin that say the most."""
 FORMATS = {
     "i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q",
-    "b1": "B", "f4": "f", "f8": "d", "p": "P",
+    "b1": "B", "f4": "f", "f8": "d", "p": "Q",
 }  # fmt: skip
 
 
@@ -65,9 +65,26 @@ def leaf_values(name: str, leaf: list[Any], raw: bytes) -> Iterator[tuple[str, A
         else:
             yield label, text.decode("latin-1")
     else:
-        values = struct.unpack_from(f"={count}{FORMATS[code]}".replace("P", "Q"), raw, offset)
-        for index, value in enumerate(values):
+        for index, value in enumerate(struct.unpack_from(f"={count}{FORMATS[code]}", raw, offset)):
             yield (label if count == 1 else f"{label}[{index}]"), shown(code, value)
+
+
+def leaf_changes(name: str, leaf: list[Any], raw: bytes, old: bytes) -> list[tuple[str, Any]]:
+    """(label, value) of what differs of a leaf; most of an object does not at a time."""
+    path, offset, code, count = leaf
+    end = offset + count * (1 if code in "cx" else struct.calcsize(FORMATS[code]))
+    if raw[offset:end] == old[offset:end]:
+        return []
+    if code in "cx" or count == 1:
+        both = zip(leaf_values(name, leaf, raw), leaf_values(name, leaf, old), strict=True)
+        return [new for new, before in both if new != before]
+    form = f"={count}{FORMATS[code]}"
+    new_values, old_values = (struct.unpack_from(form, data, offset) for data in (raw, old))
+    return [
+        (f"{name}{path}[{index}]", shown(code, new))
+        for index, (new, before) in enumerate(zip(new_values, old_values, strict=True))
+        if new != before and shown(code, new) != shown(code, before)
+    ]
 
 
 def shown(code: str, value: Any) -> Any:
@@ -110,10 +127,7 @@ class Object:
         self.raw = raw
         found = []
         for leaf in self.leaves:
-            pairs = zip(
-                leaf_values(self.name, leaf, raw), leaf_values(self.name, leaf, old), strict=True
-            )
-            found += [new for new, before in pairs if new != before]
+            found += leaf_changes(self.name, leaf, raw, old)
         if len(found) > MOST_CHANGED:
             return [(self.name, f"{len(found)} values changed, sha256 {_digest(found)}")]
         return found
@@ -208,7 +222,9 @@ class Said:
         found = {}
         for place, file in enumerate(self.files):
             with contextlib.suppress(OSError):
-                size, since = os.fstat(file).st_size, self.read[place]
+                size, since = os.lseek(file, 0, os.SEEK_END), self.read[place]
+                if size == since:
+                    continue
                 self.read[place] = size
                 if size > since:
                     found[self.NAMES[place]] = told(os.pread(file, size - since, since))
@@ -246,7 +262,7 @@ def _file(name: str) -> int:
 
 
 class _Block(ctypes.Structure):
-    _fields_ = (("bytes", ctypes.c_ubyte * 8192),)
+    _fields_ = (("bytes", ctypes.c_ubyte * 4096),)
 
 
 class Stack:

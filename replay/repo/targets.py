@@ -45,8 +45,8 @@ class Target:
         """Equal for two that must behave the same."""
         return self.checksum + json.dumps(self.bound.to_json())
 
-    def open(self, cpu: float) -> Runner:
-        """A worker with it.
+    def open(self, cpu: float, fill: int = 0) -> Runner:
+        """A worker with it; ``fill`` as in ``Runner``.
 
         Raises:
             Unbound: it cannot be loaded.
@@ -54,7 +54,7 @@ class Target:
         """
         if self.model:
             return Runner(model_head(self.bound, self.library, self.model), cpu=cpu)
-        return Runner(library_head(self.bound, self.library), self.preload, cpu)
+        return Runner(library_head(self.bound, self.library), self.preload, cpu, fill)
 
 
 @dataclass(frozen=True, slots=True)

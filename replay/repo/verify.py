@@ -224,6 +224,8 @@ def _row(
     verdict, reason = standing.verdict, standing.reason
     if found is not None:
         verdict, reason = found.verdict, "" if found.traces else "no trace could be compared"
+        if verdict is Verdict.UNDECIDED:
+            reason = f"nothing is observed of {', '.join(found.unseen)}"
     for result in (found, model):
         if result is not None and isinstance(result.shown, str):
             verdict, reason = Verdict.NOT_JUDGED, f"it is not deterministic: {result.shown}"
@@ -237,10 +239,20 @@ def _row(
         found.traces if found else 0,
         found.differing if found else 0,
         model.differing if model else None,
-        (*remarks, *prepared.notes, *_skipped(standing, commits)),
+        (*remarks, *prepared.notes, *_skipped(standing, commits), *_left_out(found)),
         _named(found, f"commit-{at}-{what}", ("before", "after")),
         _named(model, f"commit-{at}-model", ("model", "commit")),
     )
+
+
+def _left_out(found: PairResult | None) -> list[str]:
+    """What the comparison with the neighbour does not speak of."""
+    if found is None:
+        return []
+    # Where nothing at all is observed, the reason says it.
+    known = () if found.verdict is Verdict.UNDECIDED else found.unseen
+    unseen = [f"nothing is observed of {name}" for name in known]
+    return [*found.notes, *unseen]
 
 
 def _skipped(standing: Standing, commits: Sequence[Commit]) -> list[str]:
