@@ -11,6 +11,7 @@ out does not depend on which of them happened to differ.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from typing import Any, Final, TypeAlias
 from elftools.elf.elffile import ELFFile
 
 from replay.elf.errors import reading
+from replay.repo.bound import Unbound
 from replay.repo.calls import CallTrace
 from replay.repo.checking import Checker, Runs
 from replay.repo.exported import DataObject
@@ -83,7 +85,6 @@ class Repeater:
         Every trace that differs nevertheless was run again in other processes.
 
         Raises:
-            Unbound: a target cannot be loaded any more.
             WorkerError: a worker could not be started, or was killed.
 
         """
@@ -131,35 +132,46 @@ class Repeater:
         ]  # fmt: skip
 
     def _repeat(self, sides: Sequence[Side], traces: Sequence[CallTrace], due: Due) -> None:
-        """Run traces again on both sides, and note what is not as it was."""
-        tasks = [
-            ((target, runs, fill), (target, [traces[at] for at in places], fill))
-            for target, runs in sides
-            for fill, places in due.items()
-        ]
+        """Run traces again on both sides, and note what is not as it was.
+
+        A target that is in two pairs runs none again that it ran for the other.
+        """
+        tasks = []
+        for target, runs in sides:
+            done = self._done.setdefault(target.key, set())
+            for fill, places in due.items():
+                new = [at for at in places if (traces[at], fill) not in done]
+                done.update((traces[at], fill) for at in new)
+                if new:
+                    task = target, [traces[at] for at in new], fill
+                    tasks.append(((target, runs, new), task))
         one_by_one = ((tag, self._again(task)) for tag, task in tasks)
-        done = self.checker.threads.map(self._again, tasks) if self.spread else one_by_one
-        for (target, runs, fill), again in done:
+        ran = self.checker.threads.map(self._again, tasks) if self.spread else one_by_one
+        for (target, runs, places), (fill, again) in ran:
             noise = self.noise.setdefault(target.key, {})
-            for at, run in zip(due[fill], again, strict=True):
-                self._done.setdefault(target.key, set()).add((traces[at], fill))
+            for at, run in zip(places, again, strict=True):
                 first = runs[at]
                 if first is None or run is None or run == first:
                     continue
                 for what, values in not_repeated(traces[at], first, run).items():
                     noise.setdefault(what, kind_of(values, FILLS[fill]))
 
-    def _again(self, task: tuple[Target, Sequence[CallTrace], int]) -> Runs:
+    def _again(self, task: tuple[Target, Sequence[CallTrace], int]) -> tuple[int, Runs]:
         """Traces in one more process; None for those after a hang."""
         target, traces, fill = task
         runs: Runs = []
         hangs = 0
-        with self.checker.opened(target, fill) as runner:
+        with contextlib.ExitStack() as stack:
+            try:
+                runner = stack.enter_context(self.checker.opened(target, fill))
+            except Unbound:
+                # It loads in some processes only: what those show has been compared.
+                return fill, [None] * len(traces)
             for trace in traces:
                 run = runner.run(trace) if hangs < MOST_HANGS else None
                 hangs += run is not None and run.end == "hang"
                 runs.append(run)
-        return runs
+        return fill, runs
 
     def _tick(self, targets: Sequence[Target]) -> None:
         """Let a second pass where a library asks the time, which often has no finer grain."""
@@ -174,7 +186,7 @@ def with_repeats(
 ) -> Mask:
     """A mask with what one trace alone shows not to be the same twice."""
     found = Repeater(checker, spread=False).learn(pair, [trace], [before], [after])
-    return Mask({**mask.fields, **found.fields}, mask.absent)
+    return Mask({**mask.fields, **found.fields}, mask.absent | found.absent)
 
 
 def _asks_time(library: Path) -> bool:

@@ -20,11 +20,14 @@ from replay.repo.campaign import Sampling
 from replay.repo.checking import Checker
 from replay.repo.git import Commit
 from replay.repo.judging import judge, unjudged
+from replay.repo.masks import Mask
+from replay.repo.pairing import Pair
+from replay.repo.repeating import with_repeats
 from replay.repo.resolving import resolve
-from replay.repo.results import Report, compare
+from replay.repo.results import Divergence, Report, compare
 from replay.repo.runner import Run
 from replay.repo.showing import value_text
-from replay.repo.targets import Prepared, Progress, bound_to, drafted, prepare
+from replay.repo.targets import Prepared, Progress, Target, bound_to, drafted, prepare
 from replay.repo.verify import DRAFTED, History, Request, opened, report, workspace
 from replay.search.bisect import Answer, Bisection, Probe, binary_search
 
@@ -134,7 +137,7 @@ class _Probing:
     trace: CallTrace
     commits: Sequence[Commit]
     progress: Progress
-    wanted: Run | None = None
+    start: tuple[Target, Run] | None = None
 
     def ask(self, place: int) -> tuple[Answer, str]:
         """Good where it does, bad where it does not."""
@@ -151,13 +154,21 @@ class _Probing:
         except Unbound as error:
             return Answer.SKIP, f"it cannot be loaded: {error}"
         assert run is not None
-        if self.wanted is None:
-            self.wanted = run  # the start is asked first
-        divergence = compare(self.wanted, run)
+        if self.start is None:
+            self.start = target, run  # the start is asked first
+        divergence = self.parted(*self.start, target, run)
         if divergence is None:
             return Answer.GOOD, ""
         what, old, new = divergence.fields[0]
         return Answer.BAD, f"{what}: start {value_text(old)}, here {value_text(new)}"
+
+    def parted(self, start: Target, first: Run, target: Target, run: Run) -> Divergence | None:
+        """Where a commit parts from the start, but for what is not the same twice."""
+        if start.key == target.key:
+            return None
+        pair = Pair(start, target, frozenset(call.op for call in self.trace))
+        mask = with_repeats(self.checker, pair, self.trace, first, run, Mask())
+        return compare(*mask.applied(self.trace, first, run))
 
     def tell(self, probe: Probe) -> None:
         """Say what was asked."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from misbehaving import COMMENT, HEAD, LIBRARIES, WITH_OUT, compiled, loaded
+from userrepo import MAKE, UserRepo, cli
 
 from replay.repo.bindingfile import parse_binding
 from replay.repo.campaign import Sampling
@@ -106,3 +107,17 @@ def test_a_difference_that_stands_is_not_taken_for_noise(tmp_path: Path) -> None
     source = "int f(int n) {{ static unsigned s = {}; s = s * 1103515245u + n; return s >> 16; }}"
     found = compared(two(tmp_path, source.format(7), source.format(8)))
     assert (found.verdict, found.notes) == (Verdict.UNDECLARED, ())
+
+
+def test_a_search_is_not_misled_by_what_is_not_the_same_twice(tmp_path: Path) -> None:
+    repo = UserRepo(tmp_path / "repo")
+    body = "int f(int n) {{ return n + {}; }}"
+    for number, more in enumerate((0, 0, 0, 0, 1, 1)):
+        repo.commit(f"commit {number}", x_c=HEAD + f"/* {number} */\n" + KEY + body.format(more))
+    out = cli(
+        "verify", "--repo", repo.path, "--range", "HEAD~5..HEAD", "--build", MAKE, "--library",
+        "libx.so", "--bisect", "--traces", 10, "--save", tmp_path / "ce",
+    )  # fmt: skip
+    assert out.returncode == 1
+    assert "first guilty: " in out.stdout
+    assert out.stdout.rstrip().endswith("commit 4")
