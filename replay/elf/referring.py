@@ -194,7 +194,16 @@ class Linked:
     def content(self, name: str) -> Place:
         """What a variable or constant holds at the start; of what it points to, the name."""
         symbol = self.objects[name]
-        return self._held(symbol.value, symbol.size)
+        led = tuple(self.place(to, depth=DEEPEST) for to in self._distances(name))
+        return led or self._held(symbol.value, symbol.size)
+
+    def _distances(self, name: str) -> list[int]:
+        """Where a table leads that clang makes of pointers: to distances from its start."""
+        if not name.rpartition(":")[2].startswith("reltable."):
+            return []
+        symbol = self.objects[name]
+        data = self.bytes_at(symbol.value, symbol.size & ~3)
+        return [symbol.value + distance for (distance,) in struct.iter_unpack("<i", data)]
 
     def pointed(self, name: str) -> set[str]:
         """The variables that one points to."""
@@ -257,6 +266,7 @@ class Linked:
     def referred(self) -> list[int]:
         """The addresses that functions and filled data refer to, in order."""
         found = {target for name in self.functions for _, target in self.walk(name).targets}
+        found.update(to for name in self.objects for to in self._distances(name))
         for entry in self.image.dynamic_relocations.values():
             if entry.type in RELATIVE and entry.addend is not None:
                 found.add(entry.addend)

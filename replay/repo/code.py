@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from replay.elf.alike import alike
+from replay.elf.alike import BUILD_ID, alike, loaded
 from replay.elf.comparison import Change, compare
 from replay.elf.errors import ElfError
 from replay.elf.image import Image
@@ -36,7 +36,8 @@ class CodeComparison:
             instructions, refer to something else or to data that holds something else, are
             in one of the two only, or are exported by one only. Empty where ``identical``,
             and where ``unknown`` says why.
-        unknown: why nothing can be told of the functions; empty if it can.
+        unknown: why nothing can be told of the functions, or that something differs which
+            no function is known to use; empty otherwise.
     """
 
     identical: bool
@@ -94,7 +95,15 @@ def _compared(a: Image, b: Image, renamed: dict[str, str]) -> CodeComparison:
     # What is exported under another name is no longer there for who calls it.
     changed |= {new for new in old_names if _is_exported(after, new)}
     changed |= {old_names[name] for name in changed if name in old_names}
-    return CodeComparison(identical=False, changed=frozenset(map(plain, changed)))
+    return CodeComparison(False, frozenset(map(plain, changed)), "" if changed else _where(a, b))
+
+
+def _where(a: Image, b: Image) -> str:
+    """What differs in two libraries of which no function is known to differ."""
+    old, new = ({s.name: image.bytes_of(s) for s in loaded(image)} for image in (a, b))
+    differing = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    differing = [name for name in differing if name != BUILD_ID] or ["how they are loaded"]
+    return f"the libraries differ in {', '.join(differing)}, but no function is known to"
 
 
 def plain(name: str) -> str:

@@ -37,8 +37,6 @@ int chosen(int v)
 }
 __attribute__((constructor)) static void begin(void) { counter += 1; }
 """
-EVERY = {"first", "second", "looked", "named", "greeting", "parting", "counted", "scaled",
-         "chosen"}  # fmt: skip
 
 
 class Shop:
@@ -175,7 +173,9 @@ def test_the_order_of_constructors_and_the_name_of_the_library_count(shop: Shop)
     assert not found.identical
     assert {"early", "late"} <= found.changed
     a, b = shop.build(SOURCE, "-Wl,-soname,liba.so"), shop.build(SOURCE, "-Wl,-soname,libb.so")
-    assert compare_code(a, b) == CodeComparison(identical=False)
+    found = compare_code(a, b)
+    assert (found.identical, found.changed) == (False, frozenset())
+    assert found.unknown == "the libraries differ in .dynstr, but no function is known to"
 
 
 def test_a_stripped_library_can_be_identical_but_tells_no_function(shop: Shop) -> None:
@@ -202,8 +202,6 @@ def test_what_is_no_library_is_not_identical_and_no_error(shop: Shop, tmp_path: 
 def test_clang_too(shop: Shop) -> None:
     a = shop.build(SOURCE, compiler="clang")
     assert compare_code(a, shop.build("//\n" + SOURCE, compiler="clang")) == IDENTICAL
-    b = shop.build(replaced("south", "the south"), compiler="clang")
-    found = compare_code(a, b)
-    assert not found.identical
-    assert "named" in found.changed
-    assert not found.changed & (EVERY - {"named"})
+    for other in ("sooth", "the south"):
+        found = compare_code(a, shop.build(replaced("south", other), compiler="clang"))
+        assert found == CodeComparison(identical=False, changed=frozenset({"named"}))
