@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -18,7 +18,7 @@ from replay.repo.bound import Bound, Unbound
 from replay.repo.calls import Call, request
 
 SERVER: Final = "replay.repo.worker"
-NEEDS: Final = ("replay.repo.modelcalls",)
+NEEDS: Final = ("replay.repo.modelcalls", "replay.repo.reaching")
 WALL: Final = 10.0
 """Seconds that a trace may take in all, for each second of processor time it may use."""
 SLACK: Final = 30.0
@@ -39,12 +39,16 @@ class Run:
             it did not come to its end.
         end: "ok", "crash" or "hang".
         detail: how it crashed or hung, in words.
+        reached: the places that no earlier trace of this worker came by, by number.
+        reach_unknown: why that cannot be told.
 
     """
 
     records: tuple[bytes, ...]
     end: str = "ok"
     detail: str = ""
+    reached: tuple[int, ...] = field(default=(), compare=False)
+    reach_unknown: str = field(default="", compare=False)
 
     def record(self, index: int) -> dict[str, Any] | None:
         """What was observed of a call; None where the run had ended."""
@@ -126,11 +130,12 @@ class Runner:
         if "model" in answer:
             raise ModelError(str(answer["model"]))
         records = tuple(data.split(b"\n")[:-1])
+        reached = (tuple(answer.get("reached", ())), answer.get("reach_unknown", ""))
         if answer["end"]["kind"] == "done":
-            return Run(records)
+            return Run(records, "ok", "", *reached)
         death = Death.of(answer["end"])
         when = "" if len(records) < len(trace) else LEFT
-        return Run(records, death.cause, _detail(death, cpu) + when)
+        return Run(records, death.cause, _detail(death, cpu) + when, *reached)
 
 
 def library_head(bound: Bound, library: Path) -> dict[str, Any]:
