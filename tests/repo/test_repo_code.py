@@ -85,6 +85,9 @@ def test_the_debug_information_alone_or_the_build_id_alone_is_no_change(shop: Sh
     other = shop.build(SOURCE, "-Wl,--build-id=0x" + "ab" * 20)
     assert plain.read_bytes() != other.read_bytes()
     assert compare_code(plain, other) == IDENTICAL
+    bare = [shop.build(SOURCE, "-s", f"-Wl,--build-id=0x{byte * 20}") for byte in ("ab", "cd")]
+    assert bare[0].read_bytes() != bare[1].read_bytes()
+    assert compare_code(*bare) == IDENTICAL
 
 
 def test_a_static_function_that_is_renamed_is_no_change(shop: Shop) -> None:
@@ -133,6 +136,31 @@ def test_functions_in_another_order_of_which_one_changed_are_not(shop: Shop) -> 
         head + ONE + TWO + more.format("one"), head + TWO + ONE + more.format("two")
     )
     assert not found.identical
+
+
+LOCAL = """\
+int seen;
+#define APART static __attribute__((noinline, noipa))
+APART int a(int v);
+APART int b(int v);
+APART int c(int v);
+static int (*const table[])(int) = {a, b};
+int used(int v) { return a(v) + table[v & 1](v); }
+"""
+A = "APART int a(int v) { seen += 3; return v * 11; }\n"
+B = "APART int b(int v) { seen += 4; return v * 13; }\n"
+C = "APART int c(int v) { seen += 5; return v * 17; }\nint held(int v) { return c(v) + b(v); }\n"
+
+
+def test_local_functions_in_another_order_are_followed_to_where_they_went(shop: Shop) -> None:
+    old = LOCAL + A + B + C
+    assert shop.compare(old, LOCAL + B + A + C, "-fno-toplevel-reorder") == IDENTICAL
+    called = shop.compare(old, LOCAL.replace("a(v) +", "b(v) +") + B + A + C,
+                          "-fno-toplevel-reorder")  # fmt: skip
+    assert called == CodeComparison(False, frozenset({"used"}))
+    table = shop.compare(old, LOCAL.replace("{a, b}", "{b, a}") + B + A + C,
+                         "-fno-toplevel-reorder")  # fmt: skip
+    assert table == CodeComparison(False, frozenset({"used"}))
 
 
 @pytest.mark.parametrize(
