@@ -4,8 +4,8 @@ What a library does to its process cannot touch the tool. Each trace runs in a c
 its own, so each meets the library as just loaded, and a crash or a hang ends that child
 alone.
 
-``replay.apart.boot`` loads this file by path, and the two that it imports before it: under
-their own names, into packages that are otherwise empty. All three import the standard
+``replay.apart.boot`` loads this file by path, and the three that it imports before it: under
+their own names, into packages that are otherwise empty. All four import the standard
 library alone; nothing else of the package is in reach, and the process starts fast.
 
     first: what to load, see ``Bound.to_json``               answer: {"ready": true} or {"error": …}
