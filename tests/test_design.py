@@ -164,7 +164,13 @@ def test_laws_and_models_share_no_code() -> None:
     assert "refmodels" not in imports(laws)
 
 
-IN_THE_PROCESS_APART = ("apart.boot", "apart.child", "repo.worker", "repo.modelcalls", "repo.reaching")
+IN_THE_PROCESS_APART = (
+    "apart.boot",
+    "apart.child",
+    "repo.worker",
+    "repo.modelcalls",
+    "repo.reaching",
+)
 
 
 @pytest.mark.parametrize("name", IN_THE_PROCESS_APART)
