@@ -122,7 +122,11 @@ class Mapping:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A binding file."""
+    """A binding file.
+
+    ``reset``: functions that undo what a trace did, called where traces run one after the
+    other in a process; None where each needs a process of its own.
+    """
 
     path: Path | str
     ops: tuple[Draft, ...]
@@ -131,6 +135,7 @@ class Binding:
     setup: tuple[str, ...] = ()
     teardown: tuple[str, ...] = ()
     destroy_at_end: bool = True
+    reset: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

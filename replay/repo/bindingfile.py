@@ -6,6 +6,7 @@ A binding is data; nothing in it is executed.
 
     [library]                      # all of it may be left out
     setup = ["lib_init"]           # called before each trace, and teardown after it
+    reset = ["lib_clear"]          # undoes what a trace did; [] where there is nothing to undo
     destroy_at_end = true          # destroy what a trace leaves alive
 
     [[op]]
@@ -183,7 +184,7 @@ class _File:
             found = f"is {_seen(data['format'])}" if "format" in data else "is missing"
             self.fail("format", f'the format {found}; write format = "{FORMAT}"')
         library = self.keys(
-            data.get("library", {}), "library", ("setup", "teardown", "destroy_at_end")
+            data.get("library", {}), "library", ("setup", "teardown", "reset", "destroy_at_end")
         )
         ops = [self.draft(v, f"op[{n}]", False) for n, v in enumerate(self.tables(data, "op"), 1)]
         if not ops:
@@ -204,13 +205,14 @@ class _File:
         maps = [self.map(v, f"map[{n}]", known) for n, v in enumerate(self.tables(data, "map"), 1)]
         simple = {
             when: self.names(library[when], f"library.{when}", "function")
-            for when in ("setup", "teardown")
-            if when in library
+            for when in ("setup", "teardown", "reset")
+            if when in library and (when != "reset" or library[when] != [])
         }
         return Binding(
             self.path, tuple(ops), tuple(observers), tuple(maps),
             simple.get("setup", ()), simple.get("teardown", ()),
             self.flag(library.get("destroy_at_end", True), "library.destroy_at_end"),
+            reset=simple.get("reset", ()) if "reset" in library else None,
         )  # fmt: skip
 
     def draft(self, value: Any, key: str, observer: bool) -> Draft:

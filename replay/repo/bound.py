@@ -26,10 +26,12 @@ class Bound:
     setup: tuple[str, ...]
     teardown: tuple[str, ...]
     missing: tuple[str, ...] = ()
+    reset: tuple[str, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The first message to a worker."""
-        return {
+        between = {} if self.reset is None else {"reset": self.reset}
+        return between | {
             "ops": self.ops, "observers": self.observers, "destroy": self.destroy,
             "setup": self.setup, "teardown": self.teardown,
         }  # fmt: skip
@@ -68,15 +70,16 @@ def bind(interface: Interface, shape: LibraryShape, rules: Mapping[str, Sequence
             raise _missing(op, shape, rules.get(op.name, ()))
         data = _bound(op, name, shape.functions.get(name), rules.get(op.name, ()))
         (observers if op.draft.observer else ops).append(data)
-    simple = (*interface.binding.setup, *interface.binding.teardown)
+    reset = interface.binding.reset
+    simple = (*interface.binding.setup, *interface.binding.teardown, *(reset or ()))
     for name in simple:
         if name not in shape.exported:
-            raise Unbound(f"library.setup or teardown calls {name}, which is not exported")
+            raise Unbound(f"library.setup, teardown or reset calls {name}, which is not exported")
     ends = (op.name for op in interface.ops.values() if op.destroys)
     destroy = tuple(name for name in ends if name not in missing)
     return Bound(
         tuple(ops), tuple(observers), destroy if interface.binding.destroy_at_end else (),
-        interface.binding.setup, interface.binding.teardown, tuple(missing),
+        interface.binding.setup, interface.binding.teardown, tuple(missing), reset,
     )  # fmt: skip
 
 

@@ -12,9 +12,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from replay.repo.calls import Call, CallTrace
-from replay.repo.driver.generate import Layout, Refused
+from replay.repo.driver.generate import Layout
+from replay.repo.driver.pieces import Refused
 
 WORD: Final = (1 << 64) - 1
+_UNFIT: Final = (
+    KeyError, ValueError, TypeError, AttributeError, struct.error, OverflowError,
+)  # fmt: skip
 _TWO: Final = struct.Struct("=II")
 _CODES: Final = {"i": "Q", "d": "d", "h": "I"}
 
@@ -42,7 +46,7 @@ class Encoder:
         try:
             numbers = self._numbers(trace)
             parts = [self._call(call, numbers) for call in trace]
-        except (KeyError, ValueError, TypeError, AttributeError, struct.error, OverflowError) as error:
+        except _UNFIT as error:
             raise Refused(f"a value that the driver cannot pass ({error})") from None
         return _TWO.pack(len(trace), len(numbers)) + b"".join(parts)
 

@@ -7,31 +7,33 @@ of its name, so that digests of two libraries with different names differ.
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-TYPES: Final = {
-    "i1": "int8_t", "i2": "int16_t", "i4": "int32_t", "i8": "int64_t",
-    "u1": "uint8_t", "u2": "uint16_t", "u4": "uint32_t", "u8": "uint64_t",
-    "b1": "_Bool", "f4": "float", "f8": "double", "p": "void *", "v": "void",
-}  # fmt: skip
+from replay.repo.driver.pieces import (
+    TYPES,
+    Refused,
+    cast,
+    key,
+    literal,
+    result,
+    size,
+    switch,
+    taken,
+)
+
 WIDTHS: Final = {"c": 1, "x": 1, "p": 8}
 """Bytes of an element of a leaf; of the other codes, their last digit."""
-KNOWN: Final = frozenset(
-    "ops observers destroy setup teardown reset errno fill data behind library".split()
-)
+KNOWN: Final = frozenset((
+    "ops", "observers", "destroy", "setup", "teardown", "reset", "errno", "fill", "data", "behind",
+    "library",
+))  # fmt: skip
 NUMBERS: Final = ("int", "choice", "each")
 SPANS: Final = ("bytes", "inout", "string")
 PLAIN: Final = ("value", "null", "length", "out", "makes", "storage")
 """Roles of which a trace holds nothing."""
 MOST_KINDS: Final = 250
-
-
-class Refused(Exception):
-    """What is bound is nothing for the driver; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,6 @@ def generate(head: Mapping[str, Any]) -> Plan:
     return _Generator(head).plan()
 
 
-def key(*words: object) -> str:
-    """A constant for something that has a name."""
-    text = "\0".join(map(str, words)).encode()
-    return f"0x{hashlib.sha256(text).hexdigest()[:16]}u"
-
-
 @dataclass(slots=True)
 class _Generator:
     head: Mapping[str, Any]
@@ -94,11 +90,11 @@ class _Generator:
             raise Refused(f"more than {MOST_KINDS} kinds of objects")
         layouts = {d["name"]: layout(number, d) for number, d in enumerate(ops)}
         body = [line for n, d in enumerate(ops) for line in self.op(n, d, layouts[d["name"]])]
-        body += _switch("static const unsigned char *run_op(struct trace *t, int op, "
+        body += switch("static const unsigned char *run_op(struct trace *t, int op, "
                         "const unsigned char *in)", "op", "return op_{}(t, in);",
                         len(ops), "return in;")  # fmt: skip
         body += [line for n, d in enumerate(observers) for line in self.observer(n, d)]
-        body += _switch("static void look_at(struct trace *t, struct look *l)", "l->observer",
+        body += switch("static void look_at(struct trace *t, struct look *l)", "l->observer",
                         "look_{}(t, l); return;", len(observers), "(void)t;")  # fmt: skip
         body += ["static void plan_looks(struct trace *t)", "{", "    (void)t;"]
         body += [f"    plan_{number}(t);" for number in range(len(observers))] + ["}", ""]
@@ -134,11 +130,11 @@ class _Generator:
         return f"f[{len(self.functions) - 1}]"
 
     def op(self, number: int, data: Mapping[str, Any], known: Layout) -> Iterator[str]:
-        yield f"/* {_comment(data['function'])} */"
+        yield f"/* {data['function']} */"
         yield f"static const unsigned char *op_{number}(struct trace *t, const unsigned char *in)"
         yield "{"
         for index, letter in enumerate(known.values):
-            yield from _taken(index, letter)
+            yield from taken(index, letter)
         if known.makes:
             yield "    uint32_t makes = take32(&in);"
         dead = [f"!lives(t, v{a['value']})" for a in data["args"] if a["role"] == "handle"]
@@ -150,7 +146,7 @@ class _Generator:
         yield f"    began(t, {number});"
         yield f"    {self.called(data, [value for _, value in given])}"
         yield f"    came_back(t, {number});"
-        yield from (f"    {line}" for line in _result(data["returns"]))
+        yield from (f"    {line}" for line in result(data["returns"]))
         yield from (f"    {line}" for line in self.after(data))
         yield from ("    return in;", "}", "")
 
@@ -173,7 +169,7 @@ class _Generator:
         for n, arg in enumerate(data["args"]):
             if arg["role"] in ("out", "inout"):
                 yield f"mix(t, {key(arg['role'], arg['name'], arg['number'])});"
-                yield f"mix_buffer(t, a{n}, {_size(arg, 'v{}')});"
+                yield f"mix_buffer(t, a{n}, {size(arg, 'v{}')});"
         if data["destroys"]:
             for arg in data["args"]:
                 if arg["role"] == "handle":
@@ -181,40 +177,45 @@ class _Generator:
 
     def called(self, data: Mapping[str, Any], given: Sequence[str]) -> str:
         """The call, as a statement."""
-        result = TYPES.get(data["returns"]["type"])
+        returned = TYPES.get(data["returns"]["type"])
         types = [TYPES.get(arg["type"]) for arg in data["args"]]
-        if result is None or None in types:
+        if returned is None or None in types:
             raise Refused(f"{data['name']}: a type that the driver does not know")
         # What a library returns as a truth value need not be one.
-        result = "uint8_t" if result == "_Bool" else result
+        returned = "uint8_t" if returned == "_Bool" else returned
         place = self.place(data["function"])
         words = ", ".join(str(one) for one in types) or "void"
-        call = f"(({result} (*)({words})){place})({', '.join(given)});"
-        return call if result == "void" else f"{result} r = {call}"
+        call = f"(({returned} (*)({words})){place})({', '.join(given)});"
+        return call if returned == "void" else f"{returned} r = {call}"
 
     def argument(
         self, n: int, arg: Mapping[str, Any], strings: Sequence[int]
     ) -> tuple[list[str], str]:
         """What comes before the call for a parameter, and what is passed."""
         role, kind, at = arg["role"], arg["type"], arg["value"]
-        if role in NUMBERS:
-            return [], cast(kind, f"v{at}")
-        if role == "handle":
-            return [], cast(kind, f"t->handles[v{at}]")
-        if role == "length" and at is not None:
-            less = " - 1" if at in strings else ""
-            return [], cast(kind, f"v{at}.size{less}")
-        if role in ("value", "length"):
-            return [], cast(kind, literal(arg["constant"], kind))
-        if role == "null" and kind == "p":
-            return [], "NULL"
-        if role in SPANS:
-            made = f"buffer(t, v{at}.data, v{at}.size, v{at}.size)"
+        made = {
+            **dict.fromkeys(SPANS, f"buffer(t, v{at}.data, v{at}.size, v{at}.size)"),
+            **dict.fromkeys(("out", "storage"), f"filled(t, {size(arg, 'v{}')})"),
+        }.get(role)
+        if made is not None:
             return [f"unsigned char *a{n} = {made};"], f"a{n}"
-        if role in ("out", "storage"):
-            return [f"unsigned char *a{n} = filled(t, {_size(arg, 'v{}')});"], f"a{n}"
         if role == "makes":
             return [f"void **a{n} = room(t, 8);", f"*a{n} = NULL;"], f"a{n}"
+        return [], self.passed(arg, kind, f"v{at}", at in strings)
+
+    def passed(self, arg: Mapping[str, Any], kind: str, value: str, is_string: bool) -> str:
+        """What is passed for a parameter that needs no room."""
+        role = arg["role"]
+        if role in NUMBERS:
+            return cast(kind, value)
+        if role == "handle":
+            return cast(kind, f"t->handles[{value}]")
+        if role == "length" and arg["value"] is not None:
+            return cast(kind, f"{value}.size{' - 1' if is_string else ''}")
+        if role in ("value", "length"):
+            return cast(kind, literal(arg["constant"], kind))
+        if role == "null" and kind == "p":
+            return "NULL"
         raise Refused(f"the driver does not know the role {role} of {arg['name']}")
 
     def observer(self, number: int, data: Mapping[str, Any]) -> Iterator[str]:
@@ -226,34 +227,27 @@ class _Generator:
             for a in args
         ):
             raise Refused(f"the observer {data['name']} takes what the driver cannot give it")
-        outs = [(n, a) for n, a in enumerate(args) if a["role"] == "out"]
         yield from self.planned(number, data)
         yield f"static void look_{number}(struct trace *t, struct look *l)"
         yield "{"
         given = []
         for n, arg in enumerate(args):
-            at = arg["value"]
-            if arg["role"] == "handle":
-                given.append(cast(arg["type"], f"t->handles[l->values[{at}]]"))
-            elif arg["role"] in NUMBERS:
-                given.append(cast(arg["type"], f"l->values[{at}]"))
-            elif arg["role"] in ("out", "storage", "makes"):
+            if arg["role"] in ("out", "storage", "makes"):
                 given.append(f"(void *)l->buffers[{n}]")
             else:
-                given.append(self.argument(n, arg, ())[1])
-        for n, arg in outs:
-            yield f"    fill(l->buffers[{n}], {_size(arg, 'l->values[{}]')});"
+                given.append(self.passed(arg, arg["type"], f"l->values[{arg['value']}]", False))
+        outs = [(n, f"l->buffers[{n}]", a) for n, a in enumerate(args) if a["role"] == "out"]
+        sizes = {n: size(arg, "l->values[{}]") for n, _, arg in outs}
+        yield from (f"    fill({buffer}, {sizes[n]});" for n, buffer, _ in outs)
         yield f"    {self.called(data, given)}"
         yield "    mix(t, l->label);"
-        yield from (f"    {line}" for line in _result(data["returns"]))
+        yield from (f"    {line}" for line in result(data["returns"]))
         if outs:
-            clean = " && ".join(
-                f"untouched(l->buffers[{n}], {_size(a, 'l->values[{}]')})" for n, a in outs
-            )
+            clean = " && ".join(f"untouched({buffer}, {sizes[n]})" for n, buffer, _ in outs)
             yield f"    if ({clean}) return;"
-        for n, arg in outs:
+        for n, buffer, arg in outs:
             yield f"    mix(t, {key('out', arg['name'], arg['number'])});"
-            yield f"    mix_buffer(t, l->buffers[{n}], {_size(arg, 'l->values[{}]')});"
+            yield f"    mix_buffer(t, {buffer}, {sizes[n]});"
         yield from ("}", "")
 
     def planned(self, number: int, data: Mapping[str, Any]) -> Iterator[str]:
@@ -275,7 +269,7 @@ class _Generator:
             yield f"        l->label = mixed(l->label, (uint64_t)n{i});"
         for n, arg in enumerate(data["args"]):
             if arg["role"] in ("out", "storage"):
-                yield f"        l->buffers[{n}] = filled(t, {_size(arg, 'l->values[{}]')});"
+                yield f"        l->buffers[{n}] = filled(t, {size(arg, 'l->values[{}]')});"
             elif arg["role"] == "makes":
                 yield f"        *(void **)(l->buffers[{n}] = room(t, 8)) = NULL;"
         yield from ("    }", "}", "")
@@ -306,9 +300,9 @@ class _Generator:
         for n, data in enumerate(self.head.get("data", [])):
             leaves = []
             for path, offset, code, count in data["leaves"]:
-                size = count * WIDTHS.get(code, int(code[-1]) if code[-1].isdigit() else 1)
+                width = WIDTHS.get(code) or int(code[-1])
                 name = key("leaf", path, offset if code == "x" else "", code, count)
-                leaves.append(f"{{{name}, {offset}, {size}, {int(code == 'p')}}}")
+                leaves.append(f"{{{name}, {offset}, {count * width}, {int(code == 'p')}}}")
             rows = ", ".join(leaves) or "{0, 0, 0, 0}"
             yield f"static const struct leaf leaves_{n}[] = {{{rows}}};"
             objects.append(
@@ -348,81 +342,3 @@ def layout(number: int, data: Mapping[str, Any]) -> Layout:
             raise Refused(f"the driver does not know the role {value['role']}")
     makes = bool(data["makes"]) or any(a["role"] in ("makes", "storage") for a in data["args"])
     return Layout(number, "".join(letters), makes)
-
-
-def _taken(index: int, letter: str) -> Iterator[str]:
-    kinds = {
-        "i": ("int64_t", "take64"), "d": ("double", "take_double"), "h": ("uint32_t", "take32"),
-        "b": ("struct span", "take_span"), "s": ("struct span", "take_span"),
-    }  # fmt: skip
-    if letter in kinds:
-        kind, take = kinds[letter]
-        yield f"    {kind} v{index} = {take}(&in);"
-        yield f"    (void)v{index};"
-
-
-def _size(arg: Mapping[str, Any], values: str) -> str:
-    """The size of a buffer; ``values`` is how a value is written."""
-    if arg["role"] == "inout":
-        return values.format(arg["value"]) + ".size"
-    if arg["role"] == "out" and arg["value"] is not None:
-        return values.format(arg["value"])
-    return str(int(arg["constant"]))
-
-
-def cast(kind: str, text: str) -> str:
-    """A number as a type takes it, as ctypes would pass it."""
-    if kind == "p":
-        return f"(void *)(uintptr_t)({text})"
-    if kind == "b1":
-        return f"({text}) != 0"
-    if kind not in TYPES or kind == "v":
-        raise Refused(f"a parameter of the type {kind or 'struct'}, which the driver cannot pass")
-    return f"({TYPES[kind]})({text})"
-
-
-def literal(value: float, kind: str) -> str:
-    """A constant of the binding in C."""
-    if kind in ("f4", "f8"):
-        if not math.isfinite(value):
-            return "__builtin_nan(\"\")" if value != value else (  # noqa: PLR0124
-                f"{'-' if value < 0 else ''}__builtin_inf()"
-            )  # fmt: skip
-        return float(value).hex()
-    if isinstance(value, float):
-        raise Refused("a float is passed as an integer")
-    return f"(int64_t)0x{value & 0xFFFFFFFFFFFFFFFF:x}u"
-
-
-def _result(returns: Mapping[str, Any]) -> Iterator[str]:
-    """How what was returned, ``r``, goes into the digest."""
-    what, kind = returns["as"], returns["type"]
-    wide = kind if kind == "u8" and what == "int" else ""
-    if kind != "v":
-        yield "(void)r;"
-    yield f"mix(t, {key('returns', what, wide, returns['size'], returns['number'])});"
-    if what == "int":
-        # As ctypes reads a truth value: any byte but 0.
-        yield "mix(t, (uint64_t)(r != 0));" if kind == "b1" else "mix(t, (uint64_t)(int64_t)r);"
-    elif what == "float":
-        yield "mix_double(t, (double)r);"
-    elif what in ("void", "ignored"):
-        return
-    elif kind != "p":
-        raise Refused(f"a {what} that is returned as no pointer")
-    elif what == "string":
-        yield "mix_string(t, r);"
-    else:
-        yield "mix(t, r != NULL);"
-        if what == "bytes":
-            yield f"if (r) mix_bytes(t, r, {returns['size']});"
-
-
-def _switch(head: str, on: str, case: str, count: int, rest: str) -> list[str]:
-    lines = [head, "{", f"    switch ({on}) {{"]
-    lines += [f"    case {number}: {case.format(number)}" for number in range(count)]
-    return [*lines, "    }", f"    {rest}", "}", ""]
-
-
-def _comment(name: str) -> str:
-    return name.replace("*/", "")

@@ -31,15 +31,18 @@ from replay.build.output import Kept
 from replay.repo.bound import Unbound
 from replay.repo.calls import CallTrace
 from replay.repo.driver.encode import Encoder
-from replay.repo.driver.generate import Refused, generate
+from replay.repo.driver.generate import generate
+from replay.repo.driver.pieces import Refused
 from replay.repo.pairing import Pair
 from replay.repo.runner import OPTIONS, SLACK, WALL
 from replay.repo.targets import Target
 
 FORMAT: Final = "replay-driver/1"
 SOURCES: Final = ("driver.c", "system.h", "trace.h", "seen.h")
-FLAGS: Final = ("-std=gnu11", "-O2", "-w", "-fno-strict-aliasing",
-    "-fno-tree-loop-distribute-patterns", "-Wl,-z,now")
+FLAGS: Final = (
+    "-std=gnu11", "-O2", "-w", "-fno-strict-aliasing",
+    "-fno-tree-loop-distribute-patterns", "-Wl,-z,now",
+)  # fmt: skip
 LIMIT: Final = 120.0
 """Seconds that the compiler may take."""
 MEMORY: Final = 8 << 30
@@ -152,7 +155,7 @@ class DriverRunner:
         self, head: Mapping[str, Any], preload: str = "", cpu: float = 1.0, *, reset: bool = False
     ) -> None:
         self.cpu, self.preload = cpu, preload
-        self.reset = reset and bool(head.get("reset"))
+        self.reset = reset and "reset" in head
         self.tally = Tally()
         self.names = [data["name"] for data in head["ops"]]
         self.counts = 8 * (2 * len(self.names) + 1)
@@ -201,9 +204,7 @@ class DriverRunner:
                 found[place] = digest
         return found
 
-    def _batches(
-        self, traces: Sequence[CallTrace]
-    ) -> Iterator[tuple[list[int], list[bytes]]]:
+    def _batches(self, traces: Sequence[CallTrace]) -> Iterator[tuple[list[int], list[bytes]]]:
         room = SHARED - _BOARD.size - self.counts
         places: list[int] = []
         data: list[bytes] = []
