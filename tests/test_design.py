@@ -24,7 +24,7 @@ ROOMS: Mapping[str, frozenset[str]] = {
         "series": "errors base git search refmodels",
         "repo": "errors base search apart build elf git",
         "mail": "errors base search build elf git repo",
-        "dirty": "errors base search apart build elf git series mail refmodels",
+        "dirty": "errors base search apart build elf git series repo mail refmodels",
         "report": "errors base search elf series repo mail dirty",
         "teach": "errors base search git series dirty report refmodels",
         "cli": "errors base search apart build elf git series repo mail dirty report teach "
@@ -33,7 +33,8 @@ ROOMS: Mapping[str, frozenset[str]] = {
 }
 """The rooms of ``replay/``, the lowest first, each with the rooms that it may import.
 
-``dirty`` may use ``mail``: it judges mailed versions of its own kind. ``teach`` stands above
+``dirty`` may use ``mail``: it judges mailed versions of its own kind; and ``repo``, whose
+speed its bench measures. ``teach`` stands above
 ``report``, whose texts the lessons show, and ``report`` above ``dirty``, whose values it
 shows: so the lessons are a room of their own and not a part of ``dirty``.
 """

@@ -349,6 +349,7 @@ class Looked:
     Attributes:
         needed: which traces the worker has to run, for their records.
         before: the digests of the one, and ``after``: of the other; empty where refused.
+        tallies: the calls of the one and of the other, by operation.
         refused: why the driver saw nothing: then all traces are needed.
 
     """
@@ -356,6 +357,7 @@ class Looked:
     needed: tuple[int, ...]
     before: tuple[Digest | None, ...] = ()
     after: tuple[Digest | None, ...] = ()
+    tallies: tuple[Tally, ...] = ()
     refused: str = ""
 
 
@@ -376,10 +378,12 @@ def opened(target: Target, cpu: float, *, reset: bool = False) -> DriverRunner:
 def prefilter(pair: Pair, traces: Sequence[CallTrace], cpu: float = 1.0) -> Looked:
     """Which traces may show a difference of a pair: all others have the same records."""
     seen: list[tuple[Digest | None, ...]] = []
+    tallies: list[Tally] = []
     try:
         for target in (pair.before, pair.after):
             with opened(target, cpu, reset=True) as runner:
                 seen.append(tuple(runner.digests(traces)))
+                tallies.append(runner.tally)
     except (Refused, Unbound) as error:
         return Looked(tuple(range(len(traces))), refused=str(error))
     before, after = seen
@@ -387,4 +391,4 @@ def prefilter(pair: Pair, traces: Sequence[CallTrace], cpu: float = 1.0) -> Look
         place for place, (a, b) in enumerate(zip(before, after, strict=True))
         if a is None or b is None or a.value != b.value
     ]  # fmt: skip
-    return Looked(tuple(needed), before, after)
+    return Looked(tuple(needed), before, after, tuple(tallies))
