@@ -559,7 +559,7 @@ def test_exported_data_errno_and_memory_are_in_the_digest(tmp_path: Path) -> Non
 # --- without a fork ---------------------------------------------------------------------------
 
 STATE = """
-static int total;
+int total;
 int add(int a) { if (a == 9 && total > 80) __builtin_trap(); return total += a; }
 void clear(void) { total = 0; }
 """
@@ -577,7 +577,10 @@ def test_with_a_reset_the_digests_are_those_of_a_fork_a_trace(tmp_path: Path) ->
     one = target(STATE_BINDING, compiled(tmp_path, STATE))
     language = CallLanguage(interface(STATE_BINDING, one.library), 20)
     traces = [language.draw(2, number) for number in range(400)]
-    with opened(one, 1.0) as forking, opened(one, 1.0, reset=True) as resetting:
+    traces += [calls(("add", 5))] * 3
+    data = [{"name": "total", "size": 4, "writable": True, "leaves": [["", 0, "i4", 1]]}]
+    head = {**one.bound.to_json(), "library": str(one.library), "data": data}
+    with DriverRunner(head) as forking, DriverRunner(head, reset=True) as resetting:
         expected = forking.digests(traces)
         assert resetting.digests(traces) == expected
         assert resetting.tally.made == forking.tally.made
