@@ -31,7 +31,7 @@ from replay.repo.pairing import Pair
 from replay.repo.resolving import resolve
 from replay.repo.results import Counterexample
 from replay.repo.showing import value_text
-from replay.repo.targets import Prepared, Progress, Target, bound_to, drafted, prepare
+from replay.repo.targets import Prepared, Progress, Target, bound_to, drafted, mining, prepare
 from replay.repo.verify import workspace
 from replay.search.verdict import Verdict
 
@@ -167,7 +167,7 @@ class CallJudge:
         request = self.request
         shapes = [one.shape for one in made]
         binding = self.binding or drafted(made)
-        interface = resolve(binding, shapes, lambda rule, index: False)
+        interface = mining(resolve(binding, shapes, lambda rule, index: False), made)
         given = read_calls(request.trace, interface) if request.trace is not None else None
         sampling = Sampling(interface, request.seed, request.traces, request.ops, given)
         checker = self.stack.enter_context(Checker(request.jobs, request.call_limit))

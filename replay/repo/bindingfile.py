@@ -312,6 +312,8 @@ class _File:
             self.fail(key, "`each` is for observers; an operation has { range = [0, 9] }")
         if observer and role not in ("each", "handle", "out", "value", "null", "length"):
             self.fail(key, f"an observer is given no {roles[0]}; write each = [0, 9], or value = 0")
+        if role == "int" and _has_fraction(value["range"]):
+            role = "float"
         made = self._role(role, value, roles[0], key)
         return Param(name, role, shape=shape, **made)
 
@@ -319,6 +321,7 @@ class _File:
         value = table[word]
         readers: dict[str, Callable[[], dict[str, Any]]] = {
             "int": lambda: self._range(value, key, -(1 << 63), (1 << 64) - 1),
+            "float": lambda: self._span(value, key),
             "each": lambda: self._each(value, key),
             "bytes": lambda: self._range(value, key, 0, MOST_BYTES),
             "inout": lambda: self._range(value, key, 0, MOST_BYTES),
@@ -341,6 +344,14 @@ class _File:
         first, last = self.pair(value, key, low, high)
         return {"low": first, "high": last}
 
+    def _span(self, value: list[Any], key: str) -> dict[str, Any]:
+        for number in value:
+            if isinstance(number, bool) or not isinstance(number, int | float):
+                self.fail(key, f"{_seen(number)} is no number")
+        if len(value) != 2 or not value[0] <= value[1]:
+            self.fail(key, "write two numbers, the lower one first, as in [0.0, 1.5]")
+        return {"least": float(value[0]), "most": float(value[1])}
+
     def _each(self, value: Any, key: str) -> dict[str, Any]:
         first, last = self.pair(value, key, -(1 << 63), (1 << 63) - 1)
         if last - first >= 256:
@@ -348,10 +359,10 @@ class _File:
         return {"low": first, "high": last}
 
     def _string(self, table: dict[str, Any], key: str) -> dict[str, Any]:
-        alphabet = table.get("alphabet", "ab")
+        alphabet = table.get("alphabet", "")
         if (
             not isinstance(alphabet, str)
-            or not alphabet
+            or ("alphabet" in table and not alphabet)
             or not all(0 < ord(c) < 256 for c in alphabet)
         ):
             self.fail(f"{key}.alphabet", 'write the characters to draw from, as in "abc"')
@@ -374,6 +385,10 @@ class _File:
         if value is not True:
             self.fail(key, "write null = true, or give another role")
         return {}
+
+
+def _has_fraction(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(number, float) for number in value)
 
 
 def _seen(value: Any) -> str:

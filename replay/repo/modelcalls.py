@@ -42,6 +42,8 @@ class ModelFunction:
             role = arg["role"]
             if role in ("int", "choice", "each", "string"):
                 given.append(values[arg["value"]])
+            elif role == "float":
+                given.append(float(values[arg["value"]]))
             elif role in ("bytes", "inout"):
                 given.append(bytes.fromhex(values[arg["value"]]))
             elif role == "out" and arg["value"] is None:

@@ -24,7 +24,7 @@ from replay.repo.resolving import resolve
 from replay.repo.results import Report, compare
 from replay.repo.runner import Run
 from replay.repo.showing import value_text
-from replay.repo.targets import Prepared, Progress, bound_to, drafted, prepare
+from replay.repo.targets import Prepared, Progress, bound_to, drafted, mining, prepare
 from replay.repo.verify import DRAFTED, History, Request, opened, report, workspace
 from replay.search.bisect import Answer, Bisection, Probe, binary_search
 
@@ -68,6 +68,7 @@ def _search(
     interface = resolve(
         binding, [one.shape for one in prepared], lambda rule, end: history.holds(rule, ends[end])
     )
+    interface = mining(interface, prepared)
     given = read_calls(request.trace, interface) if request.trace else None
     built = dict(zip(ends, prepared, strict=True))
     with Checker(request.jobs, request.call_limit) as checker:

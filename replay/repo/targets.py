@@ -22,6 +22,7 @@ from replay.repo.bound import Bound, Unbound, bind
 from replay.repo.building import Builder, Built
 from replay.repo.drafting import draft
 from replay.repo.errors import RepoError
+from replay.repo.mining import mine
 from replay.repo.runner import Runner, library_head, model_head
 from replay.repo.shapes import LibraryShape, read_shape
 from replay.search.verdict import Verdict
@@ -149,6 +150,12 @@ def drafted(prepared: Sequence[Prepared]) -> Binding:
             "write one and give it with --binding"
         )
     return parse_binding(draft(shape, "the library"), "the drafted binding")
+
+
+def mining(interface: Interface, prepared: Sequence[Prepared]) -> Interface:
+    """The interface, whose values are also drawn from the constants of these libraries."""
+    libraries = {one.built.checksum: one.built.library for one in prepared if one.built}
+    return replace(interface, mined=mine(tuple(libraries.values())))
 
 
 def bound_to(interface: Interface, prepared: Prepared, holds: Callable[[Rule], bool]) -> Prepared:

@@ -30,7 +30,7 @@ from replay.repo.judging import Judged, PairResult, judge, unjudged
 from replay.repo.pairing import Standing
 from replay.repo.resolving import resolve
 from replay.repo.results import Counterexample, JudgedCommit, Report
-from replay.repo.targets import Progress, bound_to, drafted, prepare
+from replay.repo.targets import Progress, bound_to, drafted, mining, prepare
 from replay.search.verdict import Verdict
 
 BUILD_LIMIT: Final = 300.0
@@ -130,6 +130,7 @@ def verify(request: Request, progress: Progress = lambda done, total, text: None
         if binding is None:
             binding, history = drafted(prepared), history.noting(DRAFTED)
         interface = resolve(binding, [one.shape for one in prepared], history.holds)
+        interface = mining(interface, prepared)
         bound = [bound_to(interface, one, history.at(at)) for at, one in enumerate(prepared)]
         given = read_calls(request.trace, interface) if request.trace else None
         sampling = Sampling(interface, request.seed, request.traces, request.ops, given)

@@ -121,6 +121,8 @@ class NativeFunction:
         role = arg["role"]
         if role in ("int", "choice", "each"):
             return values[arg["value"]]
+        if role == "float":
+            return float(values[arg["value"]])
         if role == "value":
             return arg["constant"]
         if role == "handle":
