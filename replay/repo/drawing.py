@@ -25,7 +25,7 @@ REACHES: Final = (
 """What the reaches of a round are drawn from; the last round goes on for ever."""
 ENDS: Final = 0.2
 """How often an end of a range is drawn."""
-NARROW: Final = 64
+NARROW: Final = 32
 """Integers in a range that is drawn from evenly."""
 FEW: Final = 17
 """The end of small integers: past a power of two."""
@@ -218,7 +218,8 @@ class Drawing:
             return (made + bytes(size - len(made))).hex()
         way = rng.random()
         if way < 0.4:
-            return rng.randbytes(size).hex()
+            # Without the byte that marks what nobody wrote, see the worker's FILL.
+            return rng.randbytes(size).replace(b"\xa5", b"\x5a").hex()
         if way < 0.7:
             return bytes((i + 1) & 0xFF for i in range(size)).hex()
         open_text = Param("", "string", size, size, alphabet="")
@@ -234,8 +235,12 @@ class Drawing:
 
 def within(value: int, low: int, high: int) -> int | None:
     """The number of a range that has the bits of another one; None where there is none."""
-    for bits in (0, 32, 64):
-        for same in (value % (1 << bits), value % (1 << bits) - (1 << bits)) if bits else (value,):
-            if low <= same <= high:
-                return same
+    if low <= value <= high:
+        return value
+    needed = (high if low >= 0 else max(high, -low - 1) * 2).bit_length()
+    for bits in (8, 16, 32, 64):
+        same = value % (1 << bits)
+        for one in (same, same - (1 << bits)):
+            if bits >= needed and low <= one <= high:
+                return one
     return None

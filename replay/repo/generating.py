@@ -20,6 +20,8 @@ AGAIN: Final = 0.3
 """How often a value that was used before for a parameter of this name is used again."""
 EQUAL: Final = 0.1
 """How often, else, an integer that any parameter had is used, or one beside it."""
+UNCALLED: Final = 0.1
+"""How often an operation is drawn that the trace has not called yet."""
 MAKING: Final = 0.1
 """How much rarer an operation is drawn that makes or destroys than one that does not."""
 
@@ -55,6 +57,9 @@ class _Generator:
             able = [op for op in self.interface.ops.values() if self.is_able(op)]
             if not able:
                 break
+            called = {call.op for call in calls}
+            if self.rng.random() < UNCALLED:
+                able = [op for op in able if op.name not in called] or able
             op = self.rng.choices(able, [self.weight(op) for op in able])[0]
             call = self.call(op)
             self.live.follow(call)

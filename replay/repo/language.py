@@ -17,7 +17,14 @@ from replay.repo import floats
 from replay.repo.binding import ALPHABET, Interface, Param
 from replay.repo.calls import CallTrace, Value, is_valid, read_calls, renumbered, takes, to_text
 from replay.repo.generating import generate
-from replay.repo.passes import CallPass, drop_objects, lower_together, move_together, value_and_run
+from replay.repo.passes import (
+    CallPass,
+    drop_objects,
+    lower_together,
+    move_together,
+    value_and_run,
+    values_and_one,
+)
 from replay.repo.valuepasses import smaller_values
 from replay.search.language import Pass
 from replay.search.shrink import Shrunk, leave_out, shortest_prefix
@@ -45,7 +52,7 @@ class CallLanguage:
     begin: ClassVar[tuple[Pass, ...]] = (shortest_prefix,)
     before: ClassVar[tuple[CallPass, ...]] = (drop_objects,)
     after: ClassVar[tuple[CallPass, ...]] = (
-        smaller_values, lower_together, move_together, value_and_run,
+        smaller_values, lower_together, move_together, value_and_run, values_and_one,
     )  # fmt: skip
 
     @property

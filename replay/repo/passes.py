@@ -6,14 +6,19 @@ make no sense: the language turns those away.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from replay.repo.binding import Interface, Param
-from replay.repo.calls import Call, CallTrace
+from replay.repo.calls import Call, CallTrace, Value
 from replay.repo.valuepasses import places, simpler_integers, with_value
 from replay.search.shrink import Shrinker
+
+SHORT: Final = 5
+"""Calls in a trace of which every value of every call is tried."""
+FEW: Final = 12
+"""Values that are tried for each."""
 
 CallPass: TypeAlias = Callable[[Interface, Shrinker[CallTrace]], None]
 
@@ -120,6 +125,55 @@ def value_and_run(interface: Interface, s: Shrinker[CallTrace]) -> None:
         for value in list(simpler)[:4]:
             if _without_a_run(s, index, with_value(s.best, index, position, value)):
                 break
+
+
+def values_and_one(interface: Interface, s: Shrinker[CallTrace]) -> None:
+    """Leave out one call of a short trace, and give the others any small values.
+
+    Which value stands where may be what keeps a call: of three keys two must collide. One
+    value is changed; or two of one name, the second to one that the trace has.
+    """
+    if s.length > SHORT:
+        return
+    for changes in (_one_change, _two_changes):
+        candidates = [
+            changed
+            for gone in reversed(range(s.length))
+            for changed in changes(interface, s.language.without(s.best, frozenset({gone})) or ())
+        ]
+        # A pass that may use up what is left would only hide that the others are done.
+        if len(candidates) >= s.left or any(s.consider(one) for one in candidates):
+            return
+
+
+def _one_change(interface: Interface, trace: CallTrace) -> Iterator[CallTrace]:
+    for index, position, param in places(interface, trace):
+        for value in _few(param):
+            yield with_value(trace, index, position, value)
+
+
+def _two_changes(interface: Interface, trace: CallTrace) -> Iterator[CallTrace]:
+    known = [(i, k, p) for i, k, p in places(interface, trace) if p.role in ("int", "choice")]
+    for index, position, param in known:
+        for other, place, same in known:
+            if same.name != param.name or (other, place) == (index, position):
+                continue
+            now = trace[other].values[place]
+            seen = {trace[i].values[k] for i, k, p in known if p.name == param.name} - {now}
+            for value in _few(param):
+                changed = with_value(trace, index, position, value)
+                for second in sorted(seen, key=float):
+                    yield with_value(changed, other, place, second)
+
+
+def _few(param: Param) -> Sequence[Value]:
+    """Some of the values that a parameter takes."""
+    if param.role == "choice":
+        return param.choices[:FEW]
+    if param.role != "int":
+        return ()
+    start = max(param.low, 0) if param.high >= 0 else param.low
+    return range(start, min(param.high + 1, start + FEW))
 
 
 def _without_a_run(s: Shrinker[CallTrace], index: int, changed: CallTrace) -> bool:
