@@ -206,7 +206,10 @@ class _Walk:
             if size == width:
                 self.held.floats += _plausible(value.to_bytes(width, "little", signed=True), width)
         raw = value.to_bytes(size, "little", signed=True).rstrip(b"\0")
-        self.spell(_printable(raw))
+        text = _printable(raw)
+        if text or not _adds(code):
+            # The way to the next character, which is added, is no part of a text nor its end.
+            self.spell(text)
 
     def spell(self, text: str) -> None:
         """Go on with a text that the code spells out; nothing ends it."""
@@ -243,6 +246,12 @@ def float_size(code: bytes) -> int:
     if opcode in (0x2E, 0x2F):
         return 8 if prefix == 0x66 else 4
     return {0xF2: 8, 0xF3: 4}.get(prefix, 0)
+
+
+def _adds(code: bytes) -> bool:
+    """Whether its number is added: 83 and 81 with /0, and the short form."""
+    at = 1 if code[0] & 0xF0 == 0x40 else 0
+    return code[at] == 0x05 or (code[at] in (0x81, 0x83) and not code[at + 1] >> 3 & 7)
 
 
 def _subtracts(code: bytes) -> bool:

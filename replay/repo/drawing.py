@@ -85,21 +85,28 @@ class Drawing:
     def far(self, kind: str, low: int, high: int) -> int | None:
         """An integer of a kind from a wide range; None where none is found."""
         rng = self.rng
+        if kind in ("size", "bits", "joined") and high - low < 256:
+            return rng.randint(low, high)
         if kind in ("near", "all"):
             value = self.pick(self.constants(kind).ints)
             return None if value is None else within(value + self.beside(), low, high)
         if kind == "joined":
             return self.joined(low, high)
         if kind == "edge":
-            if rng.random() < 0.4:
-                return rng.choice((low, low + 1, high - 1, high, (high >> 1), (high >> 1) + 1))
-            power = 1 << rng.randrange(max(abs(low), abs(high)).bit_length())
-            return within(rng.choice((1, -1)) * power + self.beside(), low, high)
+            return self.edge(low, high)
         if kind == "size":
             span = 1 << rng.randrange((high - low).bit_length())
             start = 0 if low <= 0 <= high else low
             return min(max(start + rng.randint(-span, span), low), high)
         return rng.randint(low, high) if kind == "bits" else None
+
+    def edge(self, low: int, high: int) -> int | None:
+        """An end of a range, or beside a power of two."""
+        rng = self.rng
+        if rng.random() < 0.4:
+            return rng.choice((low, low + 1, high - 1, high, (low + high) // 2))
+        power = 1 << rng.randrange(max(abs(low), abs(high)).bit_length())
+        return within(rng.choice((1, -1)) * power + self.beside(), low, high)
 
     def joined(self, low: int, high: int) -> int | None:
         """What two constants give together."""
