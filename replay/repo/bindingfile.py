@@ -34,6 +34,7 @@ from typing import Any, Final, NoReturn
 
 from replay.base.jsonlines import nearest, shown
 from replay.repo.binding import MOST_BYTES, Binding, Draft, Mapping, Param
+from replay.repo.bindinglines import lines_of
 from replay.repo.errors import BindingError
 from replay.repo.shapes import TYPE_NAMES, shape_of
 
@@ -89,28 +90,7 @@ def parse_binding(text: str, path: Path | str) -> Binding:
         raise BindingError(f"not TOML: {said}", path, line) from None
     except RecursionError:
         raise BindingError("brackets are nested too deep", path) from None
-    return _File(path, _lines(text)).binding(data)
-
-
-def _lines(text: str) -> dict[str, int]:
-    """The line of each key, as far as it stands on a line of its own."""
-    lines: dict[str, int] = {}
-    counts: dict[str, int] = {}
-    table = ""
-    for number, line in enumerate(text.split("\n"), 1):
-        if found := re.match(r"\s*\[\[\s*([\w.-]+)\s*\]\]", line):
-            counts[found[1]] = counts.get(found[1], 0) + 1
-            table = f"{found[1]}[{counts[found[1]]}]"
-        elif found := re.match(r"\s*\[\s*([\w.-]+)\s*\]", line):
-            head, dot, rest = found[1].partition(".")
-            table = f"{head}[{counts[head]}]{dot}{rest}" if head in counts else found[1]
-        elif found := re.match(r"\s*([\w-]+(?:\.[\w-]+)*)\s*=", line):
-            lines.setdefault(f"{table}.{found[1]}" if table else found[1], number)
-            continue
-        else:
-            continue
-        lines.setdefault(table, number)
-    return lines
+    return _File(path, lines_of(text)).binding(data)
 
 
 class _File:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 _BEYOND: Final = 1 << 2000
@@ -59,6 +60,7 @@ def beside(value: float, size: int) -> tuple[float, ...]:
     return (nearer, farther) if value > 0 else (farther, nearer)
 
 
+@lru_cache
 def edges(size: int) -> tuple[float, ...]:
     """Where floating numbers are special: zeroes, infinities, NaN, the least and the largest."""
     _, _, infinite, normal = PARTS[size]

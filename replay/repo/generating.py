@@ -10,6 +10,7 @@ some operations over others, so that some traces fill and others drain.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from typing import Final
 
 from replay.repo.binding import Interface, Operation, Param
@@ -42,6 +43,9 @@ class _Generator:
         self.drawing = Drawing(rng, interface.mined)
         names = {p.name: 0 for op in interface.ops.values() for p in op.given}
         self.reach = {name: reach(rng, number) for name in names}
+        self.made = {name: op.kind_made for name, op in interface.ops.items()}
+        self.needs = {name: _kinds(op) for name, op in interface.ops.items()}
+        self.waiting = Counter(kind for kinds in self.needs.values() for kind in kinds)
         mood = rng.choice((0.0, 1.0, 2.0))
         self.weights: dict[str, float] = {
             name: (op.draft.weight or self.usual(op)) * (1 + rng.random()) ** (3 * mood)
@@ -68,27 +72,29 @@ class _Generator:
 
     def weight(self, op: Operation) -> float:
         """How likely an operation is here: what makes an object that others wait for, more."""
-        if op.kind_made and not self.live.of(op.kind_made):
-            waiting = sum(op.kind_made in _kinds(other) for other in self.interface.ops.values())
-            return max(self.weights[op.name], float(waiting))
+        kind = self.made[op.name]
+        if kind and not self.live.of(kind):
+            return max(self.weights[op.name], float(self.waiting[kind]))
         return self.weights[op.name]
 
     def is_able(self, op: Operation) -> bool:
-        if op.kind_made and len(self.live.of(op.kind_made)) >= op.draft.live:
+        kind = self.made[op.name]
+        if kind and len(self.live.of(kind)) >= op.draft.live:
             return False
-        return all(self.live.of(kind) for kind in _kinds(op))
+        return all(self.live.of(needed) for needed in self.needs[op.name])
 
     def call(self, op: Operation) -> Call:
         values = tuple(self.value(param) for param in op.given)
-        return Call(op.name, values, len(self.live.used) + 1 if op.kind_made else 0)
+        return Call(op.name, values, len(self.live.used) + 1 if self.made[op.name] else 0)
 
     def value(self, param: Param) -> Value:
         if param.role == "handle":
             return self.rng.choice(self.live.of(param.kind))
         before = self.before.setdefault(param.name, [])
-        again = [v for v in before if _fits(param, v)]
-        if again and self.rng.random() < AGAIN:
-            return self.rng.choice(again)
+        if before and self.rng.random() < AGAIN:
+            again = self.rng.choice(before)
+            if _fits(param, again):
+                return again
         value = self.fresh(param)
         before.append(value)
         return value
