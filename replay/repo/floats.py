@@ -16,6 +16,8 @@ _BEYOND: Final = 1 << 2000
 """Larger than the size of any finite number."""
 _A_BIT: Final = 64
 """What a binary digit behind the point costs: a fraction is no simpler than a small integer."""
+_DIGITS: Final = 16
+"""Binary digits behind the point, of which more make a number no less simple."""
 _WHOLE: Final = float(1 << 53)
 """From here on there are no fractions."""
 PARTS: Final = {4: ("<f", "<I", 0x7F800000, 1 << 23), 8: ("<d", "<Q", 0x7FF << 52, 1 << 52)}
@@ -82,13 +84,18 @@ def is_text(text: str, size: int) -> bool:
 
 
 def size_of(text: str) -> int:
-    """How large a number is in the order of traces: integers near 0 are the smallest."""
+    """How large a number is: integers near 0 are the smallest; see ``order`` for equal ones."""
     value = float(text)
     if not math.isfinite(value):
         return _BEYOND + (2 if math.isnan(value) else value < 0)
     over, under = abs(value).as_integer_ratio()
     negative = math.copysign(1.0, value) < 0
-    return 2 * (over // under) + negative + _A_BIT * (under.bit_length() - 1)
+    return 2 * (over // under) + negative + _A_BIT * min(under.bit_length() - 1, _DIGITS)
+
+
+def order(text: str) -> tuple[int, int, str]:
+    """What numbers are ordered by in traces: two that differ are not equal here."""
+    return size_of(text), len(text), text
 
 
 def simpler(value: float, size: int) -> Iterator[float]:

@@ -137,7 +137,8 @@ def _size(param: Param, value: Value) -> tuple[int, Any]:
         return param.choices.index(value), 0
     if isinstance(value, str):
         if param.role == "float":
-            return floats.size_of(value), value
+            size, *rest = floats.order(value)
+            return size, tuple(rest)
         if param.role == "string":
             order = param.alphabet or ALPHABET
             ranks = [order.find(c) if c in order else len(ALPHABET) for c in value]

@@ -113,7 +113,7 @@ def _smaller_floating(param: Param, text: str, mined: Mined, offer: Offer) -> No
     for constant in known[:_NEAREST]:
         tried += (constant, *floats.beside(constant, size))
     texts = {repr(floats.stored(one, size)) for one in tried}
-    simplest = sorted(texts, key=lambda one: (floats.size_of(one), one))
+    simplest = sorted(texts, key=floats.order)
     if any(offer(one) for one in simplest) or not value.is_integer():
         return
     sign, low, high = -1 if value < 0 else 1, 0, int(abs(value))
