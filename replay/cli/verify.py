@@ -10,7 +10,13 @@ from typing import Any
 import click
 
 from replay.base.pool import default_jobs
-from replay.cli.calling import binding_option, call_timeout_option, timeout_option
+from replay.cli.calling import (
+    binding_option,
+    call_timeout_option,
+    incremental_option,
+    timeout_option,
+    wrapper_option,
+)
 from replay.cli.common import (
     ExitCode,
     budget_option,
@@ -97,6 +103,8 @@ def _model(
     "--bisect", is_flag=True,
     help="Search the commit that changed something, and build only those that this asks.",
 )  # fmt: skip
+@wrapper_option
+@incremental_option
 @click.option("--rebuild", is_flag=True, help="Build also what is in the cache of builds.")
 @format_option
 def command(save: Path | None, bisect: bool, format: str, **options: Any) -> int:
@@ -109,7 +117,10 @@ def command(save: Path | None, bisect: bool, format: str, **options: Any) -> int
     be judged. A merge is judged as one change against its first parent.
 
     With --bisect the ends of the range are compared, on random traces or on --trace, and
-    a binary search finds the commit since which the trace shows something else.
+    a binary search finds each commit since which a trace that tells them apart shows
+    something else.
+
+    What was built is kept in a cache, so a run that was interrupted goes on where it was.
     """
     request = _request(options)
     if bisect and request.model:
@@ -175,6 +186,8 @@ def _again(request: Request, span: str, path: Path, example: Counterexample) -> 
         words += ["--binding", str(request.binding)]
     if request.model is not None and example.sides[0] == "model":
         words += ["--model", ":".join(map(str, request.model))]
+    for wrapper in request.wrapper:
+        words += ["--wrapper", str(wrapper)]
     if request.call_limit != CALL_LIMIT:
         words += ["--call-timeout", f"{request.call_limit:g}"]
     return shlex.join([*words, "--trace", str(path)])

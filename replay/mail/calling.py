@@ -9,7 +9,8 @@ is only read.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Hashable, Iterator, Sequence
+import shutil
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -104,10 +105,23 @@ class _InMemory:
         self.place = place
         self.trees: dict[str, Tree] = {}
 
-    def export(self, tree: str, folder: Path) -> tuple[str, ...]:
-        """Write a tree to a folder that does not exist."""
-        folder.mkdir(parents=True)
-        write_tree(self.trees[tree], folder)
+    def worktree(self, folder: Path) -> _Rewritten:
+        """A folder that does not exist yet."""
+        return _Rewritten(self.trees, folder)
+
+
+class _Rewritten:
+    """A folder that is written anew for each tree."""
+
+    def __init__(self, trees: Mapping[str, Tree], folder: Path) -> None:
+        self.trees = trees
+        self.path = folder
+
+    def move(self, tree: str, keep: bool = False) -> tuple[str, ...]:
+        """Make the folder hold a tree, and nothing else."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.path.mkdir(parents=True)
+        write_tree(self.trees[tree], self.path)
         return ()
 
 

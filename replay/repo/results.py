@@ -68,6 +68,7 @@ class JudgedCommit:
         notes: what a reader should know: a merge, an empty submodule.
         example: the shortest trace of the verdict.
         model_example: the shortest trace on which it differs from the model.
+        cached: whether its library comes from the cache of builds.
 
     """
 
@@ -82,6 +83,7 @@ class JudgedCommit:
     notes: tuple[str, ...] = ()
     example: Counterexample | None = None
     model_example: Counterexample | None = None
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)

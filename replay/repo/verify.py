@@ -56,6 +56,8 @@ class Request:
         trace: run this trace file alone.
         model: a Python file and a class in it, to compare each commit with. It is executed.
         rebuild: make libraries anew that are in the cache.
+        wrapper: files that are built into the library of each commit.
+        incremental: keep what the build of one commit left for the next.
 
     """
 
@@ -74,6 +76,8 @@ class Request:
     trace: Path | None = None
     model: tuple[Path, str] | None = None
     rebuild: bool = False
+    wrapper: tuple[Path, ...] = ()
+    incremental: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +154,12 @@ def opened(request: Request, binding: Binding | None, place: Path) -> History:
     commits = repository.range(request.commits)
     applies = _rules(binding, repository) if binding else {}
     builder = Builder(
-        repository, request.build, request.library, request.build_limit, request.rebuild
-    )
+        repository, request.build, request.library, request.build_limit, request.rebuild,
+        wrapper=request.wrapper, incremental=request.incremental, home=request.repo,
+    )  # fmt: skip
     every = (commits.base, *commits.commits)
     remarks = ((), *(_remarks(commits, *both) for both in pairwise(every)))
-    return History(every, remarks, applies, builder, tuple(commits.notes))
+    return History(every, remarks, applies, builder, (*commits.notes, *builder.notes))
 
 
 @contextlib.contextmanager
@@ -240,6 +245,7 @@ def _row(
         (*remarks, *prepared.notes, *_skipped(standing, commits)),
         _named(found, f"commit-{at}-{what}", ("before", "after")),
         _named(model, f"commit-{at}-model", ("model", "commit")),
+        prepared.built is not None and prepared.built.cached,
     )
 
 

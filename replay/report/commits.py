@@ -65,9 +65,10 @@ def report_lines(report: Report, saved: Commands | None = None, style: Style = P
     for row in report.rows:
         lines.append(_row(row, style))
         lines += _details(row, style)
-    if report.notes:
+    notes = (*report.notes, *_cached(report))
+    if notes:
         lines.append("")
-        for note in report.notes:
+        for note in notes:
             lines += _wrap(f"note: {printable(note)}", "")
     for row in report.rows:
         if row.example is not None:
@@ -75,6 +76,15 @@ def report_lines(report: Report, saved: Commands | None = None, style: Style = P
         if row.model_example is not None and _first_wrong(report) is row:
             lines += ["", *_finding(row, row.model_example, report, saved, style)]
     return [*lines, "", *_summary(report, style)]
+
+
+def _cached(report: Report) -> list[str]:
+    """How many libraries were not built for this report."""
+    few = sum(row.cached for row in report.rows)
+    every = sum(row.cached or row.verdict is not Verdict.NOT_BUILT for row in report.rows)
+    if not few:
+        return []
+    return [f"{few} of {every} libraries come from the cache of builds; --rebuild makes them anew"]
 
 
 def search_lines(
@@ -239,6 +249,7 @@ def _row_json(row: JudgedCommit, interface: Interface | None, saved: Commands) -
         "verdict": row.verdict.value,
         "reason": row.reason,
         "output": row.output,
+        "cached": row.cached,
         "against": row.against.id if row.against else None,
         "traces": row.traces,
         "differing": row.differing,
