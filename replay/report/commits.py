@@ -54,7 +54,7 @@ def view_json(view: CommitsView) -> dict[str, Any]:
     searched = view.searched
     found = report_json(searched.report, view.saved)
     if view.searching:
-        found["search"] = search_json(searched.found, searched.commits)
+        found["search"] = search_json(searched)
     return found
 
 
@@ -108,8 +108,9 @@ def search_lines(
     return [*lines, ""]
 
 
-def search_json(found: Bisection | None, commits: Sequence[Commit]) -> dict[str, Any] | None:
+def search_json(searched: Search) -> dict[str, Any] | None:
     """The same as plain values."""
+    found, commits = searched.found, searched.commits
     if found is None:
         return None
     return {
@@ -119,6 +120,14 @@ def search_json(found: Bisection | None, commits: Sequence[Commit]) -> dict[str,
             for p in found.probes
         ],
         "suspects": [commits[step].id for step in found.suspects],
+        "changes": [
+            {
+                "commit": commits[change.place].id,
+                "after": commits[change.after].id,
+                "kinds": [kind.words for kind in change.kinds],
+            }
+            for change in searched.changes
+        ],
     }
 
 
