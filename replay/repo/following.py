@@ -26,8 +26,8 @@ WITNESSES: Final = 6
 """Traces of each kind that are followed."""
 SUSPECTED: Final = 40
 """Traces that are run again and again where the ends seem to do the same."""
-REPEATS: Final = 3
-"""Processes in which each trace is run; of what comes and goes, at the ends as many as"""
+REPEATS: Final = 2
+"""Processes in which each trace is run; of what may come and go, at the ends as many as"""
 AT_ENDS: Final = 8
 """these, and elsewhere as many as it takes to see it all but certainly, up to"""
 MOST_REPEATS: Final = 40

@@ -176,7 +176,9 @@ class _Searching:
         try:
             traces = self._chosen(first.rows[-1], given, old, new)
             witnesses = Witnesses(self.checker, traces)
-            ends = witnesses.look(old, AT_ENDS), witnesses.look(new, AT_ENDS)
+            ends = witnesses.look(old), witnesses.look(new)
+            if first.rows[-1].verdict.passes or ends[0].ended or ends[1].ended:
+                ends = witnesses.look(old, AT_ENDS), witnesses.look(new, AT_ENDS)
             if not witnesses.settle(ends):
                 # What comes and goes was hardly seen: look longer.
                 ends = witnesses.look(old, MOST_REPEATS), witnesses.look(new, MOST_REPEATS)
