@@ -110,10 +110,13 @@ def prepare(
     outcomes = builder.build_all(once, jobs, one_more)
     shapes: dict[str, LibraryShape | str] = {}
     made: dict[str, Prepared] = {}
+    last: LibraryShape | str = ""
     for tree, outcome in outcomes.items():
         if isinstance(outcome, Built):
             if outcome.checksum not in shapes:
-                shapes[outcome.checksum] = _shape(outcome.library)
+                shape = _shape(outcome.library)
+                # Of a thousand neighbours most have the same: it is kept once.
+                last = shapes[outcome.checksum] = last if shape == last else shape
             made[tree] = _read(Prepared(outcome.notes, outcome), shapes[outcome.checksum])
         else:
             obstacle = Obstacle(Verdict.NOT_BUILT, outcome.reason, outcome.output)
