@@ -170,35 +170,41 @@ class Builder:
                 one before gives other code than building it clean.
 
         """
+        tell = progress or (lambda: None)
         once = list(dict.fromkeys(trees))
         outcomes: dict[str, Outcome] = {}
         for tree in once:
             found = None if self.rebuild else self._cached(tree)
             if found is not None:
                 outcomes[tree] = found
-                if progress:
-                    progress()
-        told: queue.SimpleQueue[str] = queue.SimpleQueue()
+                tell()
+        outcomes |= self._build_all([tree for tree in once if tree not in outcomes], jobs, tell)
+        return {tree: outcomes[tree] for tree in once}
+
+    def _build_all(
+        self, trees: Sequence[str], jobs: int, tell: Callable[[], None]
+    ) -> dict[str, Outcome]:
+        """Build trees that are not in the cache; ``tell`` is called in this thread."""
+        outcomes: dict[str, Outcome] = {}
+        done: queue.SimpleQueue[str] = queue.SimpleQueue()
         executor = ThreadPoolExecutor(jobs)
         try:
-            missing = [tree for tree in once if tree not in outcomes]
             futures = [
-                executor.submit(self._stretch, few, told.put)
-                for few in stretches(missing, jobs, self.incremental)
+                executor.submit(self._stretch, few, done.put)
+                for few in stretches(trees, jobs, self.incremental)
             ]
             for future in futures:
                 # In turns, as replay.base.pool.result_of says.
-                while not future.done() or not told.empty():
+                while not future.done() or not done.empty():
                     with contextlib.suppress(queue.Empty):
-                        told.get(timeout=TURN)
-                        if progress:
-                            progress()
+                        done.get(timeout=TURN)
+                        tell()
                 outcomes |= future.result()
         finally:
             self.commands.stop()
             executor.shutdown(wait=True, cancel_futures=True)
             self.commands.resume()
-        return {tree: outcomes[tree] for tree in once}
+        return outcomes
 
     def _cached(self, tree: str) -> Built | None:
         entry = self._entry(tree)

@@ -301,7 +301,8 @@ def test_a_file_outside_that_the_command_names_is_told_and_builds_anew(
 
 def test_the_report_says_which_libraries_come_from_the_cache(breaks: UserRepo) -> None:
     span = "main~1..main"
-    breaks.commit("more", x_c=BROKEN + "/* only now */\n")
+    for number in range(3):
+        breaks.commit("more", x_c=f"{BROKEN}/* in no other test: {number} */\n")
     first = verify(breaks, "--json", span=span)
     assert not any(row["cached"] for row in json.loads(first.stdout)["commits"])
     again = json.loads(verify(breaks, "--json", span=span).stdout)
