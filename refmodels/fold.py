@@ -12,7 +12,9 @@ import importlib.util
 import pkgutil
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +24,9 @@ from refmodels.delta import Delta, Entry, LinkError, Step, Table, apply, source
 from refmodels.link import link, uses
 
 _NAME = re.compile(r"s([0-9]{2,3})_[A-Za-z0-9_]+\Z")
+_ALARM = "replay.base.patience"
+"""Whose errors are no fault of what is executed: it took too long for whoever asked."""
+_WANTED = "a module a step is wanted: s00_start.py, s01_….py and on, without a gap"
 
 
 class Fold:
@@ -55,16 +60,40 @@ class Fold:
 
     @cached_property
     def modules(self) -> Mapping[int, str]:
-        """Step to the name of its module; importing a package for that imports no step."""
-        if isinstance(self.home, Path):
+        """Step to the name of its module; importing a package for that imports no step.
+
+        Raises:
+            LinkError: there is no such folder, no module in it, two for one step, or none
+                for a step before the last.
+
+        """
+        if not isinstance(self.home, Path):
+            paths = list(importlib.import_module(self.home).__path__)
+        elif self.home.is_dir():
             paths = [str(self.home)]
         else:
-            paths = list(importlib.import_module(self.home).__path__)
-        found = {}
+            raise LinkError(f"{self.home}: no such folder; {_WANTED}")
+        found: dict[int, str] = {}
         for info in pkgutil.iter_modules(paths):
             if match := _NAME.match(info.name):
-                found[int(match[1])] = info.name
+                number, other = int(match[1]), found.get(int(match[1]))
+                if other is not None:
+                    both = f"{self._path(other)} and {self._path(info.name)}"
+                    raise LinkError(f"{both} are both step {number}; keep one, number the other")
+                found[number] = info.name
+        for number in range(max(found, default=0) + 1):
+            if number not in found:
+                raise LinkError(f"{self.home}: there is no s{number:02d}_….py; {_WANTED}")
         return dict(sorted(found.items()))
+
+    def _path(self, name: str) -> Path:
+        """The file of a module, or the folder of a package."""
+        if not isinstance(self.home, Path):
+            home = Path(next(iter(importlib.import_module(self.home).__path__)))
+        else:
+            home = self.home
+        file = home / f"{name}.py"
+        return file if file.is_file() else home / name
 
     @property
     def last(self) -> int:
@@ -81,11 +110,12 @@ class Fold:
     def imported(self, number: int) -> ModuleType:
         """The module of a step, imported on demand. Executes it."""
         name = self.module(number)
+        path = self._path(self.modules[number])
         if not isinstance(self.home, Path):
-            return importlib.import_module(name)
-        path = self.home / f"{name}.py"
+            with executing(path):
+                return importlib.import_module(name)
         own = f"_fold_{abs(hash(str(self.home)))}_{name}"
-        return sys.modules.get(own) or _execute(own, path if path.is_file() else self.home / name)
+        return sys.modules.get(own) or _execute(own, path)
 
     def load(self, number: int) -> Step:
         """The STEP of one module."""
@@ -93,7 +123,8 @@ class Fold:
             module = self.imported(number)
             step = getattr(module, "STEP", None)
             if not isinstance(step, Step) or step.number != number:
-                raise LinkError(f"{module.__name__}: STEP must be Step({number})")
+                path = self._path(self.modules[number])
+                raise LinkError(f"{path}: STEP must be Step({number})")
             self._steps[number] = step
         return self._steps[number]
 
@@ -206,11 +237,43 @@ def _execute(name: str, path: Path, keep: bool = True) -> ModuleType:
     if keep:
         sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
-    except (OSError, SyntaxError) as error:
+        with executing(where):
+            spec.loader.exec_module(module)
+    except BaseException:
         sys.modules.pop(name, None)
-        raise LinkError(f"{path}: {error}") from None
+        raise
     return module
+
+
+@contextmanager
+def executing(path: Path) -> Iterator[None]:
+    """Somebody's file is executed: all that it raises, but for Ctrl-C, is told of the file.
+
+    ``sys.exit`` too: else a file that calls it would end the program, as if all were well.
+
+    Raises:
+        LinkError: the file and the line, the kind of the error, and its text.
+
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, LinkError):
+        raise
+    except BaseException as error:
+        if type(error).__module__ == _ALARM:
+            raise
+        raise LinkError(told(error, path)) from error
+
+
+def told(error: BaseException, path: Path) -> str:
+    """An error of somebody's file in one line, with the last place of that file it came by."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename) == path]
+    line, text = lines[-1] if lines else None, str(error)
+    if isinstance(error, SyntaxError):
+        line, text = error.lineno, error.msg
+    place = str(path) if line is None else f"{path}:{line}"
+    return f"{place}: {type(error).__name__}: {' '.join(text.split())}".rstrip(": ")
 
 
 def _entry_text(entry: Entry, owner: str) -> str:

@@ -36,7 +36,10 @@ def _module_functions(file: str) -> dict[tuple[str, int], ast.FunctionDef]:
 def uses(function: FunctionType) -> tuple[Use, ...]:
     """What a function asks of its machine: every ``vm.name`` it mentions."""
     code = function.__code__
-    node = _module_functions(code.co_filename)[function.__name__, code.co_firstlineno]
+    node = _module_functions(code.co_filename).get((function.__name__, code.co_firstlineno))
+    if node is None:
+        where = f"{code.co_filename}:{code.co_firstlineno}"
+        raise LinkError(f"{where}: {function.__name__} is no function that 'def' makes")
     called: dict[int, int] = {}
     for sub in ast.walk(node):
         if isinstance(sub, ast.Call):
@@ -60,6 +63,8 @@ def link(number: int, folded: Table, base: type[Any]) -> None:
     for entry in folded.values():
         if entry.kind != "function":
             continue
+        if not isinstance(entry.value, FunctionType):
+            raise LinkError(f"step {entry.touched}: {entry.name} is no function of Python")
         for use in uses(entry.value):
             target = folded.get(use.name)
             where = f"step {number}: {entry.name} (line {use.line})"

@@ -162,6 +162,14 @@ def test_a_report_format_is_one_module(copy: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(copy)},
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("1:same 2:same\n", "")
+    assert "replay check --format NAME" in recipe("A report format *")
+    few = ("--steps", "1-2", "--traces", "3")
+    # Three traces do not show all that step 0 is said to break: not as claimed, which is 1.
+    printed = replay(copy, "check", *few, "--format", "oneline")
+    assert (printed.stdout, printed.stderr, printed.returncode) == ("1:same 2:same\n", "", 1)
+    other = replay(copy, "show", "1", "--format", "oneline")
+    assert (other.stdout, other.returncode) == ("", 2)
+    assert "cannot be shown as 'oneline'; it can as text, json" in other.stderr
 
 
 def test_a_subject_is_a_folder_and_no_file_of_the_tool(copy: Path) -> None:

@@ -50,6 +50,11 @@ class Commands:
             for group in self._running:
                 _kill(group)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether none may start."""
+        return self._stopped
+
     def resume(self) -> None:
         """Let commands start again."""
         self._stopped = False

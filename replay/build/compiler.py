@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from replay.build.command import Commands
 from replay.build.errors import BuildError
+from replay.build.output import Kept
 
+PATIENCE: Final = 20.0
+"""Seconds that a compiler may take to say something of itself."""
+MUCH: Final = 1 << 16
+"""Bytes of that."""
 KEPT_ENVIRONMENT: Final = ("HOME", "PATH", "TMPDIR", "XDG_CACHE_HOME")
 
 
@@ -56,13 +60,24 @@ def find_compiler(name: str | None = None) -> Compiler:
 
 @lru_cache(maxsize=16)
 def _identity(path: str, changed: int) -> str:
+    said, problem = _asked(path, "--version", environment())
+    if problem:
+        raise BuildError(f"{path} --version fails ({problem}); is it a C compiler?")
+    return said
+
+
+def _asked(compiler: str, option: str, variables: Mapping[str, str]) -> tuple[str, str]:
+    """What a compiler prints when it is asked of itself, and what went wrong, "" for nothing.
+
+    Its warnings stand before that, if it has any.
+    """
     try:
-        done = subprocess.run(
-            [path, "--version"], capture_output=True, check=True, timeout=20, env=environment()
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise BuildError(f"{path} --version fails ({error}); is it a C compiler?") from None
-    return done.stdout.decode(errors="replace")
+        ended = Commands().run([compiler, option], Path.cwd(), variables, PATIENCE, Kept(MUCH))
+    except OSError as error:
+        return "", str(error)
+    if not ended.in_time:
+        return "", f"no answer within {PATIENCE:.0f} seconds"
+    return ended.output, f"exit status {ended.status}" if ended.status else ""
 
 
 def environment() -> dict[str, str]:
@@ -80,11 +95,8 @@ def sanitizer_runtime(compiler: Compiler) -> str:
     """
     machine = os.uname().machine
     name = f"libclang_rt.asan-{machine}.so" if compiler.is_clang else "libasan.so"
-    done = subprocess.run(
-        [compiler.path, f"-print-file-name={name}"],
-        capture_output=True, check=False, timeout=20, env=environment(),
-    )  # fmt: skip
-    path = Path(done.stdout.decode(errors="replace").strip())
+    said, _ = _asked(compiler.path, f"-print-file-name={name}", environment())
+    path = Path(said.strip().rpartition("\n")[2])
     if path.is_absolute() and path.is_file():
         head = path.read_bytes()[:4096]
         if head.startswith(b"\x7fELF"):
@@ -108,12 +120,7 @@ def sanitizer(needed: Sequence[str]) -> str:
     for name in needed:
         if name.startswith(("libasan", "libclang_rt.asan", "libtsan")):
             compiler = "clang" if "clang" in name else "cc"
-            with contextlib.suppress(OSError, subprocess.SubprocessError):
-                found = subprocess.run(
-                    [compiler, f"-print-file-name={name}"], capture_output=True, timeout=20,
-                    check=True, text=True,
-                ).stdout.strip()  # fmt: skip
-                if Path(found).is_absolute():
-                    return found
-            return name
+            said, problem = _asked(compiler, f"-print-file-name={name}", os.environ)
+            found = said.strip().rpartition("\n")[2]
+            return found if not problem and Path(found).is_absolute() else name
     return ""

@@ -37,7 +37,8 @@ from replay.search.bisect import (
     log_lines,
     read_log,
 )
-from replay.series.evidence import GuiltyStep, evidence
+from replay.series.evidence import evidence
+from replay.series.guilty import GuiltyStep
 from replay.series.subject import Subject
 from replay.series.symptoms import MODELS, Kind, Question, ask_of
 

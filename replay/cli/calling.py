@@ -22,3 +22,16 @@ call_timeout_option = click.option(
     "--call-timeout", type=click.FloatRange(0.01, 3600), default=CALL_LIMIT, show_default=True,
     metavar="S", help="Seconds of processor time that a trace of calls may take; then it hangs.",
 )  # fmt: skip
+
+wrapper_option = click.option(
+    "--wrapper", type=click.Path(path_type=Path), multiple=True, metavar="FILE",
+    help="A C file to build into each commit's library, whose functions are then called too; "
+    "may be repeated. The build command links it where it names $REPLAY_WRAPPER; else it is "
+    "compiled and added where the build links the library, by a compiler on its PATH.",
+)  # fmt: skip
+
+incremental_option = click.option(
+    "--incremental", is_flag=True,
+    help="Keep what the build of one commit left for the next, as in a work tree that is moved "
+    "along. A sample of the commits is built clean too, and must give the same code.",
+)  # fmt: skip

@@ -51,7 +51,7 @@ LANES = ("python", "native", "both")
     help="The steps to judge, each against the one before.",
 )  # fmt: skip
 @traces_option(1200)
-@ops_option(50)
+@ops_option(lambda: the_subject().language.ops, shown="50, or as the subject draws them")
 @seed_option
 @jobs_option(default_jobs)
 @budget_option(BUDGET)

@@ -19,7 +19,7 @@ import click
 from replay.base.style import Style
 from replay.cli.subjects import last_step
 from replay.errors import ReplayError, WorkerError
-from replay.report.output import JSON, TEXT, can_show, render
+from replay.report.output import JSON, TEXT, can_show, format_names, render
 
 
 class ExitCode(IntEnum):
@@ -28,11 +28,13 @@ class ExitCode(IntEnum):
     OK = 0
     """As claimed, or equal."""
     DIFFERENCE = 1
-    """A difference was found, or nothing could be compared."""
+    """A difference was found."""
     USAGE = 2
     """Bad input or usage: the message says what to mend."""
     FAILURE = 3
     """The program itself failed, or a worker of it."""
+    NOT_DECIDED = 4
+    """No difference was found, and something could not be built, judged or decided."""
     INTERRUPTED = 130
     """Ctrl-C."""
     NO_READER = 141
@@ -41,7 +43,7 @@ class ExitCode(IntEnum):
 
 EXIT_HELP: Final = (
     "Exit codes: 0 as claimed or equal, 1 a difference, 2 bad input or usage, "
-    "3 an internal failure, 130 interrupted."
+    "3 an internal failure, 4 no difference found but something not decided, 130 interrupted."
 )
 
 
@@ -80,6 +82,9 @@ def guarded(call: Callable[[], Any]) -> int:
         code = ExitCode.INTERRUPTED
     except BrokenPipeError:
         code = ExitCode.NO_READER
+    except SystemExit as error:
+        # Only code that was executed for somebody ends the program: that is no success.
+        code, message = ExitCode.USAGE, f"code that was executed called sys.exit({error})"
     except OSError as error:
         code, message = ExitCode.FAILURE, f"the system refused: {error}"
     except Exception as error:
@@ -88,7 +93,7 @@ def guarded(call: Callable[[], Any]) -> int:
         code, message = ExitCode.FAILURE, f"internal: {type(error).__name__}: {error}"
     if message:
         click.echo(error_text(message), err=True)
-    if code not in (ExitCode.OK, ExitCode.DIFFERENCE):
+    if code not in (ExitCode.OK, ExitCode.DIFFERENCE, ExitCode.NOT_DECIDED):
         _drop_output()
     return code
 
@@ -148,11 +153,34 @@ def tell(news: object, format: str = TEXT) -> None:
 
 
 def format_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The option that says in which format a command prints; it is given ``format``."""
-    return click.option(
-        "--json", "format", is_flag=True, help="Print one JSON document.",
-        callback=lambda ctx, param, value: JSON if value else TEXT,
-    )(command)  # fmt: skip
+    """The options that say in which format a command prints; it is given ``format``."""
+    named = click.option(
+        "--format", metavar="NAME", callback=_format, help="Print in this format; text by default."
+    )
+    short = click.option(
+        "--json", "as_document", is_flag=True, is_eager=True, expose_value=False,
+        callback=_remembered, help="Print one JSON document.",
+    )  # fmt: skip
+    return short(named(command))
+
+
+_DOCUMENT: Final = "replay.cli.common.document"
+
+
+def _remembered(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    ctx.meta[_DOCUMENT] = value
+
+
+def _format(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
+    """``--json`` is short for one of the formats; another one beside it is a mistake."""
+    known = format_names()
+    if value is not None and value not in known:
+        raise click.BadParameter(f"there is no format {value!r}; there are {', '.join(known)}")
+    if ctx.meta[_DOCUMENT]:
+        if value not in (None, JSON):
+            raise click.BadParameter(f"--json and --format {value} are two; give one of them")
+        return JSON
+    return value or TEXT
 
 
 # --- steps and operations on the command line ---------------------------------------
@@ -254,11 +282,14 @@ def traces_option(
 
 
 def ops_option(
-    default: int, text: str = "Operations a trace.", most: int = 100_000
+    default: int | Callable[[], int],
+    text: str = "Operations a trace.",
+    most: int = 100_000,
+    shown: str | bool = True,
 ) -> Callable[..., Any]:
     """``--ops``: how long a trace is."""
     return click.option(
-        "--ops", type=click.IntRange(1, most), default=default, show_default=True,
+        "--ops", type=click.IntRange(1, most), default=default, show_default=shown,
         metavar="N", help=text,
     )  # fmt: skip
 

@@ -9,7 +9,6 @@ import click
 from replay import elf
 from replay.cli.common import ExitCode, emit, examples, format_option
 from replay.report.binaries import BinaryView
-from replay.series.declared import load
 
 FILE = click.Path(path_type=Path)
 
@@ -84,7 +83,9 @@ def identify(file: Path, format: str) -> int:
     Steps with the same API cannot be told apart: then a range of them is named. The exit
     code is 0 if a step fits.
     """
-    series = load()
+    from replay.dirty.subject import SUBJECT  # the models: no other command here has need of them
+
+    series = SUBJECT.series
     result = elf.identify(file, {step: series.api(step) for step in range(len(series.steps) + 1)})
     emit(BinaryView(result), format)
     return ExitCode.OK if result.steps else ExitCode.DIFFERENCE

@@ -28,7 +28,7 @@ from replay.dirty.language.language import BUDGET
 from replay.errors import UsageError
 from replay.git.apply import File
 from replay.git.folders import read_tree
-from replay.mail.behaviour import StepBehaviour, compare_behaviour
+from replay.mail.behaviour import UNJUDGED, StepBehaviour, compare_behaviour
 from replay.mail.comparing import Status, compare_series
 from replay.mail.reading import MailSeries, read_series
 from replay.repo.language import BUDGET as CALL_BUDGET
@@ -149,8 +149,17 @@ def compare(old: Path, new: Path, brief: bool, format: str, **options: Any) -> i
     emit(VersionsView(rows, steps, names, saved, brief), format)
     same = all(row.status is Status.SAME and not row.moved for row in rows)
     if asked.executes:
+        if same and any(_open(step) for step in steps):
+            decided = [step for step in steps if not _open(step)]
+            same = all(step.is_same for step in decided)
+            return ExitCode.NOT_DECIDED if same else ExitCode.DIFFERENCE
         same = same and all(step.is_same for step in steps)
     return ExitCode.OK if same else ExitCode.DIFFERENCE
+
+
+def _open(step: StepBehaviour) -> bool:
+    """Whether it is not known what a patch does: it was not built, or cannot be judged."""
+    return step.ruling is not None and step.ruling.likeness in UNJUDGED
 
 
 @dataclass(frozen=True, slots=True)

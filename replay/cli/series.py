@@ -8,7 +8,7 @@ import click
 
 from replay.cli import verifying
 from replay.cli.common import STEP, ExitCode, emit, examples, format_option
-from replay.dirty.subject import plan
+from replay.dirty.subject import SUBJECT, plan
 from replay.errors import SeriesError, UsageError
 from replay.report.patching import PatchesView, PatchView, plain
 from replay.series import declared as series
@@ -40,7 +40,7 @@ def command() -> None:
 def _declared(folder: Path | None) -> series.Series:
     # The built-in file is read once a process; a copy by its own name.
     if folder is None:
-        return series.load()
+        return SUBJECT.series
     return series.load(series_folder(folder) / "series.toml")
 
 

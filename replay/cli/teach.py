@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from replay.cli.common import ExitCode, examples, on_terminal, print_lines, wants_color
+from replay.dirty.subject import SUBJECT
 from replay.errors import UsageError
 from replay.teach.lessons import Lessons, load_lessons
 from replay.teach.terminal import lines, progress
@@ -72,7 +73,7 @@ def known_place(place: str, lessons: Lessons) -> str:
     if word in names:
         return word
     raise UsageError(
-        f"{place!r} is nowhere to go; give a step from 1 to 39, a theme from A to G, "
+        f"{place!r} is nowhere to go; give a step from 1 to {SUBJECT.last}, a theme from A to G, "
         f"or one of {', '.join(names)}"
     )
 

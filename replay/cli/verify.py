@@ -10,7 +10,13 @@ from typing import Any
 import click
 
 from replay.base.pool import default_jobs
-from replay.cli.calling import binding_option, call_timeout_option, timeout_option
+from replay.cli.calling import (
+    binding_option,
+    call_timeout_option,
+    incremental_option,
+    timeout_option,
+    wrapper_option,
+)
 from replay.cli.common import (
     ExitCode,
     budget_option,
@@ -97,6 +103,8 @@ def _model(
     "--bisect", is_flag=True,
     help="Search the commit that changed something, and build only those that this asks.",
 )  # fmt: skip
+@wrapper_option
+@incremental_option
 @click.option("--rebuild", is_flag=True, help="Build also what is in the cache of builds.")
 @format_option
 def command(save: Path | None, bisect: bool, format: str, **options: Any) -> int:
@@ -104,12 +112,17 @@ def command(save: Path | None, bisect: bool, format: str, **options: Any) -> int
 
     Each commit is built in a folder of its own, and random traces of calls run on its
     library, in a process of its own. A commit is "same" when nothing that was observed
-    differs from the commit before. Else it has an undeclared difference, crashes or
-    hangs, and the shortest trace that shows it is saved; or it cannot be built, or cannot
-    be judged. A merge is judged as one change against its first parent.
+    differs from the commit before, and enough was: most calls came back, and no function
+    changed that was not called; or its code is identical. Else it has an undeclared
+    difference, crashes or hangs, and the shortest trace that shows it is saved; or it
+    cannot be built or judged, or is not decided, with the reason. A merge is judged as one
+    change against its first parent.
 
     With --bisect the ends of the range are compared, on random traces or on --trace, and
-    a binary search finds the commit since which the trace shows something else.
+    a binary search finds each commit since which a trace that tells them apart shows
+    something else.
+
+    What was built is kept in a cache, so a run that was interrupted goes on where it was.
     """
     request = _request(options)
     if bisect and request.model:
@@ -121,7 +134,14 @@ def command(save: Path | None, bisect: bool, format: str, **options: Any) -> int
     report = searched.report
     saved = _save(report, request, save, bisect)
     emit(CommitsView(searched, saved, bisect), format)
-    return ExitCode.OK if report.passed else ExitCode.DIFFERENCE
+    return _code(report)
+
+
+def _code(report: Report) -> ExitCode:
+    """A difference wins over what is not decided; 0 is for what is decided alone."""
+    if report.differs:
+        return ExitCode.DIFFERENCE
+    return ExitCode.OK if report.passed else ExitCode.NOT_DECIDED
 
 
 def _verified(request: Request, progress: Progress) -> Search:
@@ -175,6 +195,8 @@ def _again(request: Request, span: str, path: Path, example: Counterexample) -> 
         words += ["--binding", str(request.binding)]
     if request.model is not None and example.sides[0] == "model":
         words += ["--model", ":".join(map(str, request.model))]
+    for wrapper in request.wrapper:
+        words += ["--wrapper", str(wrapper)]
     if request.call_limit != CALL_LIMIT:
         words += ["--call-timeout", f"{request.call_limit:g}"]
     return shlex.join([*words, "--trace", str(path)])

@@ -200,13 +200,17 @@ class DebugInfo:
             return ""
         if unit.offset not in self._files:
             with reading(self.path, f"section .debug_line, table at {unit.lines:#x}"):
-                table = Cursor(self._data["line"], unit.lines, self.image.little_endian)
-                strings = Strings(
-                    lambda at: self._string("line_str", at), lambda at: self._string("str", at)
-                )
+                table, strings = self.line_table(unit.lines)
                 self._files[unit.offset] = file_names(table, strings, unit.name, unit.directory)
         names = self._files[unit.offset]
         return names[number] if number < len(names) else ""
+
+    def line_table(self, offset: int) -> tuple[Cursor, Strings]:
+        """The line table at an offset, to be read, and the strings that it refers to."""
+        strings = Strings(
+            lambda at: self._string("line_str", at), lambda at: self._string("str", at)
+        )
+        return Cursor(self._data["line"], offset, self.image.little_endian), strings
 
     def _string_at(self, section: str, offset: int) -> bytes:
         data = self._data[section]

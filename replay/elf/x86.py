@@ -36,6 +36,8 @@ class Instruction:
         segment: it uses a thread's own segment, ``fs`` or ``gs``.
         branch: ``relative`` is where execution goes on, not where data is.
         lea: it forms an address and does not go there.
+        numbers: what is calculated with: immediates of 1, 2, 4 or 8 bytes, signed, and the
+            displacement of a ``lea``, which compilers also add with.
     """
 
     length: int
@@ -44,6 +46,7 @@ class Instruction:
     segment: bool
     branch: bool
     lea: bool
+    numbers: tuple[Field, ...] = ()
 
 
 LONGEST: Final = 15
@@ -117,6 +120,7 @@ class _Decoder:
         self.lea = False
         self.relative: tuple[int, int] | None = None
         self.absolute: list[Field] = []
+        self.numbers: list[Field] = []
 
     def run(self) -> Instruction:
         kind = self._opcode()
@@ -130,7 +134,9 @@ class _Decoder:
             raise IndexError
         relative = Field(*self.relative, self._signed(*self.relative)) if self.relative else None
         segment = bool(self.prefixes & {0x64, 0x65}) and not branch
-        return Instruction(self.at, relative, tuple(self.absolute), segment, branch, self.lea)
+        return Instruction(
+            self.at, relative, tuple(self.absolute), segment, branch, self.lea, tuple(self.numbers)
+        )
 
     def _byte(self) -> int:
         self.at += 1
@@ -197,9 +203,13 @@ class _Decoder:
         if rm == 4:
             base = self._byte() & 7
         if mod == 1:
-            self._byte()
+            self.at += 1
+            if self.lea:
+                self._seen(1)
         elif mod == 2:
             self._absolute(4)
+            if self.lea:
+                self._seen(4)
         elif rm == 5:
             self.relative = (self.at, 4)
             self.at += 4
@@ -226,9 +236,10 @@ class _Decoder:
         elif kind == "8":
             self._number(8 if self.wide else 2 if small else 4)
         elif kind == "a":
-            self._number(4 if 0x67 in self.prefixes else 8)
+            self._absolute(4 if 0x67 in self.prefixes else 8)
         elif kind in "1b" or (kind == "t" and reg < 2):
             self.at += 1
+            self._seen(1)
         elif kind in "2e":
             self.at += 2
         elif kind == "3":
@@ -239,3 +250,10 @@ class _Decoder:
             self._absolute(size)
         else:
             self.at += size
+        self._seen(size)
+
+    def _seen(self, size: int) -> None:
+        """Note a number that was just read; where the code ends inside it, run() says so."""
+        at = self.at - size
+        if self.at <= len(self.code):
+            self.numbers.append(Field(at, size, self._signed(at, size)))

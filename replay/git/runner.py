@@ -7,11 +7,13 @@ caller's less a list of names, so that what a later git invents stays out as wel
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from replay.errors import ReplayError
 from replay.git.objects import BRANCH, COMMITTER
@@ -149,6 +151,37 @@ class SealedGit:
             said = done.stderr.decode("utf-8", "replace").strip()
             raise GitRefused(words[0], done.returncode, said)
         return done.stdout
+
+    @contextlib.contextmanager
+    def reading(self, *words: str, stdin: IO[bytes]) -> Iterator[IO[bytes]]:
+        """Run ``git WORDS`` on a file, and read its output as it comes, to whatever end.
+
+        Raises:
+            GitMissing: there is no git.
+            GitRefused: it failed, or was not read to its end.
+
+        """
+        with tempfile.TemporaryFile() as said:
+            try:
+                process = subprocess.Popen(
+                    ["git", *words], stdin=stdin, stdout=subprocess.PIPE, stderr=said,
+                    cwd=self.folder, env=self.environment, start_new_session=True,
+                )  # fmt: skip
+            except FileNotFoundError:
+                raise GitMissing from None
+            assert process.stdout is not None
+            try:
+                with process.stdout:
+                    yield process.stdout
+            except BaseException:
+                process.kill()
+                raise
+            finally:
+                status = process.wait()
+            if status:
+                said.seek(0)
+                told = said.read(4096).decode("utf-8", "replace").strip()
+                raise GitRefused(words[0], status, told)
 
 
 def create(path: Path, *, bare: bool) -> SealedGit:

@@ -9,7 +9,8 @@ is only read.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Hashable, Iterator, Sequence
+import shutil
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,14 +25,16 @@ from replay.repo.binding import Binding, Interface
 from replay.repo.bindingfile import read_binding
 from replay.repo.building import Builder
 from replay.repo.calls import read_calls, to_text
-from replay.repo.campaign import CallCampaign, PairTally, Sampling, Sighting
+from replay.repo.campaign import CallCampaign, Sampling, Sighting
 from replay.repo.checking import Checker
 from replay.repo.errors import BindingError, RepoError
+from replay.repo.evidence import decide
 from replay.repo.pairing import Pair
 from replay.repo.resolving import resolve
 from replay.repo.results import Counterexample
 from replay.repo.showing import value_text
-from replay.repo.targets import Prepared, Progress, Target, bound_to, drafted, prepare
+from replay.repo.tallies import PairTally
+from replay.repo.targets import Prepared, Progress, Target, bound_to, drafted, mining, prepare
 from replay.repo.verify import workspace
 from replay.search.verdict import Verdict
 
@@ -104,10 +107,23 @@ class _InMemory:
         self.place = place
         self.trees: dict[str, Tree] = {}
 
-    def export(self, tree: str, folder: Path) -> tuple[str, ...]:
-        """Write a tree to a folder that does not exist."""
-        folder.mkdir(parents=True)
-        write_tree(self.trees[tree], folder)
+    def worktree(self, folder: Path) -> _Rewritten:
+        """A folder that does not exist yet."""
+        return _Rewritten(self.trees, folder)
+
+
+class _Rewritten:
+    """A folder that is written anew for each tree."""
+
+    def __init__(self, trees: Mapping[str, Tree], folder: Path) -> None:
+        self.trees = trees
+        self.path = folder
+
+    def move(self, tree: str, keep: bool = False) -> tuple[str, ...]:
+        """Make the folder hold a tree, and nothing else."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.path.mkdir(parents=True)
+        write_tree(self.trees[tree], self.path)
         return ()
 
 
@@ -158,16 +174,30 @@ class CallJudge:
             self.progress(0, sampling.count, "running traces")
             self.tallies = self.campaign.run(self.progress).pairs
         return [
-            _ruling(one, self.tallies[self.numbers[place]]) if isinstance(one, Pair) else one
+            self._ruled(one, self.tallies[self.numbers[place]]) if isinstance(one, Pair) else one
             for place, one in enumerate(found)
         ]
+
+    def _ruled(self, pair: Pair, tally: PairTally) -> Ruling:
+        """The ruling on a pair that was run: no difference only where enough was seen."""
+        assert self.campaign is not None
+        ruling = _ruling(pair, tally)
+        if ruling.likeness is not Likeness.NO_DIFFERENCE:
+            return ruling
+        _, reason = decide(tally.evidence, None)
+        if tally.called and not tally.seen:
+            names = ", ".join(sorted(tally.called))
+            noise = self.campaign.repeater.mask(pair).notes(tally.evidence.generated)
+            what = f"it is not deterministic: {noise[0]}; " if noise else ""
+            reason = f"{what}nothing is observed of {names}"
+        return Ruling(Likeness.NOT_JUDGED, problems=(("", reason),)) if reason else ruling
 
     def _opened(self, made: Sequence[Prepared]) -> tuple[Sampling, Checker]:
         """The traces to run on trees of which one can be read, and what runs them."""
         request = self.request
         shapes = [one.shape for one in made]
         binding = self.binding or drafted(made)
-        interface = resolve(binding, shapes, lambda rule, index: False)
+        interface = mining(resolve(binding, shapes, lambda rule, index: False), made)
         given = read_calls(request.trace, interface) if request.trace is not None else None
         sampling = Sampling(interface, request.seed, request.traces, request.ops, given)
         checker = self.stack.enter_context(Checker(request.jobs, request.call_limit))

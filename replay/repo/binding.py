@@ -11,6 +11,7 @@ Roles of a parameter, and what a trace holds of each:
 role      what is passed                                          in a trace
 ========= ======================================================= ====================
 int       an integer from ``low`` to ``high``                     the integer
+float     a floating number from ``least`` to ``most``            its text, see ``floats``
 choice    one of ``choices``                                      the number
 bytes     a pointer to ``low`` to ``high`` bytes, only read       hexadecimal digits
 inout     the same, and observed after the call                   hexadecimal digits
@@ -28,21 +29,30 @@ each      of observers: every integer from ``low`` to ``high``    nothing
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import string
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from replay.repo.mining import NOTHING, Mined
 from replay.repo.shapes import Shape
 
 ROLES: Final = (
-    "int", "choice", "bytes", "inout", "string", "out", "length", "handle", "makes", "storage",
-    "value", "null", "each",
+    "int", "float", "choice", "bytes", "inout", "string", "out", "length", "handle", "makes",
+    "storage", "value", "null", "each",
 )  # fmt: skip
-GIVEN: Final = frozenset(("int", "choice", "bytes", "inout", "string", "handle", "each"))
+GIVEN: Final = frozenset(("int", "float", "choice", "bytes", "inout", "string", "handle", "each"))
 """The roles of which a trace holds a value."""
 POINTERS: Final = frozenset(
     ("bytes", "inout", "string", "out", "handle", "makes", "storage", "null")
 )
+_FIRST: Final = string.ascii_lowercase + string.digits + string.ascii_uppercase
+ALPHABET: Final = _FIRST + "".join(
+    chr(code) for code in (*range(32, 127), *range(1, 32), *range(127, 256))
+    if chr(code) not in _FIRST
+)  # fmt: skip
+"""All characters of a string, the simplest first."""
 MOST_BYTES: Final = 1 << 16
 LIVE: Final = 2
 """Objects of a kind that may be alive at once, unless the binding says otherwise."""
@@ -52,6 +62,7 @@ LIVE: Final = 2
 class Param:
     """A parameter and its role; see the table above for what the numbers mean.
 
+    A string is of the characters of ``alphabet``, the simplest first; of any, if it is empty.
     ``number`` is "signed" or "unsigned" where what is written to it is one number, and
     ``shape`` is its type, which may come from the binding or from the library.
     """
@@ -61,12 +72,19 @@ class Param:
     low: int = 0
     high: int = 0
     choices: tuple[int | float, ...] = ()
-    alphabet: str = "ab"
+    alphabet: str = ""
     kind: str = ""
     of: str = ""
     value: int = 0
     number: str = ""
     shape: Shape | None = None
+    least: float = -math.inf
+    most: float = math.inf
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether a floating number has a range; one that has none may be NaN, too."""
+        return self.least > -math.inf or self.most < math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +140,13 @@ class Mapping:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A binding file."""
+    """A binding file.
+
+    ``errno``: it is observed after each call. ``behind``: how many bytes of memory behind
+    the handles of a kind are observed.
+    ``reset``: functions that undo what a trace did, called where traces run one after the
+    other in a process; None where each needs a process of its own.
+    """
 
     path: Path | str
     ops: tuple[Draft, ...]
@@ -131,6 +155,9 @@ class Binding:
     setup: tuple[str, ...] = ()
     teardown: tuple[str, ...] = ()
     destroy_at_end: bool = True
+    errno: bool = False
+    behind: dict[str, int] = field(default_factory=dict)
+    reset: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,14 +201,17 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """A binding with nothing left out."""
+    """A binding with nothing left out.
+
+    ``mined`` are the constants of the libraries that are called: what is drawn and what
+    examples are shortened to depends on them.
+    """
 
     binding: Binding
     ops: dict[str, Operation]
     observers: tuple[Operation, ...]
+    mined: Mined = NOTHING
 
     def only(self, names: frozenset[str]) -> Interface:
         """The interface with these operations and all observers."""
-        return Interface(
-            self.binding, {n: op for n, op in self.ops.items() if n in names}, self.observers
-        )
+        return replace(self, ops={n: op for n, op in self.ops.items() if n in names})

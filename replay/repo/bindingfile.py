@@ -6,7 +6,10 @@ A binding is data; nothing in it is executed.
 
     [library]                      # all of it may be left out
     setup = ["lib_init"]           # called before each trace, and teardown after it
+    reset = ["lib_clear"]          # undoes what a trace did; [] where there is nothing to undo
     destroy_at_end = true          # destroy what a trace leaves alive
+    errno = true                   # observe errno after each call
+    behind = { ring = 16 }         # observe 16 bytes of memory behind each ring
 
     [[op]]
     function = "ring_put"          # or several, the first that is exported is called
@@ -34,11 +37,13 @@ from typing import Any, Final, NoReturn
 
 from replay.base.jsonlines import nearest, shown
 from replay.repo.binding import MOST_BYTES, Binding, Draft, Mapping, Param
+from replay.repo.bindinglines import lines_of
 from replay.repo.errors import BindingError
 from replay.repo.shapes import TYPE_NAMES, shape_of
 
 FORMAT: Final = "replay-binding/1"
 MOST_FILE: Final = 1 << 20
+MOST_BEHIND: Final = 4096
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _RETURNS: Final = ("int", "void", "float", "pointer", "string", "bytes", "ignored")
@@ -89,28 +94,7 @@ def parse_binding(text: str, path: Path | str) -> Binding:
         raise BindingError(f"not TOML: {said}", path, line) from None
     except RecursionError:
         raise BindingError("brackets are nested too deep", path) from None
-    return _File(path, _lines(text)).binding(data)
-
-
-def _lines(text: str) -> dict[str, int]:
-    """The line of each key, as far as it stands on a line of its own."""
-    lines: dict[str, int] = {}
-    counts: dict[str, int] = {}
-    table = ""
-    for number, line in enumerate(text.split("\n"), 1):
-        if found := re.match(r"\s*\[\[\s*([\w.-]+)\s*\]\]", line):
-            counts[found[1]] = counts.get(found[1], 0) + 1
-            table = f"{found[1]}[{counts[found[1]]}]"
-        elif found := re.match(r"\s*\[\s*([\w.-]+)\s*\]", line):
-            head, dot, rest = found[1].partition(".")
-            table = f"{head}[{counts[head]}]{dot}{rest}" if head in counts else found[1]
-        elif found := re.match(r"\s*([\w-]+(?:\.[\w-]+)*)\s*=", line):
-            lines.setdefault(f"{table}.{found[1]}" if table else found[1], number)
-            continue
-        else:
-            continue
-        lines.setdefault(table, number)
-    return lines
+    return _File(path, lines_of(text)).binding(data)
 
 
 class _File:
@@ -183,8 +167,9 @@ class _File:
             found = f"is {_seen(data['format'])}" if "format" in data else "is missing"
             self.fail("format", f'the format {found}; write format = "{FORMAT}"')
         library = self.keys(
-            data.get("library", {}), "library", ("setup", "teardown", "destroy_at_end")
-        )
+            data.get("library", {}), "library",
+            ("setup", "teardown", "reset", "destroy_at_end", "errno", "behind"),
+        )  # fmt: skip
         ops = [self.draft(v, f"op[{n}]", False) for n, v in enumerate(self.tables(data, "op"), 1)]
         if not ops:
             self.fail("op", 'no operation: add at least one [[op]] with function = "NAME"')
@@ -204,14 +189,27 @@ class _File:
         maps = [self.map(v, f"map[{n}]", known) for n, v in enumerate(self.tables(data, "map"), 1)]
         simple = {
             when: self.names(library[when], f"library.{when}", "function")
-            for when in ("setup", "teardown")
-            if when in library
+            for when in ("setup", "teardown", "reset")
+            if when in library and (when != "reset" or library[when] != [])
         }
         return Binding(
             self.path, tuple(ops), tuple(observers), tuple(maps),
             simple.get("setup", ()), simple.get("teardown", ()),
             self.flag(library.get("destroy_at_end", True), "library.destroy_at_end"),
+            self.flag(library.get("errno", False), "library.errno"),
+            self.behind(library.get("behind", {})),
+            reset=simple.get("reset", ()) if "reset" in library else None,
         )  # fmt: skip
+
+    def behind(self, value: Any) -> dict[str, int]:
+        if not isinstance(value, dict):
+            self.fail("library.behind", "write a table, as in { ring = 16 }")
+        return {
+            self.name(kind, "library.behind", "kind of handle"): self.integer(
+                size, f"library.behind.{kind}", 1, MOST_BEHIND
+            )
+            for kind, size in value.items()
+        }
 
     def draft(self, value: Any, key: str, observer: bool) -> Draft:
         known = ["function", "name", "args", "returns", "optional"]
@@ -312,6 +310,8 @@ class _File:
             self.fail(key, "`each` is for observers; an operation has { range = [0, 9] }")
         if observer and role not in ("each", "handle", "out", "value", "null", "length"):
             self.fail(key, f"an observer is given no {roles[0]}; write each = [0, 9], or value = 0")
+        if role == "int" and _has_fraction(value["range"]):
+            role = "float"
         made = self._role(role, value, roles[0], key)
         return Param(name, role, shape=shape, **made)
 
@@ -319,6 +319,7 @@ class _File:
         value = table[word]
         readers: dict[str, Callable[[], dict[str, Any]]] = {
             "int": lambda: self._range(value, key, -(1 << 63), (1 << 64) - 1),
+            "float": lambda: self._span(value, key),
             "each": lambda: self._each(value, key),
             "bytes": lambda: self._range(value, key, 0, MOST_BYTES),
             "inout": lambda: self._range(value, key, 0, MOST_BYTES),
@@ -341,6 +342,14 @@ class _File:
         first, last = self.pair(value, key, low, high)
         return {"low": first, "high": last}
 
+    def _span(self, value: list[Any], key: str) -> dict[str, Any]:
+        for number in value:
+            if isinstance(number, bool) or not isinstance(number, int | float):
+                self.fail(key, f"{_seen(number)} is no number")
+        if len(value) != 2 or not value[0] <= value[1]:
+            self.fail(key, "write two numbers, the lower one first, as in [0.0, 1.5]")
+        return {"least": float(value[0]), "most": float(value[1])}
+
     def _each(self, value: Any, key: str) -> dict[str, Any]:
         first, last = self.pair(value, key, -(1 << 63), (1 << 63) - 1)
         if last - first >= 256:
@@ -348,10 +357,10 @@ class _File:
         return {"low": first, "high": last}
 
     def _string(self, table: dict[str, Any], key: str) -> dict[str, Any]:
-        alphabet = table.get("alphabet", "ab")
+        alphabet = table.get("alphabet", "")
         if (
             not isinstance(alphabet, str)
-            or not alphabet
+            or ("alphabet" in table and not alphabet)
             or not all(0 < ord(c) < 256 for c in alphabet)
         ):
             self.fail(f"{key}.alphabet", 'write the characters to draw from, as in "abc"')
@@ -374,6 +383,10 @@ class _File:
         if value is not True:
             self.fail(key, "write null = true, or give another role")
         return {}
+
+
+def _has_fraction(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(number, float) for number in value)
 
 
 def _seen(value: Any) -> str:

@@ -5,13 +5,14 @@ That it cannot be bound is a verdict on the commit, not an error.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from replay.base.jsonlines import nearest
 from replay.repo.binding import Interface, Operation, Param
 from replay.repo.binding import Mapping as Rule
+from replay.repo.exported import DataObject
 from replay.repo.resolving import fit, nearest_only
 from replay.repo.shapes import Function, LibraryShape, Shape
 
@@ -26,12 +27,18 @@ class Bound:
     setup: tuple[str, ...]
     teardown: tuple[str, ...]
     missing: tuple[str, ...] = ()
+    data: tuple[DataObject, ...] = ()
+    errno: bool = False
+    behind: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    reset: tuple[str, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The first message to a worker."""
-        return {
+        between = {} if self.reset is None else {"reset": self.reset}
+        return between | {
             "ops": self.ops, "observers": self.observers, "destroy": self.destroy,
-            "setup": self.setup, "teardown": self.teardown,
+            "setup": self.setup, "teardown": self.teardown, "errno": self.errno,
+            "data": [one.to_json() for one in self.data], "behind": self.behind,
         }  # fmt: skip
 
     @property
@@ -68,16 +75,47 @@ def bind(interface: Interface, shape: LibraryShape, rules: Mapping[str, Sequence
             raise _missing(op, shape, rules.get(op.name, ()))
         data = _bound(op, name, shape.functions.get(name), rules.get(op.name, ()))
         (observers if op.draft.observer else ops).append(data)
-    simple = (*interface.binding.setup, *interface.binding.teardown)
+    reset = interface.binding.reset
+    simple = (*interface.binding.setup, *interface.binding.teardown, *(reset or ()))
     for name in simple:
         if name not in shape.exported:
-            raise Unbound(f"library.setup or teardown calls {name}, which is not exported")
+            raise Unbound(f"library.setup, teardown or reset calls {name}, which is not exported")
     ends = (op.name for op in interface.ops.values() if op.destroys)
     destroy = tuple(name for name in ends if name not in missing)
     return Bound(
         tuple(ops), tuple(observers), destroy if interface.binding.destroy_at_end else (),
-        interface.binding.setup, interface.binding.teardown, tuple(missing),
+        interface.binding.setup, interface.binding.teardown, tuple(missing), shape.data,
+        interface.binding.errno, _behind(interface, shape), reset,
     )  # fmt: skip
+
+
+def _behind(interface: Interface, shape: LibraryShape) -> dict[str, dict[str, Any]]:
+    """Of which kinds of handles the memory is looked at: bytes, and where pointers are in it.
+
+    The type is that which the library's own functions give the handle.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for kind, size in interface.binding.behind.items():
+        types = (
+            handle.to
+            for op in (*interface.ops.values(), *interface.observers)
+            for handle in _handles(op, kind, shape)
+            if handle is not None and handle.to is not None
+        )
+        pointers = next((to.pointers for to in types if to.kind == "struct" and to.size), ())
+        found[kind] = {"size": size, "pointers": [at for at in pointers if at < size]}
+    return found
+
+
+def _handles(op: Operation, kind: str, shape: LibraryShape) -> Iterator[Shape | None]:
+    """The types that an operation's function has for a handle of this kind."""
+    names = [name for name in op.draft.functions if name in shape.functions]
+    for function in (shape.functions[name] for name in names[:1]):
+        yield function.returns if op.makes == kind else None
+        if len(function.params) == len(op.params):
+            for param, (_, given) in zip(op.params, function.params, strict=True):
+                if param.kind == kind and param.role in ("handle", "storage"):
+                    yield given
 
 
 def _missing(op: Operation, shape: LibraryShape, rules: Sequence[Rule]) -> Unbound:

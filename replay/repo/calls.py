@@ -5,12 +5,14 @@
     {"call": "ring_put", "args": {"r": 1, "value": 7}}
 
 An object is named by a number, which the call that makes it gives it. Bytes are
-hexadecimal digits. Which calls there are, a binding says.
+hexadecimal digits; a floating number is a number, or "nan", "inf", "-inf". Which calls there
+are, a binding says.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any, Final, TypeAlias
 
 from replay.base.jsonlines import Place, check_keys, decode, nearest, read_lines, shown
 from replay.errors import TraceError
+from replay.repo import floats
 from replay.repo.binding import Interface, Operation, Param
 
 FORMAT: Final = "replay-calls/1"
@@ -43,11 +46,16 @@ class Call:
 
     def to_json(self, interface: Interface) -> dict[str, Any]:
         """As in a file."""
-        names = [param.name for param in interface.ops[self.op].given]
-        out: dict[str, Any] = {
-            "call": self.op, "args": dict(zip(names, self.values, strict=True)),
-        }  # fmt: skip
+        given = zip(interface.ops[self.op].given, self.values, strict=True)
+        out: dict[str, Any] = {"call": self.op, "args": {p.name: _plain(p, v) for p, v in given}}
         return {**out, "makes": self.makes} if self.makes else out
+
+
+def _plain(param: Param, value: Value) -> Value:
+    """A value as JSON has it, which knows finite numbers alone."""
+    if param.role == "float" and math.isfinite(float(value)):
+        return float(value)
+    return value
 
 
 def _text(param: Param, value: Value) -> str:
@@ -115,8 +123,16 @@ def takes(param: Param, value: Value) -> bool:
         return isinstance(value, int) and (param.role != "int" or param.low <= value <= param.high)
     if not isinstance(value, str):
         return False
+    if param.role == "float":
+        return _is_floating(param, value)
     size = len(value) if param.role == "string" else len(value) // 2
     return param.low <= size <= param.high
+
+
+def _is_floating(param: Param, text: str) -> bool:
+    if not floats.is_text(text, param.shape.size if param.shape is not None else 8):
+        return False
+    return param.least <= float(text) <= param.most or (text == "nan" and not param.is_bounded)
 
 
 def is_valid(trace: Sequence[Call], interface: Interface) -> bool:
@@ -210,6 +226,8 @@ def _value(value: Any, param: Param, op: Operation, place: Place) -> Value:
     elif param.role == "choice":
         if value not in param.choices:
             place.fail(f"{what} is {shown(value)}; the binding says {list(param.choices)}")
+    elif param.role == "float":
+        return _floating(value, param, what, place)
     elif not isinstance(value, str):
         place.fail(f"{what} is {shown(value)}; it must be a string")
     elif param.role == "string":
@@ -223,3 +241,21 @@ def _value(value: Any, param: Param, op: Operation, place: Place) -> Value:
         if not param.low <= size <= param.high:
             place.fail(f"{what} has {size} bytes; the binding says {param.low} to {param.high}")
     return value  # type: ignore[no-any-return]
+
+
+def _floating(value: Any, param: Param, what: str, place: Place) -> str:
+    """A floating number of a file as a trace holds it."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number and value not in ("nan", "inf", "-inf"):
+        place.fail(f'{what} is {shown(value)}; it must be a number, or "nan", "inf", "-inf"')
+    try:
+        text = repr(float(value))
+    except OverflowError:
+        place.fail(f"{what} is {shown(value)}, which is larger than any floating number")
+    if not takes(param, text):
+        size = param.shape.size if param.shape is not None else 8
+        span = f"the binding says {param.least} to {param.most}" if param.is_bounded else (
+            f"no number of {size} bytes is exactly that"
+        )  # fmt: skip
+        place.fail(f"{what} is {shown(value)}; {span}")
+    return text

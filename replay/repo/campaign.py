@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from replay.base.pool import Pool
 from replay.repo.binding import Interface
 from replay.repo.calls import CallTrace
-from replay.repo.checking import Checker, Runs
+from replay.repo.checking import LEAST, TIMES, Checker, Runs, asked
+from replay.repo.crashing import MORE, RUNS, repeat, shortened
+from replay.repo.hanging import Hanging, Tried
 from replay.repo.language import CallLanguage
+from replay.repo.masks import Mask
+from replay.repo.observing import called, observed
 from replay.repo.pairing import Names, Pair
+from replay.repo.repeating import Repeater, with_repeats
 from replay.repo.results import Counterexample, Divergence, compare
 from replay.repo.runner import ModelError, Run, Runner
+from replay.repo.tallies import CallTally, PairTally
 from replay.repo.targets import Progress, Target
+from replay.repo.watching import Watch
 from replay.search.campaign import gather, shortest
 from replay.search.verdict import Verdict
 
 SHARE: Final = 250
 """Traces whose runs are in memory at once."""
+ROUNDS: Final = 6
+"""Times that traces are run again without the calls that hang on both sides."""
 SHRUNK_LIMIT: Final = 0.25
-"""Seconds of processor time after which a candidate counts as hanging."""
+"""Seconds of processor time after which a candidate counts as hanging that is to hang."""
+
+TURNS: Final = 4
+"""Times that an example is looked for, each without what was found not to be repeatable."""
+NOT_AGAIN: Final = "a trace that differed does not when it is run again"
 
 Parted: TypeAlias = tuple[Run, Run, Divergence]
 """The runs of a trace on two targets, and where they part."""
@@ -37,6 +51,7 @@ class Sampling:
         interface: whose operations they call.
         seed: which random ones, ``traces`` of at most ``ops`` calls.
         given: this one alone; None for random ones.
+        bred: traces of further numbers, see ``replay.repo.breeding``.
 
     """
 
@@ -45,6 +60,7 @@ class Sampling:
     traces: int
     ops: int
     given: CallTrace | None = None
+    bred: Mapping[int, CallTrace] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -59,78 +75,25 @@ class Sampling:
     def trace(self, names: Names, number: int) -> CallTrace:
         """The trace of a number, of these operations."""
         language = CallLanguage(self.interface.only(names), self.ops)
-        return self.given or language.draw(self.seed, number)
-
-
-@dataclass(slots=True)
-class PairTally:
-    """What traces show of a pair.
-
-    Attributes:
-        differing: the numbers of the traces on which the two differ, each with its rank:
-            what crashes or hangs is worse than a wrong answer, and comes first; then what
-            shows early.
-        left_out: the numbers of those that were not compared.
-        traces: how many were.
-        soonest: the number of the one of least rank, and ``divergence``: what it shows.
-
-    """
-
-    differing: dict[int, tuple[bool, int]] = field(default_factory=dict)
-    left_out: list[int] = field(default_factory=list)
-    traces: int = 0
-    soonest: int | None = None
-    divergence: Divergence | None = None
-
-    def add(self, pair: Pair, number: int, before: Run | None, after: Run | None) -> None:
-        """Compare the runs of the trace that comes next."""
-        if before is None or after is None:
-            self.left_out.append(number)
-            return
-        self.traces += 1
-        found = pair.differs(before, after)
-        if found is not None:
-            self.differing[number] = (found.verdict is Verdict.UNDECLARED, found.index)
-            self._keep(number, found)
-
-    def merge(self, other: PairTally) -> None:
-        """Add what the traces that come next show."""
-        self.differing |= other.differing
-        self.left_out += other.left_out
-        self.traces += other.traces
-        if other.soonest is not None and other.divergence is not None:
-            self._keep(other.soonest, other.divergence)
-
-    def _keep(self, number: int, found: Divergence) -> None:
-        rank = self.differing[number], number
-        if self.soonest is None or rank < (self.differing[self.soonest], self.soonest):
-            self.soonest, self.divergence = number, found
-
-
-@dataclass(slots=True)
-class CallTally:
-    """What traces show: how often each operation was called, and of each pair."""
-
-    calls: Counter[str]
-    pairs: list[PairTally]
-
-    def merge(self, other: CallTally) -> None:
-        """Add the share that comes next."""
-        self.calls += other.calls
-        for mine, theirs in zip(self.pairs, other.pairs, strict=True):
-            mine.merge(theirs)
+        return self.given or self.bred.get(number) or language.draw(self.seed, number)
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """A trace on which a pair differs, both by their numbers.
 
-    On its example the pair ``unlike`` does not differ, if there is one.
+    Attributes:
+        unlike: a pair that does not differ on its example, if there is one.
+        others: more such traces, asked in their order where this one shows nothing again.
+        shorter: those of them that were not run as drawn.
+
     """
 
     pair: int
     trace: int
     unlike: int | None = None
+    others: tuple[int, ...] = ()
+    shorter: Mapping[int, CallTrace] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -141,6 +104,13 @@ class CallCampaign:
     sampling: Sampling
     pairs: Sequence[Pair]
     share: int = SHARE
+    watch: Watch = field(default_factory=Watch)
+    hanging: list[Hanging] = field(init=False)
+    repeater: Repeater = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.hanging = [Hanging(self.sampling.interface) for _ in self.pairs]
+        self.repeater = Repeater(self.checker)
 
     def run(self, progress: Progress) -> CallTally:
         """What all traces show.
@@ -161,33 +131,103 @@ class CallCampaign:
         return CallTally(Counter(), [PairTally() for _ in self.pairs])
 
     def look(self, numbers: range) -> CallTally:
-        """Run the traces of these numbers on all that take part, and compare."""
-        needed: dict[tuple[str, Names], Target] = {}
-        for pair in self.pairs:
-            for target in (pair.before, pair.after):
-                needed.setdefault((target.key, pair.names), target)
-        traces = {
-            names: [self.sampling.trace(names, number) for number in numbers]
-            for names in dict.fromkeys(names for _, names in needed)
+        """Run the traces of these numbers on all that take part, and compare.
+
+        Where both of a pair hang at the same call, its traces are run again without it.
+        """
+        drawn = {
+            names: {number: self.sampling.trace(names, number) for number in numbers}
+            for names in dict.fromkeys(pair.names for pair in self.pairs)
         }
         tally = self.nothing()
-        for kept in traces.values():
-            tally.calls.update(call.op for trace in kept for call in trace)
-        tasks = [(key, (target, traces[key[1]])) for key, target in needed.items()]
-        runs = dict(self.checker.threads.map(self._run_all, tasks))
-        for pair, seen in zip(self.pairs, tally.pairs, strict=True):
-            before, after = (runs[side.key, pair.names] for side in (pair.before, pair.after))
-            for number, old, new in zip(numbers, before, after, strict=True):
-                seen.add(pair, number, old, new)
+        for traces in drawn.values():
+            tally.calls.update(call.op for trace in traces.values() for call in trace)
+        for place, ones in self._settled(tuple(numbers), drawn, tally).items():
+            self._compared(self.pairs[place], tally.pairs[place], ones)
         return tally
+
+    def _settled(
+        self, numbers: tuple[int, ...], drawn: Mapping[Names, Mapping[int, CallTrace]],
+        tally: CallTally,
+    ) -> dict[int, list[Tried]]:  # fmt: skip
+        """The runs of traces on each pair, those calls left out that hang on both sides."""
+        settled: dict[int, list[Tried]] = {place: [] for place in range(len(self.pairs))}
+        waiting = dict.fromkeys(settled, numbers)
+        for turn in range(ROUNDS):
+            tried = self._round(waiting, drawn)
+            waiting = {}
+            for place, ones in tried.items():
+                again = turn < ROUNDS - 1 and self.hanging[place].learn(ones)
+                for one in ones:
+                    tally.pairs[place].firsts.add(one.number, one.before, one.after)
+                    if again and (one.before is None or one.after is None or one.hung):
+                        waiting[place] = (*waiting.get(place, ()), one.number)
+                    else:
+                        settled[place].append(one)
+        return settled
+
+    def _compared(self, pair: Pair, tally: PairTally, tried: list[Tried]) -> None:
+        """Compare runs, but for what is not the same twice."""
+        tried.sort(key=lambda one: one.number)
+        made = [one.made for one in tried]
+        before, after = [one.before for one in tried], [one.after for one in tried]
+        mask = self.repeater.learn(pair, made, before, after)
+        tally.called |= called(made)
+        tally.seen |= observed(self.checker, pair, made, after, mask)
+        for one in tried:
+            tally.take(pair, one, mask)
+
+    def _round(
+        self, waiting: Mapping[int, tuple[int, ...]], drawn: Mapping[Names, Mapping[int, CallTrace]]
+    ) -> dict[int, list[Tried]]:
+        """The runs of traces, given by their numbers, of some pairs.
+
+        A target that is in two pairs runs a trace once where both leave the same out.
+        """
+        needed: dict[Hashable, tuple[Target, list[CallTrace]]] = {}
+        asked = {}
+        for place, numbers in waiting.items():
+            pair, hanging = self.pairs[place], self.hanging[place]
+            made = [hanging.cut(number, drawn[pair.names][number]) for number in numbers]
+            which = (pair.names, numbers, hanging.key)
+            keys = [(side.key, which) for side in (pair.before, pair.after)]
+            for key, side in zip(keys, (pair.before, pair.after), strict=True):
+                needed.setdefault(key, (self.watch.target(side), made))
+            asked[place] = keys, made
+        runs = dict(self.checker.threads.map(self._run_all, needed.items()))
+        return {
+            place: [
+                Tried(number, drawn[self.pairs[place].names][number], *one)
+                for number, *one in zip(
+                    waiting[place], made, *(runs[key] for key in keys), strict=True
+                )
+            ]
+            for place, (keys, made) in asked.items()
+        }
 
     def _run_all(self, task: tuple[Target, Sequence[CallTrace]]) -> Runs:
         return self.checker.run_all(*task)
 
     def example(self, finding: Sighting, budget: int) -> Counterexample | str:
-        """A trace on which a pair differs, shortened; or how one of the two is not repeatable."""
+        """A trace on which a pair differs, shortened; or why there is none after all."""
+        reason = ""
+        for number in (finding.trace, *finding.others):
+            found = self._example(finding, number, budget)
+            if not isinstance(found, str):
+                return found
+            reason = reason or found
+        return reason
+
+    def _example(self, finding: Sighting, number: int, budget: int) -> Counterexample | str:
+        """The example that one trace gives."""
         pair = self.pairs[finding.pair]
-        trace = self.sampling.trace(pair.names, finding.trace)
+        trace = finding.shorter.get(number) or self.sampling.trace(pair.names, number)
+        language = CallLanguage(self.sampling.interface, self.sampling.ops)
+        crashing = repeat(self.checker, pair, trace)
+        if crashing.come_and_go:
+            if not crashing.one_sided:
+                return crashing.text
+            return shortened(self.checker, pair, crashing, language, budget)
         other = None if finding.unlike is None else self.pairs[finding.unlike]
         with contextlib.ExitStack() as stack:
             old, new = (
@@ -197,12 +237,35 @@ class CallCampaign:
                 stack.enter_context(self.checker.opened(side))
                 for side in ((other.before, other.after) if other is not None else ())
             ]
-            unstable = _unstable(old, trace) or _unstable(new, trace)
-            if unstable:
-                return unstable
-            question = _Question(pair, (old, new), tuple(others))
-            language = CallLanguage(self.sampling.interface, self.sampling.ops)
-            return question.shortest(trace, language, budget)
+            mask = self.repeater.mask(pair)
+            without = self.repeater.mask(other) if other is not None else Mask()
+            for _ in range(TURNS):
+                question = _Question(pair, (old, new), tuple(others), mask, without)
+                found = question.shortest(trace, language, budget)
+                if isinstance(found, str):
+                    break
+                runs = found.before, found.after
+                mask = with_repeats(self.checker, pair, found.trace, *runs, mask)
+                if pair.differs(*mask.applied(found.trace, *runs)):
+                    return self._seldom(pair, found)
+        return self._rare(pair, trace, language, budget)
+
+    def _seldom(self, pair: Pair, found: Counterexample) -> Counterexample:
+        """An example as found; a crash that its shorter trace shows at times only says so."""
+        if found.divergence.verdict is Verdict.CRASH:
+            again = repeat(self.checker, pair, found.trace)
+            if again.come_and_go and again.one_sided:
+                return again.example(found.complete)
+        return found
+
+    def _rare(
+        self, pair: Pair, trace: CallTrace, language: CallLanguage, budget: int
+    ) -> Counterexample | str:
+        """What a trace shows that differed, and not when it was run again: perhaps a rare crash."""
+        crashing = repeat(self.checker, pair, trace, MORE * RUNS)
+        if crashing.one_sided:
+            return shortened(self.checker, pair, crashing, language, budget)
+        return NOT_AGAIN
 
 
 @dataclass(slots=True)
@@ -213,14 +276,19 @@ class _Question:
         pair: asked about.
         targets: workers with its two.
         unlike: workers with two that must not differ; none for no such pair.
+        mask: what is left out of the comparison, and ``without``: of those two.
         verdict: of the first trace.
+        limit: seconds of processor time after which a smaller trace counts as hanging.
 
     """
 
     pair: Pair
     targets: tuple[Runner, Runner]
     unlike: tuple[Runner, ...]
+    mask: Mask
+    without: Mask
     verdict: Verdict | None = None
+    limit: float = SHRUNK_LIMIT
 
     def shortest(
         self, trace: CallTrace, language: CallLanguage, budget: int
@@ -233,40 +301,36 @@ class _Question:
             shown = shortest(trace, language, self.shows, budget, self.holds)
             found = None if shown is None else (shown.trace, shown.witness, shown.complete)
         if found is None:
-            return "a trace that differed does not when it is run again"
+            return NOT_AGAIN
         return Counterexample("", found[0], *found[1], found[2])
 
     def shows(self, trace: CallTrace) -> Parted | None:
         """The runs of a trace, where they differ."""
-        before, after = (runner.run(trace) for runner in self.targets)
-        found = self.pair.differs(before, after)
+        start = time.monotonic()
+        sides = zip(self.targets, (self.pair.before, self.pair.after), strict=True)
+        before, after = (asked(runner, side, trace) for runner, side in sides)
+        found = self.pair.differs(*self.mask.applied(trace, before, after))
         if found is None or (self.verdict is not None and found.verdict is not self.verdict):
             return None
+        if self.verdict is None and found.verdict is not Verdict.HANG:
+            self.limit = max(LEAST, TIMES * (time.monotonic() - start))
         self.verdict = found.verdict
         return before, after, found
 
     def holds(self, trace: CallTrace) -> bool:
         """Whether a smaller trace shows it too, and the other pair does not differ on it.
 
-        A hang is given less time: a trace shown only under this limit is asked once more.
+        It is given less time: a trace shown only under this limit is asked once more.
         """
-        limit = SHRUNK_LIMIT if self.verdict is Verdict.HANG else None
+        limit = min(self.limit, self.targets[0].cpu)
         try:
-            runs = [runner.run(trace, limit) for runner in self.targets]
+            before, after = (runner.run(trace, limit) for runner in self.targets)
         except ModelError:
             return False
-        found = self.pair.differs(*runs)
+        found = self.pair.differs(*self.mask.applied(trace, before, after))
         if found is None or found.verdict is not self.verdict:
             return False
-        return not self.unlike or compare(*(o.run(trace, limit) for o in self.unlike)) is None
-
-
-def _unstable(runner: Runner, trace: CallTrace) -> str:
-    """How two runs of the same library differ; empty where they do not."""
-    first = runner.run(trace)
-    for _ in range(2):
-        found = compare(first, runner.run(trace))
-        if found is not None:
-            what, one, other = found.fields[0]
-            return f"call {found.index + 1} of one trace: {what} {one!r}, then {other!r}"
-    return ""
+        if not self.unlike:
+            return True
+        old, new = (other.run(trace, limit) for other in self.unlike)
+        return compare(*self.without.applied(trace, old, new)) is None

@@ -22,14 +22,17 @@ _HEAD: Final = """\
 #
 # Written by replay init from the library's debug information: the prototypes are facts,
 # the roles and ranges are guesses. Look through them: a range should hold what the
-# library must cope with and no more, and small ranges find more than wide ones.
+# library must cope with and no more, and small ranges find more than wide ones. What is
+# given no range takes any value of its type: small ones first, then the constants that
+# the code holds and what is beside them, then any.
 #
-#   range = [0, 9]        an integer           handle = "KIND"     an object made by an op
+#   range = [0, 9]        a number             handle = "KIND"     an object made by an op
 #   choices = [0, 1, 4]   one of these         makes = "KIND"      where a new object is put
 #   bytes = [0, 16]       a buffer to read     storage = "KIND"    memory for a new object
 #   inout = [0, 16]       and to change        length_of = "P"     the length of parameter P
 #   out = 16              a buffer to fill     value = 0           always this
-#   string = [0, 3]       with alphabet "ab"   null = true         always NULL
+#   string = [0, 64]      characters; also     null = true         always NULL
+#                         alphabet = "abc"
 #
 # An op may also have: name, weight = 3 (drawn more often), live = 2 (objects at once),
 # returns = "ignored", optional = true (not at every commit), makes, destroys, requires.
@@ -131,17 +134,26 @@ def _args(table: str, params: list[Param | Problem]) -> list[str]:
     for param in params:
         if isinstance(param, Problem):
             lines.append(f"#   a parameter to decide on: {param.text}")
+        elif _is_any(param):
+            text = param.shape.text if param.shape is not None else "number"
+            lines.append(f"#   {param.name}: any {text}")
         else:
             lines.append(f"{param.name} = {{ {_role(param)} }}")
     return lines
+
+
+def _is_any(param: Param) -> bool:
+    """Whether a parameter takes all of its type: then the binding need not name it."""
+    if param.role == "int" and param.shape is not None:
+        return (param.low, param.high) == guessing.whole(param.shape)
+    return param.role == "float"
 
 
 def _role(param: Param) -> str:  # noqa: PLR0911 - a line a role
     if param.role == "int":
         return f"range = [{param.low}, {param.high}]"
     if param.role in ("bytes", "inout", "string"):
-        extra = ', alphabet = "ab"' if param.role == "string" else ""
-        return f"{param.role} = [{param.low}, {param.high}]{extra}"
+        return f"{param.role} = [{param.low}, {param.high}]"
     if param.role == "choice":
         return f"choices = {list(param.choices)}"
     if param.role == "out":

@@ -1,5 +1,7 @@
 """Random traces of calls: a function of the interface, the seed and the trace's number alone.
 
+What was mined is part of the interface; how far values are fetched is told by the number.
+
 Values cluster: ends of ranges and values used before are drawn more often than others,
 because full, empty and equal are where code goes wrong. A trace has a mood, which favours
 some operations over others, so that some traces fill and others drain.
@@ -8,31 +10,42 @@ some operations over others, so that some traces fill and others drain.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from typing import Final
 
 from replay.repo.binding import Interface, Operation, Param
-from replay.repo.calls import Call, CallTrace, Live, Value
+from replay.repo.calls import Call, CallTrace, Live, Value, takes
+from replay.repo.drawing import SMALL, Drawing, reach, within
 
 AGAIN: Final = 0.3
 """How often a value that was used before for a parameter of this name is used again."""
-ENDS: Final = 0.2
-"""How often an end of a range is drawn."""
+EQUAL: Final = 0.1
+"""How often, else, an integer that any parameter had is used, or one beside it."""
+UNCALLED: Final = 0.1
+"""How often an operation is drawn that the trace has not called yet."""
 MAKING: Final = 0.1
 """How much rarer an operation is drawn that makes or destroys than one that does not."""
 
 
 def generate(interface: Interface, seed: int, number: int, length: int) -> CallTrace:
     """The trace of this number."""
-    return _Generator(interface, random.Random(f"{seed}/{number}"), length).trace()
+    return _Generator(interface, random.Random(f"{seed}/{number}"), number, length).trace()
 
 
 class _Generator:
-    def __init__(self, interface: Interface, rng: random.Random, length: int) -> None:
+    def __init__(self, interface: Interface, rng: random.Random, number: int, length: int) -> None:
         self.interface = interface
         self.rng = rng
         self.length = 1 + rng.randrange(length) if rng.random() < 0.3 else length
         self.live = Live(interface)
         self.before: dict[str, list[Value]] = {}
+        self.integers: list[int] = []
+        self.drawing = Drawing(rng, interface.mined)
+        names = {p.name: 0 for op in interface.ops.values() for p in op.given}
+        self.reach = {name: reach(rng, number) for name in names}
+        self.made = {name: op.kind_made for name, op in interface.ops.items()}
+        self.needs = {name: _kinds(op) for name, op in interface.ops.items()}
+        self.waiting = Counter(kind for kinds in self.needs.values() for kind in kinds)
         mood = rng.choice((0.0, 1.0, 2.0))
         self.weights: dict[str, float] = {
             name: (op.draft.weight or self.usual(op)) * (1 + rng.random()) ** (3 * mood)
@@ -48,6 +61,9 @@ class _Generator:
             able = [op for op in self.interface.ops.values() if self.is_able(op)]
             if not able:
                 break
+            called = {call.op for call in calls}
+            if self.rng.random() < UNCALLED:
+                able = [op for op in able if op.name not in called] or able
             op = self.rng.choices(able, [self.weight(op) for op in able])[0]
             call = self.call(op)
             self.live.follow(call)
@@ -56,54 +72,54 @@ class _Generator:
 
     def weight(self, op: Operation) -> float:
         """How likely an operation is here: what makes an object that others wait for, more."""
-        if op.kind_made and not self.live.of(op.kind_made):
-            waiting = sum(op.kind_made in _kinds(other) for other in self.interface.ops.values())
-            return max(self.weights[op.name], float(waiting))
+        kind = self.made[op.name]
+        if kind and not self.live.of(kind):
+            return max(self.weights[op.name], float(self.waiting[kind]))
         return self.weights[op.name]
 
     def is_able(self, op: Operation) -> bool:
-        if op.kind_made and len(self.live.of(op.kind_made)) >= op.draft.live:
+        kind = self.made[op.name]
+        if kind and len(self.live.of(kind)) >= op.draft.live:
             return False
-        return all(self.live.of(kind) for kind in _kinds(op))
+        return all(self.live.of(needed) for needed in self.needs[op.name])
 
     def call(self, op: Operation) -> Call:
         values = tuple(self.value(param) for param in op.given)
-        return Call(op.name, values, len(self.live.used) + 1 if op.kind_made else 0)
+        return Call(op.name, values, len(self.live.used) + 1 if self.made[op.name] else 0)
 
     def value(self, param: Param) -> Value:
         if param.role == "handle":
             return self.rng.choice(self.live.of(param.kind))
         before = self.before.setdefault(param.name, [])
-        again = [v for v in before if _fits(param, v)]
-        if again and self.rng.random() < AGAIN:
-            return self.rng.choice(again)
+        if before and self.rng.random() < AGAIN:
+            again = self.rng.choice(before)
+            if _fits(param, again):
+                return again
         value = self.fresh(param)
         before.append(value)
         return value
 
     def fresh(self, param: Param) -> Value:
-        rng = self.rng
+        drawing, far = self.drawing, self.reach[param.name]
         if param.role == "choice":
-            return rng.choice(param.choices)
-        number = self.number(param.low, param.high)
-        if param.role == "int":
-            return number
+            return self.rng.choice(param.choices)
+        if param.role == "float":
+            return drawing.floating(param, far)
         if param.role == "string":
-            return "".join(rng.choice(param.alphabet) for _ in range(number))
-        if rng.random() < 0.5:
-            return rng.randbytes(number).hex()
-        return bytes((i + 1) & 0xFF for i in range(number)).hex()
+            return drawing.text(param, far)
+        if param.role != "int":
+            return drawing.data(param, far)
+        number = self.equal(param) if far > SMALL and self.rng.random() < EQUAL else None
+        if number is None:
+            number = drawing.integer(param.low, param.high, far)
+        self.integers.append(number)
+        return number
 
-    def number(self, low: int, high: int) -> int:
-        r = self.rng.random()
-        if r < ENDS:
-            return self.rng.choice((low, high))
-        if high - low > 64 and r < 0.7:
-            # A wide range is drawn by magnitude, so that small numbers come too.
-            span = 1 << self.rng.randrange((high - low).bit_length())
-            start = 0 if low <= 0 <= high else low
-            return min(max(start + self.rng.randint(-span, span), low), high)
-        return self.rng.randint(low, high)
+    def equal(self, param: Param) -> int | None:
+        """An integer that another parameter had, or one beside it."""
+        if not self.integers:
+            return None
+        return within(self.rng.choice(self.integers) + self.drawing.beside(), param.low, param.high)
 
 
 def _kinds(op: Operation) -> set[str]:
@@ -113,12 +129,8 @@ def _kinds(op: Operation) -> set[str]:
 
 def _fits(param: Param, value: Value) -> bool:
     """Whether a value of a parameter of the same name, perhaps of another call, will do."""
-    if param.role == "choice":
-        return value in param.choices
-    if param.role == "int":
-        return isinstance(value, int) and param.low <= value <= param.high
-    if not isinstance(value, str):
-        return False
-    if param.role == "string":
-        return param.low <= len(value) <= param.high and set(value) <= set(param.alphabet)
-    return param.low <= len(value) // 2 <= param.high and set(value) <= set("0123456789abcdef")
+    if param.role == "string" and isinstance(value, str) and param.alphabet:
+        return takes(param, value) and set(value) <= set(param.alphabet)
+    if param.role in ("bytes", "inout") and isinstance(value, str):
+        return takes(param, value) and set(value) <= set("0123456789abcdef")
+    return takes(param, value)

@@ -9,16 +9,16 @@ obeyed, and nothing can be written to their repository, whatever a command of gi
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
-from replay.git.paths import quote, shown
-from replay.git.runner import GitError, GitMissing, GitRefused, SealedGit
+from replay.git.paths import shown
 from replay.repo.errors import RepoError
+from replay.repo.trees import Trees, borrow, run_git
+from replay.repo.worktree import Worktree
 
 MOST_COMMITS: Final = 10_000
 
@@ -94,24 +94,6 @@ def find(path: Path) -> GitDir:
     raise RepoError(f"{path}: not in a git repository; name one in --repo")
 
 
-def run_git(*words: str, git_dir: Path | None, extra: dict[str, str] | None = None) -> bytes:
-    """Run git, sealed.
-
-    Raises:
-        RepoError: git fails, or is not there.
-
-    """
-    try:
-        return SealedGit(git_dir, extra=extra).run(*words)
-    except GitMissing:
-        raise RepoError("there is no git; install it") from None
-    except GitRefused as error:
-        said = shown(error.said.removeprefix("fatal: "), 300)
-        raise RepoError(f"git {words[0]}: {said}") from None
-    except GitError as error:
-        raise RepoError(str(error)) from None
-
-
 class Repository:
     """A user's repository, to read from.
 
@@ -133,14 +115,7 @@ class Repository:
 
     def _borrow(self) -> None:
         kind = run_git("rev-parse", "--show-object-format", git_dir=self.dirs.own)
-        run_git(
-            "init", "--quiet", "--bare", "--template=", str(self.store), git_dir=None,
-            extra={"GIT_DEFAULT_HASH": kind.decode().strip()},
-        )  # fmt: skip
-        objects = str(self.dirs.common / "objects")
-        line = quote(objects) if "\n" in objects else objects.encode()
-        (self.store / "objects" / "info").mkdir(exist_ok=True)
-        (self.store / "objects" / "info" / "alternates").write_bytes(line + b"\n")
+        borrow(self.store, self.dirs.common, kind.decode().strip())
         shallow = self.dirs.common / "shallow"
         if shallow.is_file():
             shutil.copyfile(shallow, self.store / "shallow")
@@ -242,80 +217,7 @@ class Repository:
 
     # --- a tree on disk ---------------------------------------------------------------
 
-    def export(self, tree: str, folder: Path) -> tuple[str, ...]:
-        """Write a tree to a folder that does not exist; gives notes on what is left out.
-
-        A submodule whose commit the user has is written too, else its folder is empty.
-
-        Raises:
-            RepoError: an object is missing, or the folder cannot be written.
-
-        """
-        return _export(self.store, self.dirs.common, tree, folder, self.place, 0)
-
-
-def _export(
-    store: Path, common: Path, tree: str, folder: Path, place: Path, depth: int
-) -> tuple[str, ...]:
-    folder.mkdir(parents=True, exist_ok=True)
-    index = place / f"index-{folder.name}-{tree}-{depth}"
-    extra = {"GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(folder)}
-    try:
-        run_git("read-tree", tree, git_dir=store, extra=extra)
-        run_git("checkout-index", "--all", "--force", git_dir=store, extra=extra)
-    finally:
-        index.unlink(missing_ok=True)
-    notes: list[str] = []
-    for path, commit in _gitlinks(store, tree):
-        (folder / path).mkdir(parents=True, exist_ok=True)
-        module = _module(store, common, tree, path) if depth < 4 else None
-        notes += _fill(module, path, commit, folder / path, place, depth)
-    return tuple(notes)
-
-
-def _gitlinks(store: Path, tree: str) -> list[tuple[str, str]]:
-    out = run_git("ls-tree", "-r", "-z", "--full-tree", tree, git_dir=store)
-    links = []
-    for entry in out.split(b"\0"):
-        if entry.startswith(b"160000 "):
-            head, _, path = entry.partition(b"\t")
-            links.append((path.decode("utf-8", "surrogateescape"), head.split()[2].decode()))
-    return links
-
-
-def _module(store: Path, common: Path, tree: str, path: str) -> Path | None:
-    """The git directory of a submodule within the user's, if it is there."""
-    try:
-        out = run_git(
-            "config", "--null", "--blob", f"{tree}:.gitmodules", "--get-regexp",
-            r"^submodule\..*\.path$", git_dir=store,
-        )  # fmt: skip
-    except RepoError:
-        return None
-    for entry in out.decode("utf-8", "replace").split("\0"):
-        key, _, value = entry.partition("\n")
-        name = re.sub(r"^submodule\.|\.path$", "", key)
-        inside = name and not PurePosixPath(name).is_absolute() and ".." not in name.split("/")
-        if value == path and inside and (common / "modules" / name / "objects").is_dir():
-            return common / "modules" / name
-    return None
-
-
-def _fill(
-    module: Path | None, path: str, commit: str, folder: Path, place: Path, depth: int
-) -> tuple[str, ...]:
-    empty = f"the submodule {shown(path)} at {commit[:12]} is left empty: "
-    if module is None:
-        return (empty + "it was never fetched here",)
-    inner = place / f"module-{commit}-{folder.name}-{depth}"
-    try:
-        inner.mkdir(exist_ok=True)
-        store = inner / "store"
-        run_git("init", "--quiet", "--bare", "--template=", str(store), git_dir=None)
-        (store / "objects" / "info").mkdir(exist_ok=True)
-        (store / "objects" / "info" / "alternates").write_text(f"{module / 'objects'}\n")
-        return _export(store, module, f"{commit}^{{tree}}", folder, inner, depth + 1)
-    except RepoError:
-        return (empty + "that commit is not fetched",)
-    finally:
-        shutil.rmtree(inner, ignore_errors=True)
+    def worktree(self, folder: Path) -> Worktree:
+        """A folder that does not exist yet, to hold one tree after the other."""
+        modules = self.place / f"modules-{folder.name}"
+        return Worktree(Trees(self.store, self.dirs.common, modules), folder)

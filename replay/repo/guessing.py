@@ -24,12 +24,24 @@ _STARTS: Final = re.compile(
 )
 _LENGTH: Final = re.compile(r"(^|_)(len|length|size|count|n|nbytes|num|cap|capacity|sz)(_|$)",
                             re.IGNORECASE)  # fmt: skip
-_CAPACITY: Final = re.compile(r"cap|size|len|slots|buckets|order|bits|max|limit", re.IGNORECASE)
+_CAPACITY: Final = re.compile(
+    r"cap|size|len|slots|buckets|order|bits|max|limit|width|height|depth", re.IGNORECASE
+)
+_PLACE: Final = re.compile(
+    r"(^|_)(i|j|k|at|idx|index|pos|position|off|offset|slot|row|col|where|nth)(_|$)|(Index|Pos)$",
+    re.IGNORECASE,
+)
 
-SMALL: Final = 17
-"""The end of a range of integers of which nothing is known: past a power of two."""
+MANY: Final = 4096
+"""The end of a range of sizes where memory is in play: larger ones only cost memory, or crash."""
+FAR: Final = 64
+"""The end of a range of places in an object."""
 ROOM: Final = 16
 """Bytes in a buffer of which nothing is known."""
+ARRAY: Final = 64
+"""Bytes in an array whose elements are counted."""
+LONGEST: Final = 64
+"""Characters in a string."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +96,30 @@ def guess_params(
         following = function.params[index + 1] if index + 1 < len(function.params) else None
         name = given or f"arg{index + 1}"
         before = guessed[-1] if guessed else None
-        if (
-            isinstance(before, Param)
-            and before.role in ("bytes", "inout")
-            and shape.kind == "int"
-            and _LENGTH.search(name)
-        ):
-            guessed.append(Param(name, "length", of=before.name, shape=shape))
-            continue
+        if isinstance(before, Param) and _counts((name, shape)):
+            if before.role in ("bytes", "inout") and _element(before.shape) > 1:
+                count = before.high // _element(before.shape)
+                guessed.append(Param(name, "int", 0, count, shape=shape))
+                continue
+            if before.role in ("bytes", "inout"):
+                guessed.append(Param(name, "length", of=before.name, shape=shape))
+                continue
+            if before.role == "out" and before.of:
+                guessed.append(Param(name, "int", 0, FAR, shape=shape))
+                continue
         guessed.append(_guess(function, name, shape, following, enums, made))
     return guessed
+
+
+def _counts(param: tuple[str, Shape] | None) -> bool:
+    """Whether a parameter behind a pointer says how much is there."""
+    return param is not None and param[1].kind == "int" and bool(_LENGTH.search(param[0]))
+
+
+def _element(pointer: Shape | None) -> int:
+    """Bytes of what a pointer to numbers points to; 0 of any other."""
+    to = pointer.to if pointer is not None else None
+    return to.size if to is not None and to.kind in ("int", "float", "bool", "enum") else 0
 
 
 def _guess(
@@ -101,24 +127,38 @@ def _guess(
     enums: Mapping[str, tuple[int, ...]], made: frozenset[str],
 ) -> Param | Problem:  # fmt: skip
     if shape.kind in ("int", "bool", "enum", "float"):
-        return _number(name, shape, enums)
+        memory = any(other.kind == "pointer" for _, other in function.params)
+        memory = memory or function.returns.kind == "pointer"
+        return _number(name, shape, enums, memory)
     if shape.kind == "pointer" and shape.to is not None:
         return _pointer(function, name, shape, following, made)
     return Problem(f"a {shape.text} is passed by value, which a binding cannot do")
 
 
-def _number(name: str, shape: Shape, enums: Mapping[str, tuple[int, ...]]) -> Param:
+def whole(shape: Shape) -> tuple[int, int]:
+    """The least and the largest integer of a type."""
+    if shape.kind == "bool":
+        return 0, 1
+    bits = 8 * shape.size
+    return (-(1 << bits - 1), (1 << bits - 1) - 1) if shape.signed else (0, (1 << bits) - 1)
+
+
+def _number(
+    name: str, shape: Shape, enums: Mapping[str, tuple[int, ...]], memory: bool
+) -> Param | Problem:
+    """A number: any of its type, unless it says how much memory there is, or where in it."""
+    if not shape.code:
+        return Problem(f"a {shape.text} is passed by value, which a binding cannot do")
     if shape.kind == "enum" and enums.get(shape.name):
         return Param(name, "choice", choices=tuple(sorted(set(enums[shape.name]))), shape=shape)
     if shape.kind == "float":
-        return Param(name, "choice", choices=(0.0, 1.0, -1.5, 0.1), shape=shape)
-    if shape.kind == "bool":
-        return Param(name, "int", 0, 1, shape=shape)
-    if shape.size == 1:
-        return Param(name, "int", 0, 9, shape=shape)
-    if _CAPACITY.search(name):
-        return Param(name, "int", 0, 9, shape=shape)
-    return Param(name, "int", -1 if shape.signed else 0, SMALL, shape=shape)
+        return Param(name, "float", shape=shape)
+    low, high = whole(shape)
+    if memory and _PLACE.search(name):
+        return Param(name, "int", max(low, -1), min(high, FAR), shape=shape)
+    if memory and (_LENGTH.search(name) or _CAPACITY.search(name)):
+        return Param(name, "int", 0, min(high, MANY), shape=shape)
+    return Param(name, "int", low, high, shape=shape)
 
 
 def _pointer(  # noqa: PLR0911 - a line a kind of pointer
@@ -138,17 +178,17 @@ def _pointer(  # noqa: PLR0911 - a line a kind of pointer
         if is_handle(to):
             return Param(name, "makes", kind=kind_of(to), shape=shape)
         return Problem(f"a {shape.text} may be anything")
-    counted = (
-        following is not None and following[1].kind == "int" and bool(_LENGTH.search(following[0]))
-    )
+    counted = _counts(following)
     if to.size == 1 and to.kind == "int" and shape.const and not counted:
-        return Param(name, "string", 0, 3, shape=shape)
+        return Param(name, "string", 0, LONGEST, shape=shape)
     if to.kind == "void" or (to.size == 1 and to.kind == "int"):
         if shape.const:
             return Param(name, "bytes", 0, ROOM, shape=shape)
         if counted and following is not None:
             return Param(name, "out", of=following[0], shape=shape)
         return Param(name, "out", high=ROOM, shape=shape)
+    if counted and _element(shape) and to.code:
+        return Param(name, "bytes" if shape.const else "inout", ARRAY, ARRAY, shape=shape)
     if to.kind in ("int", "bool", "enum", "float") and not shape.const:
         number = "" if to.kind == "float" else "signed" if to.signed else "unsigned"
         return Param(name, "out", high=to.size, number=number, shape=shape)

@@ -13,16 +13,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from replay.repo.binding import Interface, Param
+from replay.repo import floats
+from replay.repo.binding import ALPHABET, Interface, Param
 from replay.repo.calls import CallTrace, Value, is_valid, read_calls, renumbered, takes, to_text
 from replay.repo.generating import generate
 from replay.repo.passes import (
     CallPass,
     drop_objects,
     lower_together,
-    smaller_values,
+    move_together,
     value_and_run,
+    values_and_one,
 )
+from replay.repo.valuepasses import smaller_values
 from replay.search.language import Pass
 from replay.search.shrink import Shrunk, leave_out, shortest_prefix
 from replay.search.shrink import shrink as shrink_in
@@ -48,7 +51,9 @@ class CallLanguage:
 
     begin: ClassVar[tuple[Pass, ...]] = (shortest_prefix,)
     before: ClassVar[tuple[CallPass, ...]] = (drop_objects,)
-    after: ClassVar[tuple[CallPass, ...]] = (smaller_values, lower_together, value_and_run)
+    after: ClassVar[tuple[CallPass, ...]] = (
+        smaller_values, lower_together, move_together, value_and_run, values_and_one,
+    )  # fmt: skip
 
     @property
     def passes(self) -> tuple[Pass, ...]:
@@ -131,9 +136,13 @@ def _size(param: Param, value: Value) -> tuple[int, Any]:
     if param.role == "choice":
         return param.choices.index(value), 0
     if isinstance(value, str):
+        if param.role == "float":
+            size, *rest = floats.order(value)
+            return size, tuple(rest)
         if param.role == "string":
-            letters = sum(param.alphabet.find(c) for c in value if c in param.alphabet)
-            return 300 * len(value) + letters, value
+            order = param.alphabet or ALPHABET
+            ranks = [order.find(c) if c in order else len(ALPHABET) for c in value]
+            return 300 * len(value) + sum(ranks), (tuple(ranks), value)
         return 300 * (len(value) // 2) + sum(bytes.fromhex(value)), value
     return (2 * abs(int(value)) + (value < 0), 0) if param.role == "int" else (int(value), 0)
 

@@ -42,6 +42,8 @@ class ModelFunction:
             role = arg["role"]
             if role in ("int", "choice", "each", "string"):
                 given.append(values[arg["value"]])
+            elif role == "float":
+                given.append(float(values[arg["value"]]))
             elif role in ("bytes", "inout"):
                 given.append(bytes.fromhex(values[arg["value"]]))
             elif role == "out" and arg["value"] is None:
@@ -54,9 +56,9 @@ class ModelFunction:
                 kind = arg["kind"]
         try:
             result = self.method(*given)
-        except Exception as error:
+            return self.record(trace, result, makes, kind, values)
+        except BaseException as error:  # SystemExit too: a model that leaves says nothing
             raise ModelFailed(f"{self.name}() raised {type(error).__name__}: {error}") from None
-        return self.record(trace, result, makes, kind, values)
 
     def look(self, trace: Trace, values: list[Any]) -> Callable[[], Any]:
         """As that of a function of the library."""

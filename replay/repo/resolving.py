@@ -151,6 +151,9 @@ class _Resolver:
         ):
             if name in given:
                 param = replace(given[name], shape=shape)
+                if param.role == "int" and shape.kind == "float":
+                    least, most = float(param.low), float(param.high)
+                    param = replace(param, role="float", least=least, most=most)
                 if param.role == "out" and not param.of and isinstance(guess, Param):
                     same = param.high == guess.high
                     param = replace(param, number=guess.number if same else "")
@@ -259,6 +262,8 @@ def fit(role: str, shape: Shape | None) -> str:  # noqa: PLR0911 - a line a reas
         return f"it is a {shape.text}, and a pointer cannot be a number; see `replay init`"
     if not shape.code:
         return f"a {shape.text} is passed by value, which a binding cannot do"
-    if shape.kind == "float" and role not in ("choice", "value"):
-        return f"it is a {shape.text}; write choices = [0.0, 1.5]"
+    if shape.kind == "float" and role not in ("choice", "value", "float"):
+        return f"it is a {shape.text}; write range = [0.0, 1.5], or choices = [0.0, 1.5]"
+    if shape.kind != "float" and role == "float":
+        return f"it is a {shape.text}, which has no fractions; write range = [0, 9]"
     return ""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from replay.repo.binding import Interface
 from replay.repo.calls import CallTrace
+from replay.repo.evidence import Evidence, merged
 from replay.repo.git import Commit
+from replay.repo.reach import Reach
 from replay.repo.runner import Run
 from replay.search.verdict import Verdict
 
@@ -66,8 +68,12 @@ class JudgedCommit:
         traces: on how many it was compared, and ``differing``: on how many it differs.
         model: on how many traces it differs from the reference model; None without one.
         notes: what a reader should know: a merge, an empty submodule.
+        evidence: what was seen of it beside the commit before, call by call; None where it
+            was not compared.
         example: the shortest trace of the verdict.
         model_example: the shortest trace on which it differs from the model.
+        cached: whether its library comes from the cache of builds.
+        reach: which of the lines that it changed were executed; None where it was not asked.
 
     """
 
@@ -80,15 +86,19 @@ class JudgedCommit:
     differing: int = 0
     model: int | None = None
     notes: tuple[str, ...] = ()
+    evidence: Evidence | None = None
     example: Counterexample | None = None
     model_example: Counterexample | None = None
+    cached: bool = False
+    reach: Reach | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """The whole result: the base and a row a commit; how often each operation was called.
 
-    The interface is None where nothing could be called.
+    The interface is None where nothing could be called. ``left_out`` are the exported
+    functions that are not called, each with the reason.
     """
 
     rows: tuple[JudgedCommit, ...]
@@ -98,6 +108,7 @@ class Report:
     ops: int
     calls: Mapping[str, int]
     notes: tuple[str, ...]
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def guilty(self) -> JudgedCommit | None:
@@ -108,6 +119,16 @@ class Report:
     def passed(self) -> bool:
         """Whether every commit is as claimed, and agrees with the model if there is one."""
         return all(row.verdict.passes and not row.model for row in self.rows)
+
+    @property
+    def differs(self) -> bool:
+        """Whether some commit does not do what the one before does, or what the model says."""
+        return self.guilty is not None or any(row.model for row in self.rows)
+
+    @property
+    def evidence(self) -> Evidence:
+        """What was seen of all commits together."""
+        return merged(row.evidence for row in self.rows if row.evidence is not None)
 
 
 def compare(before: Run, after: Run) -> Divergence | None:
@@ -120,6 +141,11 @@ def compare(before: Run, after: Run) -> Divergence | None:
     common = min(len(before.records), len(after.records))
     index = next((i for i in range(common) if before.records[i] != after.records[i]), common)
     old, new = before.record(index), after.record(index)
+    if new is None and after.end == "ok":
+        # The one before had ended where this one comes to its end.
+        return Divergence(
+            Verdict.UNDECLARED, index, ((before.end, before.detail, "it ended well"),)
+        )
     if new is None:
         ends = {"crash": Verdict.CRASH, "hang": Verdict.HANG}
         verdict = ends.get(after.end, Verdict.UNDECLARED)
@@ -175,12 +201,14 @@ def _part(said: Any, seen: Any) -> Any:
 
 def _fields(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any, Any]]:
     """What differs between two records: (what, old, new)."""
-    names = {"ret": "returns", "skipped": "not called", "made": "made an object"}
+    names = {
+        "skipped": "not called", "ret": "returns", "made": "made an object", "errno": "errno",
+    }  # fmt: skip
     found = []
-    for key in ("skipped", "ret", "made"):
+    for key, what in names.items():
         if old.get(key) != new.get(key):
-            found.append((names[key], old.get(key), new.get(key)))
-    for key in ("out", "after"):
+            found.append((what, old.get(key), new.get(key)))
+    for key in ("out", "after", "start", "data", "said", "behind"):
         a, b = old.get(key, {}), new.get(key, {})
         found += [
             (name, a.get(name), b.get(name)) for name in {**a, **b} if a.get(name) != b.get(name)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -18,7 +19,7 @@ from replay.repo.bound import Bound, Unbound
 from replay.repo.calls import Call, request
 
 SERVER: Final = "replay.repo.worker"
-NEEDS: Final = ("replay.repo.modelcalls",)
+NEEDS: Final = ("replay.repo.modelcalls", "replay.repo.reaching", "replay.repo.seeing")
 WALL: Final = 10.0
 """Seconds that a trace may take in all, for each second of processor time it may use."""
 SLACK: Final = 30.0
@@ -27,6 +28,12 @@ OPTIONS: Final = {
     "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0:exitcode=66:color=never",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=0:color=never",
 }
+FILLS: Final = (0x00, 0x5B, 0xA6, 0xC1, 0x3E, 0x77, 0xE8, 0x19, 0x94, 0x2D)
+"""What a byte of the stack, and but for the first of fresh memory, holds unwritten."""
+PADDING: Final = 1009
+"""Bytes by which the stack starts further down, for each fill."""
+_NO_RANDOMIZE: Final = 0x0040000
+_ASK: Final = 0xFFFFFFFF
 LEFT: Final = " after the last call, when what was left was destroyed"
 
 
@@ -39,12 +46,16 @@ class Run:
             it did not come to its end.
         end: "ok", "crash" or "hang".
         detail: how it crashed or hung, in words.
+        reached: the places that no earlier trace of this worker came by, by number.
+        reach_unknown: why that cannot be told.
 
     """
 
     records: tuple[bytes, ...]
     end: str = "ok"
     detail: str = ""
+    reached: tuple[int, ...] = field(default=(), compare=False)
+    reach_unknown: str = field(default="", compare=False)
 
     def record(self, index: int) -> dict[str, Any] | None:
         """What was observed of a call; None where the run had ended."""
@@ -62,6 +73,7 @@ class Runner:
         head: the first message, see ``replay.repo.worker``.
         preload: a runtime to load first.
         cpu: seconds of processor time that a trace may use.
+        fill: which of ``FILLS`` unwritten memory holds; its stack starts elsewhere too.
 
     Raises:
         Unbound: the library cannot be loaded, or the model; the text says why.
@@ -69,15 +81,18 @@ class Runner:
 
     """
 
-    def __init__(self, head: dict[str, Any], preload: str = "", cpu: float = 1.0) -> None:
+    def __init__(
+        self, head: dict[str, Any], preload: str = "", cpu: float = 1.0, fill: int = 0
+    ) -> None:
         self.cpu = cpu
         environment = {**os.environ, **OPTIONS} | ({"LD_PRELOAD": preload} if preload else {})
+        environment |= _disturbed(fill)
         # A model is the user's own Python, and may want what they have installed.
         self.apart = Apart(
             SERVER, environment, NEEDS, sanitized=bool(preload), site="model" in head
         )
         try:
-            answer, _ = self.apart.ask(head, patience=SLACK)
+            answer, _ = self.apart.ask({**head, "fill": FILLS[fill]}, patience=SLACK)
         except Gone as gone:
             self.close()
             how = f"loading the library ended the process: {gone.death.how}"
@@ -126,11 +141,38 @@ class Runner:
         if "model" in answer:
             raise ModelError(str(answer["model"]))
         records = tuple(data.split(b"\n")[:-1])
+        reached = (tuple(answer.get("reached", ())), answer.get("reach_unknown", ""))
         if answer["end"]["kind"] == "done":
-            return Run(records)
+            return Run(records, "ok", "", *reached)
         death = Death.of(answer["end"])
         when = "" if len(records) < len(trace) else LEFT
-        return Run(records, death.cause, _detail(death, cpu) + when)
+        return Run(records, death.cause, _detail(death, cpu) + when, *reached)
+
+
+def _disturbed(fill: int) -> dict[str, str]:
+    """The variables that make fresh memory, and where the stack starts, those of a fill."""
+    padding = {"REPLAY_PADDING": "x" * (1 + PADDING * fill)}
+    if not fill:
+        return padding
+    byte, known = FILLS[fill], os.environ.get("GLIBC_TUNABLES", "")
+    tunables = (known, f"glibc.malloc.perturb={byte}", "glibc.malloc.tcache_count=0")
+    asan = f"{OPTIONS['ASAN_OPTIONS']}:max_malloc_fill_size=65536:malloc_fill_byte={byte}"
+    return padding | {
+        "GLIBC_TUNABLES": ":".join(filter(None, tunables)), "MALLOC_PERTURB_": str(byte),
+        "ASAN_OPTIONS": asan,
+    }  # fmt: skip
+
+
+def spread_addresses() -> None:
+    """Have the processes that are started from now on laid out anew each, as is usual."""
+    try:
+        personality = ctypes.CDLL(None).personality
+    except (OSError, AttributeError):  # not Linux
+        return
+    personality.argtypes = [ctypes.c_ulong]
+    now = personality(_ASK)
+    if now & _NO_RANDOMIZE:
+        personality(now & ~_NO_RANDOMIZE)
 
 
 def library_head(bound: Bound, library: Path) -> dict[str, Any]:

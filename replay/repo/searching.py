@@ -1,32 +1,58 @@
-"""``replay verify --bisect``: the commit that changed something, without building them all.
+"""``replay verify --bisect``: the commits that changed something, without building them all.
 
-The ends of the range are compared first, on random traces or on one that is given. If
-they differ, a binary search asks of single commits whether that trace still shows what
-it shows at the start; only these are built. It takes for granted that the trace, once it
-shows something else, goes on to do so: then the commit found is the first. At last this
-commit is compared with the one before it, and the trace shortened for the two.
+The ends of the range are compared first, on random traces or on one that is given. Where
+they differ, the traces that tell them apart, some of each kind of difference, are followed
+by a binary search: a stretch of commits whose ends show the same is taken to be the same
+within, and any other is halved, down to each commit at which something changed. Only what
+is asked is built. At last each such commit is compared with the one before it, and the
+trace shortened for the two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from replay.repo.binding import Binding, Interface
 from replay.repo.bindingfile import read_binding
 from replay.repo.bound import Unbound
 from replay.repo.calls import CallTrace, read_calls
-from replay.repo.campaign import Sampling
+from replay.repo.campaign import SHARE, Sampling
 from replay.repo.checking import Checker
+from replay.repo.following import (
+    AT_ENDS,
+    MOST_REPEATS,
+    SUSPECTED,
+    Choosing,
+    Kind,
+    Seen,
+    Witnessed,
+    Witnesses,
+)
 from replay.repo.git import Commit
 from replay.repo.judging import judge, unjudged
 from replay.repo.resolving import resolve
-from replay.repo.results import Report, compare
-from replay.repo.runner import Run
+from replay.repo.results import Counterexample, JudgedCommit, Report
 from replay.repo.showing import value_text
-from replay.repo.targets import Prepared, Progress, bound_to, drafted, prepare
+from replay.repo.targets import Prepared, Progress, Target, bound_to, drafted, mining, prepare
 from replay.repo.verify import DRAFTED, History, Request, opened, report, workspace
-from replay.search.bisect import Answer, Bisection, Probe, binary_search
+from replay.search.bisect import Answer, Bisection, Probe
+from replay.search.verdict import Verdict
+
+METHOD: Final = "binary search"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that changed: after the commit of one place, and up to that of another.
+
+    Those between the two could not be judged. ``kinds`` is in what they differ.
+    """
+
+    after: int
+    place: int
+    kinds: tuple[Kind, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +60,25 @@ class Search:
     """The outcome of a search.
 
     Attributes:
-        report: on the guilty commit and the one before it; on the ends of the range where
-            these do not differ or could not be compared.
+        report: on each commit that changed something and the one before it; on the ends of
+            the range where these do not differ or could not be compared.
         commits: of the range, its start first; a probe's step counts in them.
         found: the probes and what came of them; None when nothing was searched.
+        changes: what was found, in order.
 
     """
 
     report: Report
     commits: Sequence[Commit]
     found: Bisection | None = None
+    changes: tuple[Change, ...] = ()
 
 
 def search(request: Request, progress: Progress = lambda done, total, text: None) -> Search:
-    """Search a range of commits; errors as of :func:`replay.repo.verify.verify`."""
+    """Search a range of commits; errors as of :func:`replay.repo.verify.verify`.
+
+    Where the ends differ the report does not pass.
+    """
     binding = read_binding(request.binding) if request.binding else None
     with workspace() as place:
         return _search(request, opened(request, binding, place), binding, progress)
@@ -68,15 +99,32 @@ def _search(
     interface = resolve(
         binding, [one.shape for one in prepared], lambda rule, end: history.holds(rule, ends[end])
     )
+    interface = mining(interface, prepared)
     given = read_calls(request.trace, interface) if request.trace else None
     built = dict(zip(ends, prepared, strict=True))
     with Checker(request.jobs, request.call_limit) as checker:
         searching = _Searching(request, history, interface, checker, progress, built)
         first = searching.judged(ends, given)
-        shown = first.rows[-1].example
-        if shown is None:
+        following = searching.followed(first, given)
+        if following is None:
             return Search(first, commits)
-        return searching.search(shown.trace)
+        return searching.search(following)
+
+
+@dataclass(slots=True)
+class _Following:
+    """A search among commits, which are known by what the witnesses show there.
+
+    Attributes:
+        witnesses: what is followed.
+        seen: at each commit that was asked; None where it cannot be judged.
+        probes: in the order in which they were asked.
+
+    """
+
+    witnesses: Witnesses
+    seen: dict[int, Seen | None]
+    probes: list[Probe]
 
 
 @dataclass(slots=True)
@@ -106,63 +154,224 @@ class _Searching:
             self.bound[place] = bound_to(self.interface, built, holds)
         return self.bound[place]
 
+    def sampling(self, given: CallTrace | None) -> Sampling:
+        """Random traces, or one that is given."""
+        request = self.request
+        return Sampling(self.interface, request.seed, request.traces, request.ops, given)
+
     def judged(self, places: Sequence[int], given: CallTrace | None) -> Report:
         """The report on some commits, on random traces or on one that is given."""
         request = self.request
-        sampling = Sampling(self.interface, request.seed, request.traces, request.ops, given)
         prepared = [self.prepared(place) for place in places]
-        judged = judge(self.checker, sampling, prepared, request.budget, self.progress)
+        judged = judge(
+            self.checker, self.sampling(given), prepared, request.budget, self.progress,
+            sources=self.history.sources(places),
+        )  # fmt: skip
         return report(request, self.history, places, judged, self.interface)
 
-    def search(self, trace: CallTrace) -> Search:
-        """The first commit at which a trace shows something else than at the start."""
-        commits = self.history.commits
-        probing = _Probing(self.checker, self.prepared, trace, commits, self.progress)
-        found = binary_search(probing.ask, 0, len(commits) - 1, probing.tell)
-        guilty = (found.guilty or found.suspects)[-1]
-        between = range(_last_good(found, guilty), guilty + 1)
-        result = self.judged(between, trace)
-        return Search(replace(result, traces=1, ops=len(trace)), commits, found)
+    # --- what is followed ------------------------------------------------------------
 
+    def followed(self, first: Report, given: CallTrace | None) -> _Following | None:
+        """What tells the ends apart; None where nothing does, or they cannot be called."""
+        last = len(self.history.commits) - 1
+        old, new = (self.prepared(place).target for place in (0, last))
+        if old is None or new is None or old.key == new.key:
+            return None
+        try:
+            traces = self._chosen(first.rows[-1], given, old, new)
+            witnesses = Witnesses(self.checker, traces)
+            ends = witnesses.look(old), witnesses.look(new)
+            if first.rows[-1].verdict.passes or ends[0].ended or ends[1].ended:
+                ends = witnesses.look(old, AT_ENDS), witnesses.look(new, AT_ENDS)
+            if not witnesses.settle(ends):
+                # What comes and goes was hardly seen: look longer.
+                ends = witnesses.look(old, MOST_REPEATS), witnesses.look(new, MOST_REPEATS)
+                witnesses.settle(ends)
+        except Unbound:
+            return None
+        found = witnesses.differences(*ends)
+        if not found:
+            return None
+        probes = [Probe(0, Answer.GOOD), Probe(last, Answer.BAD, _note(found))]
+        following = _Following(witnesses, dict(zip((0, last), ends, strict=True)), probes)
+        for probe in probes:
+            self.tell(probe)
+        return following
 
-@dataclass(slots=True)
-class _Probing:
-    """Whether a trace shows at a commit what it shows at the start."""
+    def _chosen(
+        self, row: JudgedCommit, given: CallTrace | None, old: Target, new: Target
+    ) -> list[CallTrace]:
+        """Traces that tell the ends apart; where none is known to, some that may yet."""
+        sampling = self.sampling(given)
+        names = sampling.wanted or old.bound.names & new.bound.names
+        if not names <= old.bound.names & new.bound.names:
+            raise Unbound("an operation of the trace is missing")
+        count = min(sampling.count, SUSPECTED) if row.verdict.passes else sampling.count
+        choosing = Choosing()
+        for start in range(0, count, SHARE) if names else ():
+            numbers = range(start, min(start + SHARE, count))
+            traces = [sampling.trace(names, number) for number in numbers]
+            self.progress(start, count, "collecting what differs")
+            runs = [self.checker.run_all(side, traces) for side in (old, new)]
+            choosing.add(traces, *runs)
+        shortest = [row.example.trace] if row.example is not None else []
+        return [*shortest, *choosing.chosen()]
 
-    checker: Checker
-    prepared: Callable[[int], Prepared]
-    trace: CallTrace
-    commits: Sequence[Commit]
-    progress: Progress
-    wanted: Run | None = None
+    # --- the search ------------------------------------------------------------------
 
-    def ask(self, place: int) -> tuple[Answer, str]:
-        """Good where it does, bad where it does not."""
+    def search(self, following: _Following) -> Search:
+        """Each commit at which something changed that is followed."""
+        commits, last = self.history.commits, len(self.history.commits) - 1
+        found: list[tuple[Change, dict[Kind, Witnessed]]] = []
+        spans = [(0, last)]
+        while spans:
+            low, high = spans.pop()
+            differences = self._between(following, low, high)
+            if not differences:
+                continue
+            middle = self._middle(following, low, high)
+            if middle is None:
+                found.append((Change(low, high, tuple(differences)), differences))
+            else:
+                spans += [(middle, high), (low, middle)]
+        changes = tuple(change for change, _ in found)
+        bisection = Bisection(
+            METHOD,
+            guilty=tuple(one.place for one in changes if one.place == one.after + 1),
+            suspects=tuple(
+                place
+                for one in changes
+                if one.place > one.after + 1
+                for place in range(one.after + 1, one.place + 1)
+            ),
+            probes=following.probes,
+        )
+        self.history = self._told(following, changes)
+        reports = [self._confirmed(*both, following) for both in found]
+        return Search(_joined(reports), commits, bisection, changes)
+
+    def _between(self, following: _Following, low: int, high: int) -> dict[Kind, Witnessed]:
+        before, after = following.seen[low], following.seen[high]
+        assert before is not None and after is not None
+        return following.witnesses.differences(before, after)
+
+    def _middle(self, following: _Following, low: int, high: int) -> int | None:
+        """A commit between two that can be judged, as near the middle as there is one."""
+        between = range(low + 1, high)
+        for place in sorted(between, key=lambda place: (abs(2 * place - low - high), place)):
+            if place not in following.seen:
+                probe = self._ask(following, place)
+                following.probes.append(probe)
+                self.tell(probe)
+            if following.seen[place] is not None:
+                return place
+        return None
+
+    def _ask(self, following: _Following, place: int) -> Probe:
+        """What the witnesses show at a commit: as at the start of the range, or else."""
+        following.seen[place] = None
         prepared = self.prepared(place)
         target = prepared.target
         if target is None:
             assert prepared.obstacle is not None
-            return Answer.SKIP, prepared.obstacle.reason or prepared.obstacle.verdict.value
-        lacking = {call.op for call in self.trace} - target.bound.names
-        if lacking:
-            return Answer.SKIP, f"it has no {', '.join(sorted(lacking))}"
+            said = prepared.obstacle.reason or prepared.obstacle.verdict.value
+            return Probe(place, Answer.SKIP, said)
         try:
-            (run,) = self.checker.run_all(target, [self.trace])
+            seen = following.witnesses.look(target)
         except Unbound as error:
-            return Answer.SKIP, f"it cannot be loaded: {error}"
-        assert run is not None
-        if self.wanted is None:
-            self.wanted = run  # the start is asked first
-        divergence = compare(self.wanted, run)
-        if divergence is None:
-            return Answer.GOOD, ""
-        what, old, new = divergence.fields[0]
-        return Answer.BAD, f"{what}: start {value_text(old)}, here {value_text(new)}"
+            return Probe(place, Answer.SKIP, f"it cannot be loaded: {error}")
+        if not seen.runs:
+            wanted = {call.op for trace in following.witnesses.traces for call in trace}
+            lacking = ", ".join(sorted(wanted - target.bound.names))
+            return Probe(place, Answer.SKIP, f"it has no {lacking}" if lacking else "it hangs")
+        following.seen[place] = seen
+        found = self._between(following, 0, place)
+        return Probe(place, Answer.BAD if found else Answer.GOOD, _note(found))
 
     def tell(self, probe: Probe) -> None:
         """Say what was asked."""
-        self.progress(0, 0, f"{self.commits[probe.step].short} is {probe.answer.value}")
+        short = self.history.commits[probe.step].short
+        self.progress(0, 0, f"{short} is {probe.answer.value}")
+
+    # --- what is said ----------------------------------------------------------------
+
+    def _told(self, following: _Following, changes: Sequence[Change]) -> History:
+        """The history with a note on what each commit changed, and on what none did."""
+        history, commits = self.history, self.history.commits
+        for change in changes:
+            name = commits[change.place].short
+            if change.place > change.after + 1:
+                name = f"one of {commits[change.after + 1].short} to {name}"
+            history = history.noting(f"{name} changed {_words(change.kinds)}")
+        followed = {kind for change in changes for kind in change.kinds}
+        left = [
+            kind for kind in self._between(following, 0, len(commits) - 1) if kind not in followed
+        ]
+        if left:
+            history = history.noting(
+                f"other traces tell the ends apart in another way, which no commit above was "
+                f"seen to bring: {_words(left)}"
+            )
+        return history
+
+    def _confirmed(
+        self, change: Change, found: dict[Kind, Witnessed], following: _Following
+    ) -> Report:
+        """The report on a commit that changed something, and on those up to it."""
+        kind, shown = min(found.items(), key=lambda one: one[0].verdict is Verdict.UNDECLARED)
+        places = range(change.after, change.place + 1)
+        judged = self.judged(places, shown.trace)
+        judged = replace(judged, traces=1, ops=len(shown.trace))
+        row = judged.rows[-1]
+        if not row.verdict.is_guilty:
+            ends = following.seen[change.after], following.seen[change.place]
+            row = _observed(row, kind, shown, *ends)
+        return replace(judged, rows=(*judged.rows[:-1], row))
 
 
-def _last_good(found: Bisection, bad: int) -> int:
-    return max(p.step for p in found.probes if p.answer is Answer.GOOD and p.step < bad)
+def _words(kinds: Sequence[Kind]) -> str:
+    return "; ".join(kind.words for kind in kinds)
+
+
+def _note(found: dict[Kind, Witnessed]) -> str:
+    """One difference from the start, in a few words."""
+    if not found:
+        return ""
+    what, old, new = next(iter(found.values())).divergence.fields[0]
+    return f"{what}: start {value_text(old)}, here {value_text(new)}"
+
+
+def _observed(
+    row: JudgedCommit, kind: Kind, shown: Witnessed, before: Seen | None, after: Seen | None
+) -> JudgedCommit:
+    """What the search saw of a commit, where running one trace again shows less."""
+    assert before is not None and after is not None
+    verdict = kind.verdict if after.ended.get(kind) else Verdict.UNDECLARED
+    reason = f"{kind.words}, on some traces, whenever they are run"
+    if kind.verdict is not Verdict.UNDECLARED:
+        reason = (
+            f"{kind.words} in {after.ended.get(kind, 0)} of {after.repeats} processes; before "
+            f"in {before.ended.get(kind, 0)} of {before.repeats}: it comes and goes"
+        )
+    example = Counterexample(
+        f"commit-1-{verdict.value.rpartition(' ')[2]}", shown.trace, shown.before, shown.after,
+        shown.divergence, False,
+    )  # fmt: skip
+    return replace(
+        row, verdict=verdict, reason=reason, traces=max(row.traces, 1), example=example,
+        differing=max(row.differing, 1),
+    )  # fmt: skip
+
+
+def _joined(reports: Sequence[Report]) -> Report:
+    """One report of several: a commit that one ends with and the next starts from is told once."""
+    rows: list[JudgedCommit] = []
+    for one in reports:
+        told = bool(rows) and rows[-1].commit.id == one.rows[0].commit.id
+        for row in one.rows[told:]:
+            example = row.example
+            if example is not None:
+                kind = example.name.rpartition("-")[2]
+                example = replace(example, name=f"commit-{len(rows)}-{kind}")
+            rows.append(replace(row, example=example))
+    return replace(reports[0], rows=tuple(rows))

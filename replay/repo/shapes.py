@@ -20,6 +20,7 @@ from replay.elf.debug import DebugInfo, Die
 from replay.elf.dwarftypes import TypeReader
 from replay.elf.errors import ElfError, reading
 from replay.elf.image import Image
+from replay.repo.exported import DataObject, Leaves, exported_data
 
 MOST_ENUMERATORS: Final = 64
 
@@ -36,6 +37,7 @@ class Shape:
         to: what a pointer points to; None for anything but a pointer.
         const: the pointed-to is const.
         name: of a struct or enum, or of the typedef that names it: what a handle is called.
+        pointers: of a struct: where pointers are in it, in bytes.
 
     """
 
@@ -46,6 +48,7 @@ class Shape:
     to: Shape | None = None
     const: bool = False
     name: str = ""
+    pointers: tuple[int, ...] = ()
 
     @property
     def code(self) -> str:
@@ -83,6 +86,7 @@ class LibraryShape:
         enums: the values of each enum, by its name.
         needed: the libraries that it needs.
         problem: why there are no prototypes; empty if there are.
+        data: the objects that it exports.
 
     """
 
@@ -91,6 +95,7 @@ class LibraryShape:
     enums: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     needed: tuple[str, ...] = ()
     problem: str = ""
+    data: tuple[DataObject, ...] = ()
 
 
 def read_shape(path: Path) -> LibraryShape:
@@ -106,14 +111,16 @@ def read_shape(path: Path) -> LibraryShape:
                 "build it with -shared, and name the .so in --library",
             )  # fmt: skip
         exported, needed = _dynamic(path)
+        data = exported_data(path, None)
         try:
             debug = DebugInfo(image)
+            data = exported_data(path, debug)
             functions = _Reader(debug).functions(exported)
             enums = _enums(path)
             problem = ""
         except ElfError as error:
             functions, enums, problem = {}, {}, f"{error.problem}; {error.cure}"
-    return LibraryShape(exported, functions, enums, needed, problem)
+    return LibraryShape(exported, functions, enums, needed, problem, data)
 
 
 def _dynamic(path: Path) -> tuple[frozenset[str], tuple[str, ...]]:
@@ -170,6 +177,7 @@ class _Reader:
     def __init__(self, debug: DebugInfo) -> None:
         self.debug = debug
         self.types = TypeReader(debug)
+        self.known: dict[int, tuple[int, ...]] = {}
 
     def functions(self, exported: frozenset[str]) -> dict[str, Function]:
         found: dict[str, Function] = {}
@@ -208,7 +216,8 @@ class _Reader:
         if inner.tag == "enumeration_type":
             return Shape("enum", text, size, self._negative(inner), name=_name(named, inner))
         if inner.tag in ("structure_type", "union_type"):
-            return Shape("struct", text, size, name=_name(named, inner))
+            name, pointers = _name(named, inner), self._pointers(inner, size)
+            return Shape("struct", text, size, name=name, pointers=pointers)
         if inner.tag in ("pointer_type", "array_type"):
             const = self._is_const(inner)
             to = self.shape(inner, depth + 1) if depth < 3 else Shape("void", "void")
@@ -216,6 +225,12 @@ class _Reader:
         if inner.tag == "subroutine_type":
             return Shape("function", text)
         return Shape("other", text, size)
+
+    def _pointers(self, struct: Die, size: int) -> tuple[int, ...]:
+        if struct.offset not in self.known:
+            found = Leaves(self.types, size).pointers(struct) if size else ()
+            self.known[struct.offset] = found
+        return self.known[struct.offset]
 
     def _is_const(self, pointer: Die) -> bool:
         target = self.types.target(pointer)

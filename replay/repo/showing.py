@@ -13,6 +13,8 @@ def value_text(value: Any) -> str:
     """What was observed, in words."""
     if value is None:
         return "nothing"
+    if value == "":
+        return "an empty text"
     if isinstance(value, list):
         return " and ".join(value_text(v) for v in value)
     if isinstance(value, dict):

@@ -8,10 +8,10 @@ not be neighbours in a history: whoever compares them says which with which.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from replay.build.compiler import sanitizer
 from replay.elf.errors import ElfError
@@ -22,6 +22,7 @@ from replay.repo.bound import Bound, Unbound, bind
 from replay.repo.building import Builder, Built
 from replay.repo.drafting import draft
 from replay.repo.errors import RepoError
+from replay.repo.mining import mine
 from replay.repo.runner import Runner, library_head, model_head
 from replay.repo.shapes import LibraryShape, read_shape
 from replay.search.verdict import Verdict
@@ -32,21 +33,25 @@ Progress: TypeAlias = Callable[[float, float, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is called: a library as bound to the interface, or (with ``model``) the model."""
+    """What is called: a library as bound to the interface, or (with ``model``) the model.
+
+    ``reach`` asks its worker which lines are reached, see ``replay.repo.reach``.
+    """
 
     bound: Bound
     library: Path
     checksum: str
     preload: str = ""
     model: str = ""
+    reach: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def key(self) -> str:
         """Equal for two that must behave the same."""
         return self.checksum + json.dumps(self.bound.to_json())
 
-    def open(self, cpu: float) -> Runner:
-        """A worker with it.
+    def open(self, cpu: float, fill: int = 0) -> Runner:
+        """A worker with it; ``fill`` as in ``Runner``.
 
         Raises:
             Unbound: it cannot be loaded.
@@ -54,7 +59,8 @@ class Target:
         """
         if self.model:
             return Runner(model_head(self.bound, self.library, self.model), cpu=cpu)
-        return Runner(library_head(self.bound, self.library), self.preload, cpu)
+        head = {**library_head(self.bound, self.library), **self.reach}
+        return Runner(head, self.preload, cpu, fill)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +116,13 @@ def prepare(
     outcomes = builder.build_all(once, jobs, one_more)
     shapes: dict[str, LibraryShape | str] = {}
     made: dict[str, Prepared] = {}
+    last: LibraryShape | str = ""
     for tree, outcome in outcomes.items():
         if isinstance(outcome, Built):
             if outcome.checksum not in shapes:
-                shapes[outcome.checksum] = _shape(outcome.library)
+                shape = _shape(outcome.library)
+                # Of a thousand neighbours most have the same: it is kept once.
+                last = shapes[outcome.checksum] = last if shape == last else shape
             made[tree] = _read(Prepared(outcome.notes, outcome), shapes[outcome.checksum])
         else:
             obstacle = Obstacle(Verdict.NOT_BUILT, outcome.reason, outcome.output)
@@ -149,6 +158,12 @@ def drafted(prepared: Sequence[Prepared]) -> Binding:
             "write one and give it with --binding"
         )
     return parse_binding(draft(shape, "the library"), "the drafted binding")
+
+
+def mining(interface: Interface, prepared: Sequence[Prepared]) -> Interface:
+    """The interface, whose values are also drawn from the constants of these libraries."""
+    libraries = {one.built.checksum: one.built.library for one in prepared if one.built}
+    return replace(interface, mined=mine(tuple(libraries.values())))
 
 
 def bound_to(interface: Interface, prepared: Prepared, holds: Callable[[Rule], bool]) -> Prepared:

@@ -11,7 +11,7 @@ import contextlib
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -28,9 +28,11 @@ from replay.repo.errors import RepoError
 from replay.repo.git import Commit, Range, Repository
 from replay.repo.judging import Judged, PairResult, judge, unjudged
 from replay.repo.pairing import Standing
+from replay.repo.past import Past
 from replay.repo.resolving import resolve
 from replay.repo.results import Counterexample, JudgedCommit, Report
-from replay.repo.targets import Progress, bound_to, drafted, prepare
+from replay.repo.targets import Progress, bound_to, drafted, mining, prepare
+from replay.repo.watching import Sources
 from replay.search.verdict import Verdict
 
 BUILD_LIMIT: Final = 300.0
@@ -56,6 +58,8 @@ class Request:
         trace: run this trace file alone.
         model: a Python file and a class in it, to compare each commit with. It is executed.
         rebuild: make libraries anew that are in the cache.
+        wrapper: files that are built into the library of each commit.
+        incremental: keep what the build of one commit left for the next.
 
     """
 
@@ -74,6 +78,8 @@ class Request:
     trace: Path | None = None
     model: tuple[Path, str] | None = None
     rebuild: bool = False
+    wrapper: tuple[Path, ...] = ()
+    incremental: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,7 @@ class History:
         applies: the commits at which each map of the binding holds, by the map's key.
         builder: of their trees.
         notes: on the whole.
+        store: where their trees can be read.
 
     """
 
@@ -94,6 +101,7 @@ class History:
     applies: Mapping[str, frozenset[str]]
     builder: Builder
     notes: tuple[str, ...]
+    store: Path
 
     def holds(self, rule: Rule, place: int) -> bool:
         """Whether a map holds at the commit of this place."""
@@ -102,6 +110,10 @@ class History:
     def at(self, place: int) -> Callable[[Rule], bool]:
         """Which maps hold at the commit of this place."""
         return lambda rule: self.holds(rule, place)
+
+    def sources(self, places: Iterable[int]) -> Sources:
+        """The trees of the commits of these places."""
+        return Sources(self.store, [self.commits[place].tree for place in places])
 
     def noting(self, note: str) -> History:
         """The same with one more note."""
@@ -130,12 +142,15 @@ def verify(request: Request, progress: Progress = lambda done, total, text: None
         if binding is None:
             binding, history = drafted(prepared), history.noting(DRAFTED)
         interface = resolve(binding, [one.shape for one in prepared], history.holds)
+        interface = mining(interface, prepared)
         bound = [bound_to(interface, one, history.at(at)) for at, one in enumerate(prepared)]
         given = read_calls(request.trace, interface) if request.trace else None
         sampling = Sampling(interface, request.seed, request.traces, request.ops, given)
         budget = 0 if given else request.budget
         with Checker(request.jobs, request.call_limit) as checker:
-            judged = judge(checker, sampling, bound, budget, progress, request.model)
+            judged = judge(
+                checker, sampling, bound, budget, progress, request.model, history.sources(places)
+            )
         return report(request, history, places, judged, interface)
 
 
@@ -150,11 +165,13 @@ def opened(request: Request, binding: Binding | None, place: Path) -> History:
     commits = repository.range(request.commits)
     applies = _rules(binding, repository) if binding else {}
     builder = Builder(
-        repository, request.build, request.library, request.build_limit, request.rebuild
-    )
+        repository, request.build, request.library, request.build_limit, request.rebuild,
+        wrapper=request.wrapper, incremental=request.incremental, home=request.repo,
+    )  # fmt: skip
     every = (commits.base, *commits.commits)
     remarks = ((), *(_remarks(commits, *both) for both in pairwise(every)))
-    return History(every, remarks, applies, builder, tuple(commits.notes))
+    notes = (*commits.notes, *builder.notes)
+    return History(every, remarks, applies, builder, notes, repository.store)
 
 
 @contextlib.contextmanager
@@ -211,8 +228,9 @@ def report(
     remarks = [history.remarks[place] for place in places]
     rows = tuple(_row(at, commits, remarks[at], judged) for at in range(len(commits)))
     return Report(
-        rows, interface, request.seed, request.traces, request.ops, judged.calls, history.notes
-    )
+        rows, interface, request.seed, request.traces, request.ops, judged.calls, history.notes,
+        judged.left_out,
+    )  # fmt: skip
 
 
 def _row(
@@ -223,12 +241,11 @@ def _row(
     found, model = judged.neighbours.get(at), judged.model.get(at)
     verdict, reason = standing.verdict, standing.reason
     if found is not None:
-        verdict, reason = found.verdict, "" if found.traces else "no trace could be compared"
+        verdict, reason = found.verdict, found.reason
     for result in (found, model):
         if result is not None and isinstance(result.shown, str):
             verdict, reason = Verdict.NOT_JUDGED, f"it is not deterministic: {result.shown}"
-    what = found.verdict.value.rpartition(" ")[2] if found else ""
-    return JudgedCommit(
+    row = JudgedCommit(
         commits[at],
         verdict,
         reason,
@@ -237,10 +254,48 @@ def _row(
         found.traces if found else 0,
         found.differing if found else 0,
         model.differing if model else None,
-        (*remarks, *prepared.notes, *_skipped(standing, commits)),
-        _named(found, f"commit-{at}-{what}", ("before", "after")),
+        (*remarks, *prepared.notes, *_skipped(standing, commits), *_left_out(found)),
+        found.evidence if found else None,
+        _named(found, f"commit-{at}-{_word(verdict)}", ("before", "after")),
         _named(model, f"commit-{at}-model", ("model", "commit")),
+        prepared.built is not None and prepared.built.cached,
+        found.reach if found else None,
     )
+    past = judged.past.get(at)
+    return row if past is None else _beside(row, past, at, commits)
+
+
+def _word(verdict: Verdict) -> str:
+    return verdict.value.rpartition(" ")[2]
+
+
+def _beside(row: JudgedCommit, past: Past, at: int, commits: Sequence[Commit]) -> JudgedCommit:
+    """A row behind a crash, with what shows beside the last commit that did not crash."""
+    good, example = commits[past.against], row.example
+    many = f"it differs on {past.differing} of {past.traces} traces"
+    note = f"beside {good.short}, the last that did not crash or hang: " + (
+        many if past.differing else f"no difference on {past.traces} traces"
+    )
+    gone = example is not None and example.divergence.fields[0][0] in ("crash", "hang")
+    if past.shown is None or row.verdict is not Verdict.UNDECLARED or not gone:
+        return replace(row, notes=(*row.notes, note))
+    # That the crash is gone needs no example: what it hid does.
+    between = ", ".join(commit.short for commit in commits[past.against + 1 : at])
+    note = f"{note}, as shown; it may have come with {between}"
+    return replace(
+        row, against=good, traces=past.traces, differing=past.fresh, notes=(*row.notes, note),
+        example=replace(past.shown, name=f"commit-{at}-difference"),
+    )  # fmt: skip
+
+
+def _left_out(found: PairResult | None) -> list[str]:
+    """What the comparison with the neighbour does not speak of."""
+    if found is None:
+        return []
+    # Where nothing at all is observed, the reason says it.
+    known = () if found.verdict is Verdict.UNDECIDED else found.unseen
+    unseen = [f"nothing is observed of {name}" for name in known]
+    return [*found.notes, *unseen]
 
 
 def _skipped(standing: Standing, commits: Sequence[Commit]) -> list[str]:

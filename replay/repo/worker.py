@@ -1,17 +1,39 @@
-"""In the process apart: loads a library or a model and calls it.
+r"""In the process apart: loads a library or a model and calls it.
 
 What a library does to its process cannot touch the tool. Each trace runs in a child of
 its own, so each meets the library as just loaded, and a crash or a hang ends that child
 alone.
 
-``replay.apart.boot`` loads this file by path, and the two that it imports before it: under
-their own names, into packages that are otherwise empty. All three import the standard
+``replay.apart.boot`` loads this file by path, and the four that it imports before it:
+under their own names, into packages that are otherwise empty. All import the standard
 library alone; nothing else of the package is in reach, and the process starts fast.
 
     first: what to load, see ``Bound.to_json``               answer: {"ready": true} or {"error": …}
     then: {"calls": [[op, values, makes], …], "cpu": s, "wall": s}
     answer: {"end": see ``replay.apart.child.End``}, or {"model": what failed}; then records
-    as bytes, one JSON object a line
+    as bytes, one JSON object a line, a line a call
+
+The record of a call, with no key for what there is nothing to say of but ``ret``:
+
+    skipped  true: it takes an object that was never made, and was not called (no ret then)
+    ret      what it returned, null for void: an integer; a float as Python writes it; "NULL",
+             "not NULL"; a string; bytes as hexadecimal, or as the number that they are
+    made     of a constructor with a pointer to a pointer: whether it gave an object
+    out      {parameter: what is in the buffer: "untouched", hexadecimal, or a number}
+    after    {"observer(kind1, 0)": its ret, or [ret, {parameter: what is in the buffer}]}
+    start    of the first call alone, {label: value}: the exported data as the library was
+             loaded, what is not zero of it; an object of more than 256 bytes as a digest
+    data     {label: value}: the exported data that changed since the record before (since
+             the library was loaded, for the first), the observers' doings included
+    said     {"stdout": text, "stderr": text}: what was written since the record before,
+             UTF-8 with what is none as \xNN, its first 4096 bytes and a digest of the rest
+    errno    where the binding asks for it: after the call, before the observers; it is set
+             to 0 before the call
+    behind   where the binding asks for it: {"kind1": hexadecimal of the memory behind the
+             handle}, of live objects, where it changed since the record before; a pointer
+             that is not NULL shows as ``*``; "unreadable" where there is no memory
+
+How labels and values of data are made stands in ``replay.repo.seeing``.
 """
 
 from __future__ import annotations
@@ -24,7 +46,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from replay.apart import child
+from replay.repo import seeing
 from replay.repo.modelcalls import ModelFailed, ModelFunction, Skip, load_model
+from replay.repo.reaching import Reaching
 
 GUARD = 16
 """Bytes behind each buffer that a call gets; written to, they tell of an overrun."""
@@ -42,7 +66,8 @@ TYPES: dict[str, Any] = {
 class Trace:
     """What the calls of one trace share: live handles, and buffers that must stay."""
 
-    def __init__(self) -> None:
+    def __init__(self, errno: bool = False) -> None:
+        self.errno = errno
         self.handles: dict[int, Any] = {}
         self.looks: list[tuple[str, Any]] | None = None
         self.looked_at: Any = None
@@ -59,12 +84,13 @@ class Trace:
 class NativeFunction:
     """A function of the library with the roles of its arguments."""
 
-    def __init__(self, library: ctypes.CDLL, data: dict[str, Any]) -> None:
+    def __init__(self, library: ctypes.CDLL, data: dict[str, Any], stack: seeing.Stack) -> None:
         self.data = data
         self.function = getattr(library, data["function"])
         self.function.argtypes = [TYPES[arg["type"]] for arg in data["args"]]
         self.function.restype = TYPES[data["returns"]["type"]]
         self.args = data["args"]
+        self.stack = stack
 
     def call(self, trace: Trace, values: list[Any], makes: int) -> dict[str, Any]:
         """Call it; what it returned and wrote."""
@@ -76,8 +102,14 @@ class NativeFunction:
             elif arg["role"] in ("makes", "storage"):
                 made = (arg, value)
             given.append(value)
+        record: dict[str, Any] = {}
+        if trace.errno:
+            ctypes.set_errno(0)
+        self.stack.paint(self.stack.block)
         result = self.function(*given)
-        record: dict[str, Any] = {"ret": self.result(result)}
+        if trace.errno:
+            record["errno"] = ctypes.get_errno()
+        record["ret"] = self.result(result)
         if self.data["makes"]:
             self.enter(trace, makes, self.data["makes"], result)
         if made is not None:
@@ -121,6 +153,8 @@ class NativeFunction:
         role = arg["role"]
         if role in ("int", "choice", "each"):
             return values[arg["value"]]
+        if role == "float":
+            return float(values[arg["value"]])
         if role == "value":
             return arg["constant"]
         if role == "handle":
@@ -200,11 +234,18 @@ class Subject:
         self.library: Any = None
         self.kind: Any = None
         self.request = request
+        self.said = seeing.Said()
         if self.is_model:
             self.kind = load_model(request["model"], request["class"])
             return
-        self.library = ctypes.CDLL(request["library"], mode=os.RTLD_NOW | os.RTLD_LOCAL)
-        self.bind(lambda data: NativeFunction(self.library, data))
+        self.errno = bool(request.get("errno"))
+        self.library = ctypes.CDLL(
+            request["library"], mode=os.RTLD_NOW | os.RTLD_LOCAL, use_errno=self.errno
+        )
+        stack = seeing.Stack(request.get("fill", 0))
+        self.data = seeing.Data(self.library, request.get("data", []))
+        self.behind = seeing.Behind(request.get("behind", {}))
+        self.bind(lambda data: NativeFunction(self.library, data, stack))
 
     def bind(self, make: Callable[[dict[str, Any]], Any]) -> None:
         """Make the functions that the request names."""
@@ -216,7 +257,7 @@ class Subject:
         if self.is_model:
             try:
                 model = self.kind()
-            except Exception as error:
+            except BaseException as error:
                 raise ModelFailed(f"making it raised {type(error).__name__}: {error}") from None
             self.bind(lambda data: ModelFunction(model, data))
             known = [(data, f) for data, f in self.observers if f.method is not None]
@@ -234,7 +275,8 @@ class Subject:
 
     def run(self, calls: list[Any], out: int) -> None:
         """Make the calls; each writes its record when it is done."""
-        trace = Trace()
+        trace = Trace(not self.is_model and self.errno)
+        start = {} if self.is_model else self.data.start
         self.start()
         for name, values, makes in calls:
             try:
@@ -244,8 +286,19 @@ class Subject:
             after = self.observe(trace)
             if after:
                 record["after"] = after
+            if start:
+                record["start"], start = start, {}
+            if not self.is_model:
+                self.look_around(trace, record)
             os.write(out, json.dumps(record, separators=(",", ":")).encode() + b"\n")
         self.end(trace)
+
+    def look_around(self, trace: Trace, record: dict[str, Any]) -> None:
+        """Add what changed in data and memory, and what was written."""
+        seen = {"data": self.data.changes(), "said": self.said.news()}
+        if self.behind.asked:
+            seen["behind"] = self.behind.changes(trace.handles, trace.kinds)
+        record.update((key, what) for key, what in seen.items() if what)
 
     def observe(self, trace: Trace) -> dict[str, Any]:
         """What the observers see now, by how they were called."""
@@ -304,20 +357,29 @@ def shown(data: dict[str, Any], values: tuple[Any, ...]) -> list[str]:
 # --- one trace, in a child ------------------------------------------------------------
 
 
-def run_trace(subject: Subject, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+def run_trace(
+    subject: Subject, request: dict[str, Any], reaching: Reaching
+) -> tuple[dict[str, Any], bytes]:
     """Run a trace in a child: the answer and its records."""
 
     def work(pipe: int) -> None:
+        subject.said.enter()
         try:
             subject.run(request["calls"], pipe)
         except ModelFailed as error:
             os.write(pipe, json.dumps({"model": str(error)[:MOST_STRING]}).encode() + b"\n")
 
+    subject.said.renew()
     end, data = child.run(work, request["cpu"], request["wall"])
+    if reaching.doubts(end.kind, end.number):
+        subject.said.renew()
+        end, data = child.run(work, request["cpu"], request["wall"])
+    if not end.done:
+        end = end._replace(said=subject.said.last_words())
     last = data[data.rfind(b"\n", 0, -1) + 1 :]
     if last.startswith(b'{"model":'):
         return json.loads(last), b""
-    return {"end": end.told()}, data
+    return {"end": end.told(), **reaching.told()}, data
 
 
 def main(channel: child.Channel) -> None:
@@ -326,9 +388,10 @@ def main(channel: child.Channel) -> None:
     request, _ = next(requests)
     try:
         subject = Subject(request)
+        reaching = Reaching(subject.library, request)
     except Exception as error:
         channel.answer({"error": f"{type(error).__name__}: {error}"})
         return
     channel.answer({"ready": True})
     for request, _ in requests:
-        channel.answer(*run_trace(subject, request))
+        channel.answer(*run_trace(subject, request, reaching))

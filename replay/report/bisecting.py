@@ -11,7 +11,7 @@ from replay.base.style import PLAIN, Style
 from replay.report.output import TEXT, render, shows
 from replay.report.patching import patch_lines
 from replay.search.bisect import Answer, Bisection, Probe
-from replay.series.evidence import GuiltyStep
+from replay.series.guilty import GuiltyStep
 from replay.series.symptoms import Kind, Question
 
 
@@ -69,7 +69,7 @@ def guilty_lines(guilty: GuiltyStep, style: Style = PLAIN) -> list[str]:
     lines = ["", style.strong(f"==== step {guilty.step} ====")]
     if guilty.patch is not None:
         lines += patch_lines(guilty.patch, guilty.declared, style)
-    else:
+    elif guilty.problem:
         lines.append(f"its patch cannot be shown: {guilty.problem}")
     if guilty.comparison is not None:
         old, new = guilty.comparison.steps

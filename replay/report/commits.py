@@ -15,6 +15,7 @@ from replay.repo.results import Counterexample, JudgedCommit, Report
 from replay.repo.runner import Run
 from replay.repo.searching import Search
 from replay.repo.showing import value_text
+from replay.report.evidence import evidence_json, reach_line, row_json, row_line, summary_lines
 from replay.report.output import shows
 from replay.search.bisect import Answer, Bisection
 from replay.search.verdict import Verdict
@@ -54,7 +55,7 @@ def view_json(view: CommitsView) -> dict[str, Any]:
     searched = view.searched
     found = report_json(searched.report, view.saved)
     if view.searching:
-        found["search"] = search_json(searched.found, searched.commits)
+        found["search"] = search_json(searched)
     return found
 
 
@@ -65,9 +66,10 @@ def report_lines(report: Report, saved: Commands | None = None, style: Style = P
     for row in report.rows:
         lines.append(_row(row, style))
         lines += _details(row, style)
-    if report.notes:
+    notes = (*report.notes, *_cached(report))
+    if notes:
         lines.append("")
-        for note in report.notes:
+        for note in notes:
             lines += _wrap(f"note: {printable(note)}", "")
     for row in report.rows:
         if row.example is not None:
@@ -75,6 +77,15 @@ def report_lines(report: Report, saved: Commands | None = None, style: Style = P
         if row.model_example is not None and _first_wrong(report) is row:
             lines += ["", *_finding(row, row.model_example, report, saved, style)]
     return [*lines, "", *_summary(report, style)]
+
+
+def _cached(report: Report) -> list[str]:
+    """How many libraries were not built for this report."""
+    few = sum(row.cached for row in report.rows)
+    every = sum(row.cached or row.verdict is not Verdict.NOT_BUILT for row in report.rows)
+    if not few:
+        return []
+    return [f"{few} of {every} libraries come from the cache of builds; --rebuild makes them anew"]
 
 
 def search_lines(
@@ -98,8 +109,9 @@ def search_lines(
     return [*lines, ""]
 
 
-def search_json(found: Bisection | None, commits: Sequence[Commit]) -> dict[str, Any] | None:
+def search_json(searched: Search) -> dict[str, Any] | None:
     """The same as plain values."""
+    found, commits = searched.found, searched.commits
     if found is None:
         return None
     return {
@@ -109,6 +121,14 @@ def search_json(found: Bisection | None, commits: Sequence[Commit]) -> dict[str,
             for p in found.probes
         ],
         "suspects": [commits[step].id for step in found.suspects],
+        "changes": [
+            {
+                "commit": commits[change.place].id,
+                "after": commits[change.after].id,
+                "kinds": [kind.words for kind in change.kinds],
+            }
+            for change in searched.changes
+        ],
     }
 
 
@@ -131,6 +151,8 @@ def _details(row: JudgedCommit, style: Style) -> list[str]:
     lines = []
     if row.reason:
         lines += _wrap(printable(row.reason))
+    for basis in filter(None, (row_line(row), reach_line(row))):
+        lines += _wrap(basis)
     if row.verdict is Verdict.NOT_BUILT and row.output.strip():
         output = [printable(line.expandtabs()) for line in row.output.rstrip().splitlines()]
         if len(output) > OUTPUT_LINES:
@@ -200,6 +222,7 @@ def _summary(report: Report, style: Style) -> list[str]:
         if not report.calls.get(name)
     ]
     lines = [f"{good} of {counted(len(rows), 'commit')} as claimed, on {calls} calls a commit"]
+    lines += summary_lines(report)
     if report.traces > 1 and report.calls and never:
         lines += _wrap(f"never called: {', '.join(never)}", "")
     guilty = report.guilty
@@ -227,6 +250,8 @@ def report_json(report: Report, saved: Commands | None = None) -> dict[str, Any]
         "ops": report.ops,
         "calls": dict(sorted(report.calls.items())),
         "notes": report.notes,
+        "evidence": evidence_json(report.evidence),
+        "left_out": dict(report.left_out),
         "commits": [_row_json(row, report.interface, saved or {}) for row in report.rows],
     }
 
@@ -239,11 +264,13 @@ def _row_json(row: JudgedCommit, interface: Interface | None, saved: Commands) -
         "verdict": row.verdict.value,
         "reason": row.reason,
         "output": row.output,
+        "cached": row.cached,
         "against": row.against.id if row.against else None,
         "traces": row.traces,
         "differing": row.differing,
         "model_differing": row.model,
         "notes": row.notes,
+        "evidence": row_json(row),
         "example": _example_json(row.example, interface, saved),
         "model_example": _example_json(row.model_example, interface, saved),
     }

@@ -173,8 +173,8 @@ class _Work:
         for step, run in runs.items():
             key = id(run.records)
             if key not in asked:
-                rules = self.subject.properties.items()
-                checked = ((name, rule(run.trace, run.records)) for name, rule in rules)
+                names = self.subject.properties
+                checked = ((name, self.subject.violation(name, run)) for name in names)
                 asked[key] = {name: violation for name, violation in checked if violation}
             found[step] = asked[key]
         return found

@@ -22,7 +22,8 @@ def copies_of(texts: Iterable[str], last: int) -> tuple[tuple[int, str], ...]:
         small = number.isascii() and number.isdecimal() and len(number) < 10
         if not equals or not small or int(number) > last:
             raise UsageError(
-                f"--model {text!r}: write STEP=FILE with a step from 0 to {last}, as in 27=mine.py"
+                f"--model {text!r}: write STEP=FILE with a step from 0 to {last}, "
+                f"as in {last * 9 // 13}=mine.py"
             )
         if not Path(path).is_file():
             raise UsageError(f"--model {text!r}: {path}: no such file")

@@ -158,14 +158,13 @@ def data_path() -> Path:
 
 
 @cache
-def load(path: Path | None = None) -> Series:
-    """Read series.toml, by default the built-in one.
+def load(file: Path) -> Series:
+    """Read a series.toml, once a process.
 
     Raises:
         SeriesError: unreadable or wrong, with the file, the place and the cure.
 
     """
-    file = path or data_path() / "series.toml"
     try:
         text = file.read_bytes()
     except OSError as error:
@@ -220,6 +219,22 @@ def check(series: Series, file: Path) -> None:
                 raise SeriesError(f"{where}: deviation id {deviation.id!r} is used twice")
             ids.add(deviation.id)
     _check_api(series, file)
+
+
+def check_themes(series: Series, file: Path) -> None:
+    """That the themes lie inside the steps: so it must be where every step is declared.
+
+    Raises:
+        SeriesError: one that does not.
+
+    """
+    last = len(series.steps)
+    for theme in series.themes:
+        if not 1 <= theme.first <= theme.last <= last:
+            raise SeriesError(
+                f"{file}: theme {theme.letter!r} has steps {theme.first} to {theme.last}; the "
+                f"series has 1 to {last}"
+            )
 
 
 def _check_api(series: Series, file: Path) -> None:

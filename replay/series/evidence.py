@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from replay.errors import SeriesError
 from replay.search.bisect import Answer
 from replay.search.shrink import shrink
-from replay.series.declared import StepData
-from replay.series.patches import Patch, PatchError, read_patches
+from replay.series.guilty import GuiltyStep
+from replay.series.patches import PATCHES_FOLDER, PatchError, read_patches
 from replay.series.subject import SideBySide, Subject, Unbuilt
 from replay.series.symptoms import (
     Ask,
@@ -21,31 +20,13 @@ from replay.series.symptoms import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class GuiltyStep:
-    """A step that was found guilty, and what shows it.
-
-    Attributes:
-        step: its number.
-        patch: its patch; None where that cannot be shown, which ``problem`` explains.
-        declared: what the series says of the step.
-        problem: why there is no patch, "" where there is one.
-        comparison: the shortest trace at the step before and at this one; None where the
-            symptom is none of a trace, or no trace shows it at this step alone.
-    """
-
-    step: int
-    patch: Patch | None
-    declared: StepData | None
-    problem: str
-    comparison: SideBySide | None
-
-
 def evidence(subject: Subject, question: Question, step: int) -> GuiltyStep:
     """Gather what shows that a step is guilty; runs and shortens traces."""
     patch, declared, problem = None, None, ""
+    folder = subject.file.parent
     try:
-        patch = read_patches(subject.file.parent)[step - 1]
+        if (folder / PATCHES_FOLDER).exists():
+            patch = read_patches(folder)[step - 1]
         declared = subject.series.step(step)
     except (PatchError, SeriesError, IndexError) as error:
         patch, problem = None, str(error)

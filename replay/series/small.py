@@ -13,13 +13,17 @@ before makes of it, (returned, state); it gives what this step must make of it.
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from refmodels.fold import Fold
+from replay.base.jsonlines import nearest
+from replay.base.patience import Hanging
 from replay.errors import SeriesError
+from replay.series.asked import asked
 from replay.series.declared import Deviation
 from replay.series.small_language import SmallLanguage, SmallOp, SmallTrace, Words
 from replay.series.subject import Machine, RunProperty, Subject
@@ -79,9 +83,32 @@ def run(step: int, machine: Machine, trace: SmallTrace) -> SmallRun:
 def _made(vm: Any, op: SmallOp) -> SmallRecord:
     try:
         ret = getattr(vm, op.name)(*op.args)
-        return SmallRecord(ret, "ok", dict(vm.observe()))
-    except Exception as error:
-        return SmallRecord(f"{type(error).__name__}: {error}", "crash", {})
+        seen = vm.observe()
+    except (KeyboardInterrupt, Hanging):
+        raise
+    except BaseException as error:
+        # Every step has a class of its own, whose name may be in the text: not compared.
+        made = type(vm)
+        text = f"{type(error).__name__}: {error}".replace(made.__name__, made.__mro__[1].__name__)
+        return SmallRecord(text, "crash", {})
+    return SmallRecord(ret, "ok", _dict_of(seen, made=type(vm)))
+
+
+def _dict_of(seen: Any, made: Machine) -> State:
+    """What a machine showed, as it was at that moment.
+
+    Raises:
+        SeriesError: it is no dict with names.
+
+    """
+    if isinstance(seen, Mapping) and all(isinstance(name, str) for name in seen):
+        return dict(seen)
+    code = getattr(made.observe, "__code__", None)
+    place = f"{code.co_filename}:{code.co_firstlineno}: " if code else ""
+    at = f"{place}step {made.STEP_NUMBER}"
+    raise SeriesError(
+        f"{at}: observe() gives {seen!r:.80}; give a dict of what there is to see, by name"
+    )
 
 
 def _fields(record: SmallRecord) -> dict[str, Any]:
@@ -139,6 +166,7 @@ class SmallLawful:
 
 @dataclass(frozen=True, slots=True)
 class _Follow:
+    name: str
     laws: Mapping[str, Law]
 
     def __call__(
@@ -146,17 +174,23 @@ class _Follow:
     ) -> SmallLawful:
         """Both machines enter every operation in the same state, so that nothing hides.
 
-        A step with laws keeps its state in the fields of the step before.
+        A step with laws keeps its state in the fields of the step before. No law is asked
+        of an operation that crashed there: a step that does otherwise differs.
+
+        Raises:
+            SeriesError: the fields are others, a law raises or gives no such answer, or
+                touches what its deviation does not declare.
+
         """
-        assert old.FIELDS.keys() == new.FIELDS.keys(), "a step with laws changes no field"
+        _same_fields(self.name, old, new)
         result = SmallLawful()
         a, b = old(), new()
         for index, op in enumerate(trace.ops):
-            before = dict(a.observe())
+            with asked(f"{self.name}: observe() in the state of step {new.STEP_NUMBER}"):
+                before = _dict_of(a.observe(), old)
             expected, got = _made(a, op), _made(b, op)
-            for deviation in deviations:
-                ret, state = self.laws[deviation.law](before, op, (expected.ret, expected.state))
-                stage = SmallRecord(ret, expected.status, state)
+            for deviation in deviations if expected.status == "ok" else ():
+                stage = self._lawful(deviation.law, new, before, op, expected)
                 if stage != expected:
                     _within(deviation, _parting(index, expected, stage))
                     result.shown.setdefault(deviation.id, index)
@@ -169,6 +203,59 @@ class _Follow:
             for name in b.FIELDS:
                 setattr(a, name, copy.deepcopy(getattr(b, name)))
         return result
+
+    def _lawful(
+        self, law: str, new: Machine, before: State, op: SmallOp, made: SmallRecord
+    ) -> SmallRecord:
+        """What a law makes of what the step before makes; it gets copies."""
+        what = f"{self.name}: step {new.STEP_NUMBER}: law {law!r}, asked of {op},"
+        with asked(what):
+            answer = self.laws[law](dict(before), op, (made.ret, dict(made.state)))
+        pair = isinstance(answer, tuple) and len(answer) == 2
+        if not pair or not isinstance(answer[1], Mapping):
+            raise SeriesError(f"{what} gives {answer!r:.80}; give (returned, state)")
+        return SmallRecord(answer[0], made.status, answer[1])
+
+
+def _same_fields(name: str, old: Machine, new: Machine) -> None:
+    others = sorted(old.FIELDS.keys() ^ new.FIELDS.keys())
+    if others:
+        raise SeriesError(
+            f"{name}: step {new.STEP_NUMBER} has a law and adds or removes the field "
+            f"{', '.join(others)}; let a step of its own do that, before or after it"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Fits:
+    """That every operation can be asked of every step, and every machine be looked at.
+
+    An operation that no step has would crash alike at all of them, and so be equal.
+    """
+
+    name: str
+    words: Words
+
+    def __call__(self, machines: Sequence[Machine]) -> None:
+        for step, machine in enumerate(machines):
+            at = f"{self.name}: step {step}"
+            if not callable(getattr(machine, "observe", None)):
+                raise SeriesError(f"{at}: the machine has no method observe()")
+            with asked(f"{at}: observe() of a new machine"):
+                _dict_of(machine().observe(), machine)
+            for op, parameters in self.words.items():
+                self._operation(at, machine, op, tuple(parameters))
+
+    def _operation(self, at: str, machine: Machine, op: str, parameters: Sequence[str]) -> None:
+        function = getattr(machine, op, None)
+        if not callable(function):
+            names = [name for name in dir(machine) if callable(getattr(machine, name))]
+            raise SeriesError(f"{at} has no operation {op!r} of its words{nearest(op, names)}")
+        try:
+            inspect.signature(function).bind(None, *parameters)
+        except TypeError as error:
+            given = ", ".join(parameters) or "none"
+            raise SeriesError(f"{at}: {op} does not take its words ({given}): {error}") from None
 
 
 def _within(deviation: Deviation, touched: SmallParting) -> None:
@@ -219,9 +306,14 @@ def subject(
         properties: what must hold of a run's records at each step, by name.
         ops: operations a trace.
 
+    Raises:
+        SeriesError: no operation, a parameter that takes no number, or traces without
+            operations.
+
     """
+    name = str(folder.resolve())
     return Subject(
-        name=str(folder.resolve()),
+        name=name,
         file=folder / "series.toml",
         fold=Fold(folder / "models", lambda: base),
         language=SmallLanguage(words, ops),
@@ -229,7 +321,8 @@ def subject(
         lockstep=lockstep,
         parting=parting,
         side_by_side=SmallSideBySide,
-        follow=_Follow(laws),
+        follow=_Follow(name, laws),
         laws={"trace": frozenset(laws), "api": frozenset()},
         properties=properties,
+        fits=_Fits(name, words),
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 
 from replay.base.jsonlines import Place, check_keys, decode, nearest, read_lines, shown
-from replay.errors import TraceError
+from replay.errors import SeriesError, TraceError
 from replay.search.language import Pass
 from replay.search.shrink import Shrinker, leave_out, shortest_prefix
 
@@ -81,6 +81,23 @@ class SmallLanguage:
     ops: int = 12
     begin: ClassVar[tuple[Pass, ...]] = (shortest_prefix,)
     passes: ClassVar[tuple[Pass, ...]] = (leave_out, _smaller_numbers)
+
+    def __post_init__(self) -> None:
+        """That there is something to draw.
+
+        Raises:
+            SeriesError: no operation, a parameter that takes no number, or no length.
+
+        """
+        if not self.words or self.ops < 1:
+            raise SeriesError("words has no operation, or traces have none: nothing to compare")
+        for name, parameters in self.words.items():
+            for key, values in parameters.items():
+                if not isinstance(values, range) or not values:
+                    raise SeriesError(
+                        f"words: {name}: {key} is {values!r}; it takes a range of numbers that "
+                        "is not empty, as range(1, 13)"
+                    )
 
     def drawing(self, ops: int) -> SmallLanguage:
         """The same, with traces of so many operations."""

@@ -10,9 +10,7 @@ import datetime
 import re
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
-
-import git
+from typing import TYPE_CHECKING, Final
 
 from replay.errors import UsageError
 from replay.git.apply import File, Tree
@@ -21,7 +19,11 @@ from replay.git.mail import is_line, message_problem, tidy
 from replay.git.objects import Commit
 from replay.git.paths import PatchError, mode_problem, path_problem, shown
 from replay.git.runner import GitError
-from replay.git.sealed import SealedRepo
+
+if TYPE_CHECKING:
+    import git
+
+    from replay.git.sealed import SealedRepo
 
 DEFAULT_RANGE: Final = "step-00..HEAD"
 _SHA1: Final = re.compile(rb"[0-9a-f]{40}")
@@ -34,6 +36,8 @@ def find_commit(repo: SealedRepo, name: str) -> git.Commit:
     Raises:
         GitError: there is none.
     """
+    import git  # a third of a second: only who reads a repository waits for it
+
     if not name or name.startswith("-") or not name.isprintable():
         raise GitError(f"{shown(name)} is no name of a commit")
     try:
@@ -88,6 +92,8 @@ def _check_finished(repo: SealedRepo) -> None:
 
 
 def _line(repo: SealedRepo, base: git.Commit, end: git.Commit) -> list[git.Commit]:
+    import git
+
     listed = repo.sealed.run(
         "rev-list", "--reverse", "--topo-order", "--parents", f"{base.hexsha}..{end.hexsha}"
     )
@@ -154,6 +160,8 @@ def read_files(
     Raises:
         PatchError: the tree holds what no patch may make: a link, a submodule, a bad path.
     """
+    import git
+
     known = {} if blobs is None else blobs
     tree: dict[str, File] = {}
     for item in commit.tree.traverse():

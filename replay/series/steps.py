@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from refmodels.delta import Delta, Entry, source
 from replay.errors import UsageError
+from replay.series.asked import linking
 from replay.series.declared import StepData, Theme
 from replay.series.subject import Subject
 
@@ -83,6 +84,7 @@ class Life:
     at: AtStep | None = None
 
 
+@linking()
 def step_source(subject: Subject, number: int) -> StepSource:
     """Read a step.
 
@@ -108,6 +110,7 @@ def step_source(subject: Subject, number: int) -> StepSource:
     )
 
 
+@linking()
 def whole_source(subject: Subject, number: int) -> WholeSource:
     """Fold a step's source.
 
@@ -118,6 +121,7 @@ def whole_source(subject: Subject, number: int) -> WholeSource:
     return WholeSource(number, "\n".join(subject.fold.whole_source(number).rstrip().splitlines()))
 
 
+@linking()
 def life(subject: Subject, name: str, number: int | None = None) -> Life:
     """Follow a name through the series; with ``number``, read its source at that step too.
 

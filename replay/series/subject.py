@@ -18,13 +18,13 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from refmodels.delta import LinkError
-from refmodels.fold import Fold
+from refmodels.fold import Fold, told
 from replay.base.jsonlines import nearest
-from replay.errors import SeriesError, UsageError
+from replay.errors import ReplayError, SeriesError, UsageError
 from replay.search.bisect import Answer
 from replay.search.language import Language
-from replay.series.declared import Deviation, Scope, Series, load
+from replay.series.asked import PASSING, fault, linking
+from replay.series.declared import Deviation, Scope, Series, check_themes, load
 
 Machine = type[Any]
 """The class of a step's machine."""
@@ -174,6 +174,8 @@ class Subject:
         calls: draws and makes direct calls of the inner API; None where there is none.
         lanes: other ways to run its steps, by name, each given the folder of a changed copy
             of its patches or None.
+        fits: raises a SeriesError where the machines of steps 0, 1 and so on are not what
+            its language and its runs ask of them; None where there is nothing to see to.
 
     """
 
@@ -191,6 +193,7 @@ class Subject:
     inside: Mapping[str, InsideProperty] = field(default_factory=dict)
     calls: CallsHook | None = None
     lanes: Mapping[str, Callable[[Path | None], Lane]] = field(default_factory=dict)
+    fits: Callable[[Sequence[Machine]], None] | None = None
 
     def __reduce__(self) -> Any:
         return _restored, (self.name, self.file)
@@ -200,17 +203,31 @@ class Subject:
         """What its steps declare.
 
         Raises:
-            SeriesError: the file is wrong, or names a law or a property that is not there.
+            SeriesError: the file is wrong, names a law or a property that is not there, or
+                declares more or fewer steps than there are models.
 
         """
         series = load(self.file)
+        if len(series.steps) != self.last:
+            raise SeriesError(
+                f"{self.file}: it declares {len(series.steps)} steps, and the last model in "
+                f"{self.fold.home} is that of step {self.last}; a [[step]] and a module belong "
+                "to each step"
+            )
+        check_themes(series, self.file)
         _check_names(self, series)
         return series
 
     @property
     def last(self) -> int:
-        """The number of its last step."""
-        return self.fold.last
+        """The number of its last step.
+
+        Raises:
+            SeriesError: there are no models, two for a step, or a gap between them.
+
+        """
+        with linking():
+            return self.fold.last
 
     @property
     def steps(self) -> tuple[int, ...]:
@@ -221,14 +238,43 @@ class Subject:
         """The machines of steps 0 to ``last`` (all by default), with changed copies of some.
 
         Raises:
-            SeriesError: a copy that does not load or does not fit, with what is wrong.
+            SeriesError: a model or a copy that does not load or does not fit, with what is
+                wrong.
 
         """
-        return _machines(self.fold, copies, self.last if last < 0 else last)
+        machines = _machines(self.fold, copies, self.last if last < 0 else last)
+        if self.fits is not None:
+            self.fits(machines)
+        return machines
 
     def model(self, step: int, trace: Any) -> Run:
-        """Run a trace on the model of a step as it is."""
-        return self.run(step, self.fold.build(step), trace)
+        """Run a trace on the model of a step as it is.
+
+        Raises:
+            SeriesError: the model, or one before it, does not load or does not fit.
+
+        """
+        with linking():
+            machine = self.fold.build(step)
+        return self.run(step, machine, trace)
+
+    def violation(self, name: str, run: Run) -> Violation | None:
+        """Where a run breaks a property; None where it holds.
+
+        Raises:
+            SeriesError: the property raises something, or gives no such answer.
+
+        """
+        what = f"{self.file.parent}: property {name!r}, asked at step {run.step},"
+        try:
+            found = self.properties[name](run.trace, run.records)
+        except PASSING:
+            raise
+        except BaseException as error:
+            raise SeriesError(fault(what, error)) from error
+        if found is None or (isinstance(found, Violation) and type(found.index) is int):
+            return found
+        raise SeriesError(f"{what} gives {found!r:.80}; give None, or a Violation(index, text)")
 
     def forget(self) -> None:
         """Let go of all machines with changed copies: they and their methods are cycles."""
@@ -245,10 +291,8 @@ class Subject:
 
 @cache
 def _machines(fold: Fold, copies: tuple[tuple[int, str], ...], last: int) -> list[Machine]:
-    try:
+    with linking():
         return fold.variant({step: Path(path) for step, path in copies}, last)
-    except LinkError as error:
-        raise SeriesError(str(error)) from None
 
 
 @cache
@@ -264,18 +308,32 @@ def _restored(name: str, file: Path) -> Subject:
 def subject_of(name: str) -> Subject:
     """The subject of a name. Executes ``subject.py`` where it is the name of a folder.
 
+    Somebody's own is looked at whole before it is given: what it declares, its models and
+    what it asks of them.
+
     Raises:
         UsageError: there is none, or it is broken; the message says what is wrong.
+        SeriesError: its series.toml or its models are wrong.
 
     """
     module, colon, attribute = name.partition(":")
-    if colon and module.startswith("replay."):
-        found = getattr(importlib.import_module(module), attribute)
-    else:
-        found = _somebodys(Path(name))
+    own = not (colon and module.startswith("replay."))
+    found = _somebodys(Path(name)) if own else _of_the_package(module, attribute)
     if not isinstance(found, Subject):
         raise UsageError(f"{name}: SUBJECT is no Subject; see CONTRIBUTING.md, 'A subject'")
+    if own:
+        _ = found.series
+        found.machines()
     return found
+
+
+def _of_the_package(module: str, attribute: str) -> Any:
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(
+            f"there is no subject {module}:{attribute} ({error}); name a folder with a subject.py"
+        ) from None
 
 
 def _somebodys(folder: Path) -> Any:
@@ -289,10 +347,15 @@ def _somebodys(folder: Path) -> Any:
     sys.modules[own] = module
     try:
         spec.loader.exec_module(module)
-        return module.SUBJECT
-    except Exception as error:
+    except BaseException as error:
         del sys.modules[own]
-        raise UsageError(f"{path}: {type(error).__name__}: {error}") from None
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        known = isinstance(error, ReplayError)
+        raise UsageError(f"{path}: {error}" if known else told(error, path)) from error
+    if not hasattr(module, "SUBJECT"):
+        raise UsageError(f"{path}: it makes no SUBJECT; see CONTRIBUTING.md, 'A subject'")
+    return module.SUBJECT
 
 
 def _check_names(subject: Subject, series: Series) -> None:

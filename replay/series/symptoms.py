@@ -155,14 +155,13 @@ def compared(subject: Subject, old: Run | Unbuilt, new: Run | Unbuilt) -> tuple[
 
 def property_breaks(subject: Subject, lane: Lane, name: str, traces: Sequence[Any]) -> Ask:
     """Bad: one of the traces shows that a property does not hold."""
-    rule = subject.properties[name]
 
     def ask(step: int) -> tuple[Answer, str]:
         for trace in traces:
             run = lane.run(step, trace)
             if isinstance(run, Unbuilt):
                 return Answer.SKIP, f"step {step} does not build"
-            violation = rule(trace, run.records)
+            violation = subject.violation(name, run)
             if violation:
                 where = f"{trace.name or 'trace'} operation {violation.index}"
                 return Answer.BAD, f"{where}: {violation.text}"

@@ -91,12 +91,11 @@ class Finding:
         return self._differs(subject, old, new, trace)
 
     def _breaks(self, subject: Subject, old: Machine, new: Machine, trace: Any) -> Violation | None:
-        rule = subject.properties[self.name]
-        violation = rule(trace, subject.run(self.step, new, trace).records)
+        violation = subject.violation(self.name, subject.run(self.step, new, trace))
         if violation is None or self.step == 0:
             return violation
         before = subject.run(self.step - 1, old, trace)
-        return None if rule(trace, before.records) else violation
+        return None if subject.violation(self.name, before) else violation
 
     def _differs(
         self, subject: Subject, old: Machine, new: Machine, trace: Any

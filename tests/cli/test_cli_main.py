@@ -253,3 +253,39 @@ def test_no_colour_and_no_bar_where_nobody_watches() -> None:
 def test_a_name_that_the_terminal_cannot_show_is_no_failure() -> None:
     done = replay("show", "0", "--whole", PYTHONIOENCODING="ascii")
     assert done.returncode == 0
+
+
+# --- formats by name ----------------------------------------------------------------------
+
+
+def test_a_format_is_asked_for_by_its_name_and_json_is_short_for_one() -> None:
+    def show(*words: str) -> str:
+        done = CliRunner().invoke(main, ["show", "27", *words])
+        assert done.exit_code == 0
+        return done.stdout
+
+    assert show() == show("--format", "text") != show("--json")
+    assert show("--json") == show("--format", "json") == show("--format", "json", "--json")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--format", "xml"], "there is no format 'xml'; there are text, json"),
+        (["--format", "text", "--json"], "--json and --format text are two"),
+        (["--json", "--format", "text"], "--json and --format text are two"),
+    ],
+)
+def test_a_format_that_is_not_there_or_two_at_once_is_a_usage_error(
+    words: list[str], said: str
+) -> None:
+    done = CliRunner().invoke(main, ["show", "27", *words])
+    assert (done.exit_code, done.stdout) == (2, "") and said in done.stderr
+
+
+def test_code_that_ends_the_program_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    def call() -> None:
+        raise SystemExit(0)
+
+    assert guarded(call) == ExitCode.USAGE
+    assert "sys.exit(0)" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from replay import cli
+from replay.dirty.subject import SUBJECT
 from replay.series import declared as series
 
 DATA = series.data_path()
@@ -65,7 +66,7 @@ def test_list_has_a_line_a_patch() -> None:
     assert first == HEADER
     assert len(rows) == 39
     assert [int(row.split()[0]) for row in rows] == list(range(1, 40))
-    assert [row.split(None, 5)[5] for row in rows] == [s.title for s in series.load().steps]
+    assert [row.split(None, 5)[5] for row in rows] == [s.title for s in SUBJECT.series.steps]
     assert last.startswith("39 patches, ")
 
 

@@ -10,7 +10,8 @@ from refmodels import FOLD, delta
 from refmodels.delta import LinkError, Step
 from refmodels.link import link
 from refmodels.machine import Machine
-from replay.series.declared import load, name_of
+from replay.dirty.subject import SUBJECT
+from replay.series.declared import name_of
 
 STEPS = range(FOLD.last + 1)
 
@@ -72,7 +73,7 @@ def test_a_step_touches_something_and_says_what(number: int) -> None:
     assert step.deltas, "a step without a delta models nothing"
     module = __import__(step.module, fromlist=["STEP"])
     title = module.__doc__.splitlines()[0].rstrip(".")
-    assert title == load().title(number).rstrip(".")
+    assert title == SUBJECT.series.title(number).rstrip(".")
 
 
 @pytest.mark.parametrize("number", range(1, FOLD.last + 1))
@@ -87,14 +88,14 @@ def test_no_function_is_rewritten_without_a_change(number: int) -> None:
 
 @pytest.mark.parametrize("number", STEPS)
 def test_series_toml_names_the_functions_that_the_models_have(number: int) -> None:
-    declared = {name_of(p) for p in load().api(number)}
+    declared = {name_of(p) for p in SUBJECT.series.api(number)}
     modelled = {n for n in FOLD.table(number) if n.startswith("cpu_physical_memory_")}
     assert {n for n in declared if n.startswith("cpu_physical_memory_")} == modelled
 
 
 @pytest.mark.parametrize("number", STEPS)
 def test_prototypes_and_models_agree_on_parameters_and_void(number: int) -> None:
-    for prototype in load().api(number):
+    for prototype in SUBJECT.series.api(number):
         entry = FOLD.table(number).get(name_of(prototype))
         if entry is None or name_of(prototype).startswith("migration_bitmap_"):
             continue

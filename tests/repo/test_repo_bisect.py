@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 from userrepo import EXAMPLES, MAKE, UserRepo, cli
@@ -110,7 +111,7 @@ def test_an_end_that_does_not_build_is_said(many: UserRepo) -> None:
     many.git("checkout", "-q", "-b", "end", "main")
     many.commit("broken", x_c="int twice(\n")
     done = search(many.path, span="end~5..end")
-    assert done.returncode == 1
+    assert done.returncode == 4
     assert "both ends of the range have to be built" in done.stdout
     assert "cannot be built" in done.stdout and "Traceback" not in done.stderr
 
@@ -139,3 +140,71 @@ def test_a_function_that_gets_another_name_on_the_way_is_the_same_one(
     done = search(many.path, "--binding", binding, span="renamed~9..renamed")
     assert done.returncode == 1, done.stderr
     assert "commit 7" in done.stdout.splitlines()[-1]
+
+
+# --- every kind of difference that the ends show -------------------------------------------
+
+TWO = "int twice(int x) {{ return {twice}; }}\nint thrice(int x) {{ return {thrice}; }}\n"
+
+
+def changes(report: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    names = {row["commit"]: row["subject"] for row in report["commits"]}
+    return [(names[one["commit"]], one["kinds"]) for one in report["search"]["changes"]]
+
+
+def test_each_commit_that_changed_something_is_named(tmp_path: Path) -> None:
+    repo = UserRepo(tmp_path / "repo")
+    for number in range(16):
+        twice = "2 * x" if number < 5 else "2 * x + (x == 1)"
+        thrice = "3 * x" if number < 9 else "3 * x + 1" if number < 12 else "3 * x + 2"
+        text = TWO.format(twice=twice, thrice=thrice)
+        repo.commit(f"commit {number}", x_c=f"/* {number} */\n{text}")
+    done = search(repo.path, "--json", span="main~15..main")
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    assert changes(report) == [
+        ("commit 5", ["twice: returns"]),
+        ("commit 9", ["thrice: returns"]),
+        ("commit 12", ["thrice: returns"]),
+    ]
+    guilty = [row for row in report["commits"] if row["verdict"] == "undeclared difference"]
+    assert [row["subject"] for row in guilty] == ["commit 5", "commit 9", "commit 12"]
+    assert len({row["example"]["file"] for row in guilty}) == 3
+    assert len(report["search"]["probes"]) < 16
+
+
+STALE = """\
+#include <stdint.h>
+#include <stdlib.h>
+static int n;
+int add(int v) {{ n += v; return n; }}
+int clear(void) {{ {clear} n = 0; return 0; }}
+"""
+SOMETIMES = (
+    "void *p = malloc(1 << 20); int bad = ((uintptr_t)p >> 13) & 1; free(p); if (bad) abort();"
+)
+
+
+def test_a_crash_that_comes_and_goes_does_not_mislead(tmp_path: Path) -> None:
+    repo = UserRepo(tmp_path / "repo")
+    for number in range(9):
+        text = STALE.format(clear=SOMETIMES if number >= 3 else "")
+        repo.commit(f"commit {number}", x_c=f"/* {number} */\n{text}")
+    done = search(repo.path, "--json", span="main~8..main")
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    assert changes(report) == [("commit 3", ["clear: a crash"])]
+    assert report["commits"][-1]["verdict"] == "crash"
+    assert report["guilty"] == report["commits"][-1]["commit"]
+
+
+def test_what_no_call_repeats_is_not_followed(tmp_path: Path) -> None:
+    repo = UserRepo(tmp_path / "repo")
+    clock = "#include <time.h>\nlong now(void) { static int n; struct timespec t; "
+    clock += "clock_gettime(CLOCK_REALTIME, &t); return t.tv_nsec + n++; }\n"
+    for number in range(6):
+        code = BAD if number >= 4 else GOOD
+        repo.commit(f"commit {number}", x_c=f"/* {number} */\n{clock}{code}")
+    done = search(repo.path, "--json", "--ops", 4, span="main~5..main")
+    assert done.returncode != 0
+    assert changes(json.loads(done.stdout)) == [("commit 4", ["twice: returns"])]

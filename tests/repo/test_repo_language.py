@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from replay.repo.binding import Binding, Draft, Interface, Operation, Param, Returns
 from replay.repo.calls import Call, CallTrace, takes
 from replay.repo.language import CallLanguage, shrink
+from replay.repo.mining import Constants, Mined
 from replay.repo.shapes import Shape
 
 INT = Shape("int", "int", 4, signed=True)
@@ -92,3 +99,73 @@ def test_the_shrinker_runs_nothing_that_the_binding_does_not_allow() -> None:
         for call in trace:
             (param,) = MIXED.ops[call.op].given
             assert takes(param, call.values[0]), call
+
+
+WIDE = interface(
+    op("n", Param("v", "int", -(1 << 63), (1 << 63) - 1)),
+    op("p", Param("v", "int", -(1 << 31), (1 << 31) - 1), Param("w", "int", 0, 1 << 31)),
+    op("s", Param("t", "string", 0, 64)),
+    op("b", Param("d", "bytes", 0, 64)),
+    op("x", Param("f", "float")),
+)
+
+
+@pytest.mark.parametrize(
+    ("found", "holds", "least"),
+    [
+        (Call("n", (1 << 62,)), lambda v: v > 0x7FFF0000, 0x7FFF0001),
+        (Call("n", (-(1 << 62),)), lambda v: v < -5000, -5001),
+        (Call("n", (987655,)), lambda v: v in (987654, 987655), 987654),
+        (Call("n", (-77,)), lambda v: abs(v) == 77, 77),
+        (Call("s", ("xx\\uyyy\\z",)), lambda v: "\\u" in v, "\\u"),
+        (Call("s", ("qwertyqwerty",)), lambda v: len(v) > 4 and v[2] != "a", "aabaa"),
+        (Call("b", ("ffee0102aabb",)), lambda v: "ee" in v, "ee"),
+        (Call("b", ("ffee0102aabb",)), lambda v: len(v) == 12, "000000000000"),
+        (Call("x", ("1234567.891",)), lambda v: float(v) >= 1000, "1000.0"),
+        (Call("x", ("0.3125",)), lambda v: 0 < float(v) < 0.5, "0.25"),
+        (Call("x", ("-inf",)), lambda v: math.isinf(float(v)), "inf"),
+        (Call("x", ("-1e-310",)), lambda v: v.startswith("-"), "-0.0"),
+    ],
+)  # fmt: skip
+def test_a_value_becomes_the_simplest_that_still_shows_it_in_few_questions(
+    found: Call, holds: Callable[[Any], bool], least: Any
+) -> None:
+    small = shrink((found,), WIDE, lambda trace: bool(trace) and holds(trace[0].values[0]), 400)
+    assert small.complete
+    assert small.trace[0].values == (least,)
+
+
+def test_a_number_goes_towards_the_constant_that_it_came_from() -> None:
+    mined = Mined(Constants(ints=(-4000, 123456)), Constants(floats=(0.3,)))
+    near = replace(WIDE, mined=mined)
+    # Nothing between leads there: it holds of the constant's neighbour and of one value.
+    for found, simplest, only in (
+        (Call("n", (999999,)), 123455, (999999, 123455)),
+        (Call("n", (-4444,)), -4001, (-4444, -4001)),
+        (Call("x", ("0.7",)), "0.3", ("0.7", "0.3")),
+        # Fewer binary digits are simpler.
+        (Call("x", ("7.125",)), "7.125", ("7.125", "0.3")),
+    ):
+        small = shrink((found,), near, lambda t, o=only: bool(t) and t[0].values[0] in o)  # type: ignore[misc]
+        assert small.trace[0].values == (simplest,)
+
+
+def test_two_far_numbers_that_must_be_equal_are_lowered_together() -> None:
+    trace = (Call("n", (1 << 40,)), Call("n", (1 << 40,)))
+
+    def equal(trace: CallTrace) -> bool:
+        return len(trace) == 2 and trace[0] == trace[1] and int(trace[0].values[0]) > 700
+
+    small = shrink(trace, WIDE, equal)
+    assert [call.values for call in small.trace] == [(701,), (701,)]
+
+
+def test_a_call_goes_where_two_other_values_do_without_it() -> None:
+    trace = (*(Call("f", (n,)) for n in (6, 3, 2)),)
+
+    def collide(trace: CallTrace) -> bool:
+        values = [int(call.values[0]) for call in trace if call.op == "f"]
+        return values == [6, 3, 2] or (len(values) == 2 and values[1] == values[0] + 4)
+
+    small = shrink(trace, MIXED, collide)
+    assert [call.values for call in small.trace] == [(0,), (4,)]

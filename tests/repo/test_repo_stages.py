@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from replay.repo.bound import Bound
-from replay.repo.campaign import PairTally
 from replay.repo.pairing import Pair, Standing, neighbours
 from replay.repo.results import Verdict
 from replay.repo.runner import Run
+from replay.repo.tallies import PairTally
 from replay.repo.targets import Obstacle, Prepared, Target
 
 NOTHING: frozenset[str] = frozenset()

@@ -22,7 +22,6 @@ from replay.report.comparing import comparison_json, comparison_lines
 from replay.report.conforming import mismatch_lines, result_json, result_lines
 from replay.report.running import run_json, run_lines
 from replay.series import steps
-from replay.series.declared import load
 
 NAMED = Path(__file__).parents[1] / "vectors" / "named.jsonl"
 VECTORS = {vector.trace.name: vector for vector in read_vectors(NAMED)}
@@ -328,7 +327,7 @@ def test_the_last_line_of_a_result_is_the_two_totals() -> None:
 def test_a_step_shows_its_docstring_its_source_and_its_api(step: int) -> None:
     lines = showing.step_lines(steps.step_source(SUBJECT, step))
     text = "\n".join(lines)
-    assert lines[0] == f"step {step}: {load().title(step)}"
+    assert lines[0] == f"step {step}: {SUBJECT.series.title(step)}"
     made = json.loads(json.dumps(showing.step_json(steps.step_source(SUBJECT, step))))
     assert made["docstring"]
     assert " ".join(made["docstring"].split("\n\n")[-1].split()) in " ".join(text.split())
@@ -339,7 +338,7 @@ def test_a_step_shows_its_docstring_its_source_and_its_api(step: int) -> None:
                 assert delta.source(entry.value) in text
     if step:
         assert f"STEP = Step({step}" in text
-        declared = load().step(step)
+        declared = SUBJECT.series.step(step)
         for prototype in (*declared.adds, *declared.removes, *(n for _, n in declared.changes)):
             assert prototype in text
 

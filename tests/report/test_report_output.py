@@ -46,8 +46,14 @@ RUNS = (
     "replay.dirty.machine.run",
     "replay.dirty.native",
     "replay.git",
+    "replay.mail.calling",
+    "replay.repo.building",
+    "replay.repo.campaign",
+    "replay.repo.worker",
     "replay.search.campaign",
     "replay.search.shrink",
+    "replay.series.check",
+    "replay.series.evidence",
 )
 """What runs, builds, shortens or asks git; nothing of it is for a renderer, not even a type."""
 
@@ -107,6 +113,18 @@ def test_a_renderer_takes_values_and_words_and_nothing_that_runs(name: str) -> N
             assert f"{module}.{found.__name__}" in PURE
         if inspect.isclass(found):
             assert not {"run", "search", "shrink"} & set(vars(found)), found
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_renderer_imports_no_module_that_runs_in_any_other_way(name: str) -> None:
+    """Whole modules and constant names too, which ``taken`` does not follow."""
+    tree = ast.parse(Path(importlib.import_module(name).__file__ or "").read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            assert not inside(node.value, RUNS), node.value
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                assert not inside(f"{node.module}.{alias.name}", RUNS), alias.name
 
 
 @pytest.mark.parametrize("name", MODULES)

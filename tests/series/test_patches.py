@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from replay.dirty.subject import SUBJECT
 from replay.errors import SeriesError
 from replay.git.apply import File, apply_changes, split_lines
 from replay.git.diff import PatchPlace
@@ -66,7 +67,7 @@ def refusal(text: str | bytes) -> str:
 
 
 def test_all_39_patches_have_the_titles_of_series_toml_in_order() -> None:
-    declared = [(step.number, step.title) for step in series.load().steps]
+    declared = [(step.number, step.title) for step in SUBJECT.series.steps]
     assert [(patch.number, patch.title) for patch in read_patches()] == declared
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from replay.cli import main
 from replay.errors import SeriesError, UsageError
 from replay.search.shrink import shrink
 from replay.search.verdict import Verdict
+from replay.series import small
 from replay.series.check import Plan, check
-from replay.series.small_language import SmallOp, SmallTrace
+from replay.series.small_language import SmallLanguage, SmallOp, SmallTrace
 from replay.series.subject import Subject, subject_of
 
 COUNTER = Path(__file__).parent / "counter"
@@ -197,3 +199,212 @@ def test_bisect_of_an_api_reads_the_copy_and_a_wrong_model_is_named(tmp_path: Pa
     assert run(main, [*words, name]).exit_code == 2
     wrong = run(main, ["bisect", "--property", "no-lost-store", "--model", "foo"])
     assert wrong.exit_code == 2 and "write STEP=FILE" in wrong.stderr
+
+
+# --- whatever is wrong with somebody's own is one clear error, and never a pass -----------
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """A counter of one's own, to be broken."""
+    folder = tmp_path / "mine"
+    shutil.copytree(COUNTER, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def one_error(done: Result, *said: str) -> None:
+    assert done.exit_code == 2, done.output
+    assert done.stderr.startswith("replay: error: ") and done.stderr.count("\n") == 1
+    assert "_fold_" not in done.stderr and "refmodels_copy" not in done.stderr
+    for text in said:
+        assert text in done.stderr
+
+
+def edited(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def without_last_model(mine: Path) -> None:
+    (mine / "models/s04_take_once.py").unlink()
+
+
+def without_a_model(mine: Path) -> None:
+    (mine / "models/s02_reset_tells.py").unlink()
+
+
+def with_two_models(mine: Path) -> None:
+    shutil.copy(mine / "models/s02_reset_tells.py", mine / "models/s02_another.py")
+
+
+def without_models(mine: Path) -> None:
+    shutil.rmtree(mine / "models")
+
+
+def without_last_step(mine: Path) -> None:
+    toml = mine / "series.toml"
+    toml.write_text(toml.read_text().partition("[[step]]\nnumber = 4")[0])
+    edited(toml, "first = 1\nlast = 4", "first = 1\nlast = 3")
+
+
+def with_a_theme_past_the_end(mine: Path) -> None:
+    edited(mine / "series.toml", "first = 1\nlast = 4", "first = 1\nlast = 5")
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (without_last_model, ("series.toml", "declares 4 steps", "of step 3")),
+        (without_last_step, ("series.toml", "declares 3 steps", "of step 4")),
+        (without_a_model, ("models", "there is no s02_")),
+        (with_two_models, ("s02_another.py", "s02_reset_tells.py", "both step 2")),
+        (without_models, ("models: no such folder", "s00_start.py")),
+        (with_a_theme_past_the_end, ("series.toml", "theme 'A'", "1 to 5", "1 to 4")),
+    ],
+)
+@pytest.mark.parametrize("words", ["check --traces 5", "show 1", "bisect --api add"])
+def test_what_is_declared_and_what_is_modelled_are_the_same_steps(
+    broken: Callable[[Path], None], said: tuple[str, ...], words: str, mine: Path
+) -> None:
+    broken(mine)
+    one_error(cli(*words.split(), folder=mine), *said)
+
+
+FAULTS = (
+    ("import sys\nsys.exit(0)\n", "SystemExit: 0"),
+    ("1 / 0\n", "ZeroDivisionError: division by zero"),
+    ("def (:\n", "SyntaxError"),
+    ("class Odd(BaseException): pass\nraise Odd\n", "Odd"),
+    ("STEP = 3\n", "STEP must be Step(3)"),
+)
+
+
+@pytest.mark.parametrize(("text", "said"), FAULTS)
+@pytest.mark.parametrize("words", [("check", "--traces", 5), ("show", 3)])
+def test_a_model_that_cannot_be_executed_is_named_by_its_file(
+    words: tuple[object, ...], text: str, said: str, mine: Path
+) -> None:
+    path = mine / "models/s03_tens_and_ones.py"
+    path.write_text(text)
+    one_error(cli(*words, folder=mine), f"{path}", said)
+
+
+@pytest.mark.parametrize(("text", "said"), FAULTS)
+@pytest.mark.parametrize("subject", [["--subject", str(COUNTER)], []])
+def test_a_copy_that_cannot_be_executed_is_named_by_its_file(
+    subject: list[str], text: str, said: str, tmp_path: Path
+) -> None:
+    copy = tmp_path / "mine.py"
+    copy.write_text(text)
+    words = [*subject, "check", "--steps", "3", "--traces", "2", "--model", f"3={copy}"]
+    one_error(CliRunner().invoke(main, words), f"{copy}", said)
+
+
+@pytest.mark.parametrize(("text", "said"), FAULTS[:4])
+def test_a_subject_that_cannot_be_executed_is_named_by_its_file(
+    text: str, said: str, mine: Path
+) -> None:
+    (mine / "subject.py").write_text(text)
+    one_error(cli("check", folder=mine), f"{mine / 'subject.py'}", said)
+
+
+def test_a_subject_py_without_a_subject_says_so(mine: Path) -> None:
+    (mine / "subject.py").write_text("x = 1\n")
+    one_error(cli("check", folder=mine), "subject.py: it makes no SUBJECT")
+
+
+@pytest.mark.parametrize("name", ["replay.nope:X", "replay.dirty.subject:NOPE"])
+def test_a_name_in_the_package_that_is_not_there_is_one_clear_error(name: str) -> None:
+    one_error(CliRunner().invoke(main, ["--subject", name, "check"]), f"no subject {name}")
+
+
+PROPERTY = "        if not 0 <= count <= 25:"
+LAW = 'return (before["count"], made[1]) if op.name == "reset" else made'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (PROPERTY, "        if record.state['cuont']:", ("'within-limit'", "step 0", "KeyError")),
+        (PROPERTY, f"        raise SystemExit(0)\n{PROPERTY}", ("'within-limit'", "SystemExit: 0")),
+        (PROPERTY, f"        return (index, '')\n{PROPERTY}", ("'within-limit'", "gives (0, ''")),
+        ("    return None\n", "    return True\n", ("'within-limit'", "gives True")),
+        (LAW, 'return before["cuont"], made[1]', ("step 2", "'reset_gives_the_count'", "KeyError")),
+        (LAW, "raise SystemExit(0)", ("step 2", "'reset_gives_the_count'", "SystemExit")),
+        (LAW, "return made[1]", ("step 2", "'reset_gives_the_count'", "(returned, state)")),
+        (LAW, "return 1, 2", ("step 2", "'reset_gives_the_count'", "(returned, state)")),
+        ("def observe", "def obsevre", ("step 0", "no method observe()")),
+        ('return {"count": machine.value()}', "return machine.value()", ("step 0", "give a dict")),
+        ('return {"count": machine.value()}', "return 1 / 0", ("step 0", "ZeroDivisionError")),
+        ('"take": {"n": range(1, 13)}', '"take": {"n": range(0)}', ("take: n", "range(0, 0)")),
+        ('"take": {"n": range(1, 13)}', '"tkae": {"n": range(1, 13)}', ("step 0", "'tkae'")),
+        ('"take": {"n": range(1, 13)}', '"take": {}', ("step 0", "take does not take")),
+        ('"take": {"n": range(1, 13)}', '"room": {}', ("step 0", "'room'")),
+    ],
+)
+def test_a_fault_in_what_a_subject_is_made_of_is_one_clear_error(
+    old: str, new: str, said: tuple[str, ...], mine: Path
+) -> None:
+    edited(mine / "subject.py", old, new)
+    one_error(cli("check", "--traces", 20, folder=mine), *said, "mine")
+
+
+def test_an_operation_that_a_step_lost_is_named_with_the_step(mine: Path) -> None:
+    edited(mine / "subject.py", '"reset": {}', '"value": {}')
+    with (mine / "models/s04_take_once.py").open("a") as file:
+        file.write('STEP.removes("value")\n')
+    done = cli("check", "--traces", 5, folder=mine)
+    assert done.exit_code == 2 and "step 4" in done.stderr and "value" in done.stderr
+
+
+def test_a_step_with_a_law_that_adds_a_field_is_one_clear_error(mine: Path) -> None:
+    edited(mine / "models/s02_reset_tells.py", 'home="counter.c")\n',
+           'home="counter.c")\nSTEP.field("had", lambda vm: 0)\n')  # fmt: skip
+    one_error(cli("check", "--traces", 5, folder=mine), "step 2", "field had", "mine")
+
+
+def test_an_operation_that_ends_the_program_has_crashed(mine: Path) -> None:
+    edited(mine / "models/s04_take_once.py", "had = vm.value()", "raise SystemExit(0)")
+    done = cli("check", "--traces", 20, folder=mine)
+    assert done.exit_code == 1 and "4  undeclared difference" in done.stdout
+
+
+def test_the_same_crash_at_two_steps_is_the_same(mine: Path) -> None:
+    """Though the classes of the machines are called otherwise, and the error says so."""
+    edited(mine / "models/s00_start.py", "vm.count = 0\n", "getattr(vm, 'gone')\n")
+    machines = subject_of(str(mine)).machines()
+    trace = SmallTrace((SmallOp("reset"),))
+    old, new = (small.run(step, machines[step], trace) for step in (0, 1))
+    assert old.records[0].status == "crash" and "gone" in old.records[0].ret
+    assert small.parting(old, new) is None
+
+
+def test_a_hint_fits_the_steps_of_the_subject() -> None:
+    one_error(cli("check", "--model", "foo"), "step from 0 to 4, as in 2=mine.py")
+    built_in = CliRunner().invoke(main, ["check", "--model", "foo"])
+    one_error(built_in, "step from 0 to 39, as in 27=mine.py")
+
+
+def test_bisect_says_nothing_of_patches_where_there_are_none(mine: Path) -> None:
+    done = cli("bisect", "--api", "room", folder=mine)
+    assert done.exit_code == 0 and "guilty: step 1" in done.stdout
+    assert "patch" not in done.stdout
+    (mine / "patches").mkdir()
+    assert "its patch cannot be shown" in cli("bisect", "--api", "room", folder=mine).stdout
+
+
+def test_traces_are_as_long_as_the_subject_draws_them(mine: Path) -> None:
+    def ops(*words: object) -> int:
+        done = cli("check", "--traces", 2, "--json", *words, folder=mine)
+        return int(json.loads(done.stdout)["ops"])
+
+    assert ops() == 12 and ops("--ops", 7) == 7
+    built_in = CliRunner().invoke(main, ["check", "--steps", "1", "--traces", "2", "--json"])
+    assert json.loads(built_in.stdout)["ops"] == 50
+
+
+@pytest.mark.parametrize("words", [{}, {"add": {"n": range(0)}}, {"add": {"n": 3}}])
+def test_a_language_without_anything_to_draw_is_refused(words: dict[str, dict[str, range]]) -> None:
+    with pytest.raises(SeriesError, match="words"):
+        SmallLanguage(words)

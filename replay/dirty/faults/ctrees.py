@@ -13,8 +13,8 @@ from replay.build.compiler import find_compiler
 from replay.dirty.faults.fault import Fault
 from replay.dirty.native.inner import with_calls
 from replay.dirty.native.session import Libraries
+from replay.dirty.subject import SUBJECT
 from replay.errors import WorkerError
-from replay.series.declared import load
 from replay.series.trees import StepTree, trees
 
 FLAGS: Final = ("-g0", "-w")
@@ -73,7 +73,7 @@ class Trees:
             files = self.files(step)
             assert files is not None, "asked only of steps that the fault is carried to"
             self.built[key] = build(
-                step, with_calls(files, load(), step), sanitize=sanitize, flags=flags(),
+                step, with_calls(files, SUBJECT.series, step), sanitize=sanitize, flags=flags(),
                 cache=self.folder if faulty else None,
             )  # fmt: skip
         return self.built[key]

@@ -260,7 +260,7 @@ def run_large(model: PythonModel, trace: Trace) -> LargeRun:
     for name, args in trace.program:
         try:
             ret = methods[name](*args)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             records.append(Record(*ended(error), tuple(vm.events)))
             break
         records.append(watcher.record(ret, tuple(vm.events)))

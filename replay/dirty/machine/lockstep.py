@@ -312,7 +312,7 @@ def _execute(
         name, args = program[at]
         try:
             ret = getattr(vm, name)(*args)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             records.append(Record(*ended(error), tuple(events)))
             return -1
         told = tuple(events) if events else ()

@@ -129,7 +129,7 @@ def execute(vm: Any, name: str, args: tuple[Any, ...]) -> Reply:
     """Call a function of a machine. Its notebook is emptied."""
     try:
         ret, status = getattr(vm, name)(*args), "ok"
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         ret, status = ended(error)
     events = tuple(vm.events)
     vm.events.clear()

@@ -109,7 +109,7 @@ def run_small(  # noqa: PLR0912, PLR0915  one loop on local names: all runs spen
     for name, args in trace.program:
         try:
             ret = methods[name](*args)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             note(Record(*ended(error), tuple(events)))
             break
         if vm.ram_list_version != version:
@@ -148,7 +148,7 @@ def run_small(  # noqa: PLR0912, PLR0915  one loop on local names: all runs spen
     return records
 
 
-def ended(error: Exception) -> tuple[str | None, str]:
+def ended(error: BaseException) -> tuple[str | None, str]:
     """What an operation gave that its machine did not survive: (ret, status).
 
     Raises:
@@ -161,7 +161,7 @@ def ended(error: Exception) -> tuple[str | None, str]:
     return crash(error), "crash"
 
 
-def crash(error: Exception) -> str:
+def crash(error: BaseException) -> str:
     """What to show of a model that failed with an error of its own: a finding, no accident."""
     return f"{type(error).__name__}: {error}"
 

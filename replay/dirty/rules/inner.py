@@ -42,7 +42,7 @@ def look_inside(name: str, machine: type[Any], trace: Trace) -> Violation | None
     """Ask a property of a machine; a model that fails with an error of its own breaks it."""
     try:
         return INNER_PROPERTIES[name](machine, trace)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return Violation(0, f"the model fails: {crash(error)}")
 
 

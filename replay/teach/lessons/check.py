@@ -14,8 +14,8 @@ from refmodels import FOLD
 from replay.dirty.machine.run import python_model
 from replay.dirty.rules.diff import Difference, first_difference
 from replay.dirty.rules.properties import RUN_PROPERTIES
+from replay.dirty.subject import SUBJECT
 from replay.errors import ReplayError
-from replay.series import declared as series
 from replay.teach.lessons.format import Lesson, Section, Source, Text
 from replay.teach.lessons.frames import run_mistaken
 from replay.teach.lessons.load import Lessons
@@ -102,7 +102,7 @@ def link_problems(lesson: Lesson) -> list[str]:
     """Steps that a lesson depends on, or that depend on it, and that it does not link to."""
     section = lesson.section("What it needs and gives")
     linked = set(linked_steps(section))
-    declared = series.load()
+    declared = SUBJECT.series
     wanted = set(declared.step(lesson.number).needs)
     wanted |= {step.number for step in declared.steps if lesson.number in step.needs}
     return [

@@ -16,8 +16,9 @@ from refmodels import FOLD
 from replay.dirty.language.files import read_trace
 from replay.dirty.language.trace import FIELDS
 from replay.dirty.rules.properties import RUN_PROPERTIES
+from replay.dirty.subject import SUBJECT
 from replay.errors import SeriesError, TraceError
-from replay.series import declared as series
+from replay.series.declared import data_path
 from replay.teach.lessons.format import (
     HEADINGS,
     Lesson,
@@ -100,7 +101,7 @@ class Lessons:
             good = name == str(int(name)) and 1 <= int(name) <= FOLD.last
             return None if good else f"there is no lesson {name}; lessons are 1 to {FOLD.last}"
         if kind == "theme":
-            known = {theme.letter for theme in series.load().themes}
+            known = {theme.letter for theme in SUBJECT.series.themes}
             return None if name in known else f"there is no theme {name}"
         if kind == "term":
             slugs = {term.slug for term in self.terms}
@@ -117,7 +118,7 @@ def load_lessons(folder: Path | None = None) -> Lessons:
         SeriesError: the first thing that is wrong in a file, with file, line and cure.
 
     """
-    folder = folder or series.data_path() / "lessons"
+    folder = folder or data_path() / "lessons"
     if not folder.is_dir():
         raise SeriesError(f"{folder}: no folder of lessons; is the series installed?")
     lessons: dict[int, Lesson] = {}
@@ -258,7 +259,7 @@ def read_theme(path: Path) -> Theme:
     front, opening, sections = cut(path, ThemeFront)
     if f"theme-{front.theme.lower()}.md" != path.name:
         fail(path, None, f"theme is {front.theme!r}, but the file is named {path.name}")
-    declared = {theme.letter: theme.title for theme in series.load().themes}
+    declared = {theme.letter: theme.title for theme in SUBJECT.series.themes}
     if declared.get(front.theme) != front.title:
         fail(path, None, f"title is {front.title!r}; series.toml has {declared.get(front.theme)!r}")
     sections = _with_opening(path, opening, sections)

@@ -11,8 +11,8 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from replay.dirty.subject import SUBJECT
 from replay.series.declared import Series, StepData
-from replay.series.declared import load as load_series
 from replay.series.patches import Patch, read_patches
 from replay.teach.lessons import Lessons, load_lessons
 from replay.teach.page import figures
@@ -41,7 +41,7 @@ MENU: Final = (
     ("Reviewing", "reviewer.html"),
 )
 
-SHOWN_STEP: Final = 39
+SHOWN_STEP: Final = SUBJECT.last
 """The step whose difference the first page offers to play."""
 
 
@@ -51,7 +51,7 @@ class Material:
 
     report: CheckReport
     measured: Measured | None = None
-    series: Series = field(default_factory=load_series)
+    series: Series = field(default_factory=lambda: SUBJECT.series)
     patches: Sequence[Patch] = field(default_factory=read_patches)
     lessons: Lessons = field(default_factory=load_lessons)
 
@@ -182,14 +182,14 @@ class _Pages:
         marks = [step["mark"] for step in steps.values()]
         shown = self.shown()
         return self.render(
-            "index.html", "index.html", title="39 patches that say nothing changes",
+            "index.html", "index.html", title=f"{SUBJECT.last} patches that say nothing changes",
             same=marks.count("same"), deviating=marks.count("deviates"),
             failing=marks.count("fails"), first=steps[1]["page"], themes=self.themes(),
             show={"id": shown.id, "a": SHOWN_STEP - 1, "b": SHOWN_STEP},
         )  # fmt: skip
 
     def shown(self) -> Playable:
-        """The trace with which the first page shows step 39: the lesson's own."""
+        """The trace with which the first page shows its step: the lesson's own."""
         lesson = self.material.taught.get(SHOWN_STEP)
         if lesson is not None and lesson.playable is not None:
             return lesson.playable

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from replay.dirty.subject import SUBJECT
 from replay.errors import UsageError
 
 FIGURES: Final = "seconds_a_page_of_a_sync"
@@ -87,7 +88,11 @@ def read_bench(path: Path) -> Measured:
 
 def _checked(costs: list[_Cost], path: Path) -> tuple[Cost, ...]:
     for cost in costs:
-        if not 0 <= cost.step <= 39 or not 0 < cost.seconds.median < 1e6 or cost.pages < 1:
+        if (
+            not 0 <= cost.step <= SUBJECT.last
+            or not 0 < cost.seconds.median < 1e6
+            or cost.pages < 1
+        ):
             raise UsageError(f"{path}: a sync at step {cost.step} cannot have cost that")
     found = [
         Cost(c.step, c.pages, c.seconds.median * 1e9, c.seconds.low * 1e9, c.seconds.high * 1e9)

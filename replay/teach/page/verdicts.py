@@ -11,6 +11,7 @@ import msgspec
 from replay.base.jsonlines import Place
 from replay.dirty.language.files import parse_config, parse_op
 from replay.dirty.language.trace import Trace
+from replay.dirty.subject import SUBJECT
 from replay.errors import UsageError
 from replay.report.checking import result_json
 from replay.search.verdict import Verdict
@@ -131,8 +132,9 @@ def read_report(path: Path) -> CheckReport:
     except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {error}; {cure}") from None
     numbers = [step.step for step in report.steps]
-    if numbers != sorted(set(numbers)) or not set(numbers) <= set(range(1, 40)):
-        raise UsageError(f"{path}: its steps are not 1 to 39 in order, each once; {cure}")
+    if numbers != sorted(set(numbers)) or not set(numbers) <= set(SUBJECT.steps):
+        last = SUBJECT.last
+        raise UsageError(f"{path}: its steps are not 1 to {last} in order, each once; {cure}")
     return report
 
 

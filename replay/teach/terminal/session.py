@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from replay.dirty.subject import SUBJECT
 from replay.errors import ReplayError
 from replay.teach.lessons import Lessons
 from replay.teach.lessons.format import Lesson, Text
@@ -27,7 +28,8 @@ from replay.teach.terminal.views import (
 )
 
 WELCOME: Final = (
-    "39 patches of 2013 turned a byte a page into three bitmaps, and then into whole words. "
+    f"{SUBJECT.last} patches of 2013 turned a byte a page into three bitmaps, and then into "
+    "whole words. "
     "Each is a lesson here: why it exists, what it changes, what it claims, and a trace that "
     "you can run one operation at a time, on the code before and after it.",
     "Read in order with n. At any time t plays the lesson's trace, m and c show what the step "
@@ -173,7 +175,9 @@ class Session:
         if self.known(place):
             self.go(place)
         elif word:
-            self.notice = f"there is no {text.strip()!r}: steps are 1 to 39, themes A to G"
+            self.notice = (
+                f"there is no {text.strip()!r}: steps are 1 to {SUBJECT.last}, themes A to G"
+            )
 
     def find(self, query: str) -> None:
         """Show where words occur."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from replay.series import declared as series
+from replay.dirty.subject import SUBJECT
 from replay.teach.lessons import Lessons
 from replay.teach.lessons.format import Lesson, Page, Section, Text, Theme
 from replay.teach.lessons.frames import films
@@ -88,7 +88,7 @@ TEXT_HINT: Final = "n next  b back  l list  j jump  / find  g glossary  r review
 def heading(text: Text) -> str:
     """What a text is called in one line."""
     if isinstance(text, Lesson):
-        return f"{text.number}/39 {text.title}"
+        return f"{text.number}/{SUBJECT.last} {text.title}"
     if isinstance(text, Theme):
         return f"Theme {text.letter}: {text.title}"
     return text.title
@@ -98,9 +98,11 @@ def title_lines(text: Text, width: int) -> list[Line]:
     """The title; of a lesson also the patch's own, and what it is."""
     made = [line(clip_text(heading(text), width), "title")]
     if isinstance(text, Lesson):
-        step = series.load().step(text.number)
-        theme = next(t for t in series.load().themes if t.letter == step.theme)
-        made += wrapped(f"[PATCH {text.number:02d}/39] {step.title}", width, "dim", "  ")
+        step = SUBJECT.series.step(text.number)
+        theme = next(t for t in SUBJECT.series.themes if t.letter == step.theme)
+        made += wrapped(
+            f"[PATCH {text.number:02d}/{SUBJECT.last}] {step.title}", width, "dim", "  "
+        )
         made += wrapped(
             f"theme {theme.letter}, {theme.title}; {verdict(text.number)}", width, "dim"
         )
@@ -109,7 +111,7 @@ def title_lines(text: Text, width: int) -> list[Line]:
 
 def verdict(number: int) -> str:
     """A step's verdict in a word or two, as series.toml declares it and the check finds it."""
-    deviations = series.load().step(number).deviations
+    deviations = SUBJECT.series.step(number).deviations
     if not deviations:
         return "same"
     kinds = sorted({deviation.kind for deviation in deviations})
@@ -140,7 +142,7 @@ class Diff(View):
 
     def _set_name(self) -> None:
         what = "the models' diff" if self.kind == "model" else "the patch in C"
-        self.name = f"{self.lesson.number}/39 {what}"
+        self.name = f"{self.lesson.number}/{SUBJECT.last} {what}"
 
     def lines(self, width: int, height: int) -> list[Line]:
         """The diff; a line that is too wide goes on in the next."""
@@ -174,7 +176,7 @@ class Playing(View):
 
     def _load(self) -> None:
         self.stage = Stage(films(self.lesson, self.mistaken))
-        self.name = f"{self.lesson.number}/39 the trace"
+        self.name = f"{self.lesson.number}/{SUBJECT.last} the trace"
         other = "  tab other pair" if self.lesson.mistake else ""
         self.hint = f"right/left step  f first difference{other}  esc lesson  h help  q quit"
 
@@ -240,7 +242,7 @@ class Asking(View):
         self.lesson = lesson
         self.progress = progress
         self.open = False
-        self.name = f"{lesson.number}/39 a question"
+        self.name = f"{lesson.number}/{SUBJECT.last} a question"
         self.hint = "enter answer  esc lesson  n next  q quit"
 
     def lines(self, width: int, height: int) -> list[Line]:
@@ -329,7 +331,7 @@ class Listing(View):
 def contents(lessons: Lessons, progress: Progress) -> list[Choice]:
     """All places in order of reading: themes, their lessons, pages."""
     made: list[Choice] = []
-    for theme in series.load().themes:
+    for theme in SUBJECT.series.themes:
         steps = f"steps {theme.first} to {theme.last}" if theme.first < theme.last else "one step"
         made.append(
             Choice(
@@ -362,7 +364,7 @@ def found_in(lessons: Lessons, query: str) -> list[Choice]:
     texts += [(f"theme-{x.letter.lower()}", x) for x in lessons.themes]
     texts += [(x.name, x) for x in (*lessons.pages, *filter(None, [lessons.glossary]))]
     for place, text in texts if words else []:
-        own = series.load().title(text.number) if isinstance(text, Lesson) else ""
+        own = SUBJECT.series.title(text.number) if isinstance(text, Lesson) else ""
         title = f"{heading(text)} {own}".lower()
         for section in text.sections:
             whole = f"{title} {section.heading} {section.text}".lower()

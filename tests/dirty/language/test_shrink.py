@@ -13,7 +13,7 @@ from replay.dirty.language.trace import Trace
 from replay.dirty.machine.run import python_model
 from replay.dirty.rules.diff import follow_laws
 from replay.dirty.rules.properties import no_lost_store
-from replay.series.declared import load
+from replay.dirty.subject import SUBJECT
 
 
 def loses(trace: Trace) -> bool:
@@ -75,7 +75,7 @@ def test_what_is_asked_for_stays_and_every_candidate_is_valid(seed: int, names: 
 
 
 def test_a_difference_of_large_host_pages_keeps_large_host_pages() -> None:
-    deviations = load().step(37).deviations
+    deviations = SUBJECT.series.step(37).deviations
 
     def holds(trace: Trace) -> bool:
         result = follow_laws(FOLD.build(36), FOLD.build(37), trace, deviations)

@@ -11,12 +11,13 @@ from replay.dirty.native.calls import compare_calls, draw_case
 from replay.dirty.native.check import check_both
 from replay.dirty.native.inner import inner_api, with_calls
 from replay.dirty.native.session import Libraries, session
+from replay.dirty.subject import SUBJECT
 from replay.dirty.subject import plan as plan_of
-from replay.series.declared import load, name_of
+from replay.series.declared import name_of
 
 from .steps import Fault, libraries, series
 
-SERIES = load()
+SERIES = SUBJECT.series
 
 
 def built(trees: dict[int, dict[str, bytes]]) -> Libraries:

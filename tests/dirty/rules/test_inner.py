@@ -13,9 +13,9 @@ from replay.dirty.language.generate import traces
 from replay.dirty.language.trace import Config, Op, Trace
 from replay.dirty.machine.run import python_model, start
 from replay.dirty.rules.inner import INNER_PROPERTIES, look_inside
-from replay.series.declared import load
+from replay.dirty.subject import SUBJECT
 
-SERIES = load()
+SERIES = SUBJECT.series
 DECLARED = {p.name: p for p in SERIES.properties}
 
 SHORT_END = Trace(

@@ -11,9 +11,11 @@ from replay.dirty.language.trace import Op, Trace
 from replay.dirty.machine.run import python_model
 from replay.dirty.rules.diff import first_difference, follow_laws
 from replay.dirty.rules.laws import LAW_OPS, LAWS
-from replay.series.declared import load
+from replay.dirty.subject import SUBJECT
 
-DEVIATING = [s.number for s in load().steps if any(d.scope == "trace" for d in s.deviations)]
+DEVIATING = [
+    s.number for s in SUBJECT.series.steps if any(d.scope == "trace" for d in s.deviations)
+]
 
 
 def test_the_recordings_change_at_the_steps_that_declare_it() -> None:
@@ -23,7 +25,7 @@ def test_the_recordings_change_at_the_steps_that_declare_it() -> None:
 @pytest.mark.parametrize("step", DEVIATING)
 def test_a_deviating_step_does_what_its_laws_say(step: int) -> None:
     shown: set[str] = set()
-    deviations = load().step(step).deviations
+    deviations = SUBJECT.series.step(step).deviations
     for trace in traces(21, 150):
         result = follow_laws(FOLD.build(step - 1), FOLD.build(step), trace, deviations)
         assert result.wrong is None, (trace.name, result.words())
@@ -34,7 +36,7 @@ def test_a_deviating_step_does_what_its_laws_say(step: int) -> None:
 @pytest.mark.parametrize("step", DEVIATING)
 @pytest.mark.parametrize("left_out", range(3))
 def test_a_law_left_out_is_missed(step: int, left_out: int) -> None:
-    deviations = load().step(step).deviations
+    deviations = SUBJECT.series.step(step).deviations
     fewer = [d for i, d in enumerate(deviations) if i != left_out % len(deviations)]
     results = [
         follow_laws(FOLD.build(step - 1), FOLD.build(step), trace, fewer)
@@ -51,7 +53,7 @@ def test_other_steps_never_differ(step: int) -> None:
 
 
 def test_every_law_names_operations_and_is_declared_by_a_step() -> None:
-    declared = {d.law for s in load().steps for d in s.deviations if d.scope == "trace"}
+    declared = {d.law for s in SUBJECT.series.steps for d in s.deviations if d.scope == "trace"}
     assert declared == set(LAWS)
     for ops in LAW_OPS.values():
         assert ops and ops <= set(OPS)
@@ -68,7 +70,7 @@ def test_nothing_hides_behind_a_declared_difference() -> None:
             Op("migration_sync"),
         )
     )
-    deviations = load().step(39).deviations
+    deviations = SUBJECT.series.step(39).deviations
     result = follow_laws(FOLD.build(38), FOLD.build(39), trace, deviations)
     assert result.wrong is None
     assert result.shown == {"sync-does-not-rearm": 2}

@@ -9,9 +9,9 @@ from replay.dirty.language.trace import Config, Op, Trace
 from replay.dirty.machine.run import python_model
 from replay.dirty.rules.inner import INNER_PROPERTIES
 from replay.dirty.rules.properties import RUN_PROPERTIES
-from replay.series.declared import load
+from replay.dirty.subject import SUBJECT
 
-SERIES = load()
+SERIES = SUBJECT.series
 DECLARED = {p.name: p for p in SERIES.properties}
 
 

@@ -1,0 +1,57 @@
+"""More traces for a pair, bred from those that reached a changed line first.
+
+Where random traces leave changed lines unexecuted and show no difference, what came near is
+varied. The traces are numbered on after the drawn ones, and a function of the request and of
+what the drawn ones reached alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from replay.repo.calls import CallTrace
+from replay.repo.campaign import CallCampaign
+from replay.repo.language import CallLanguage
+from replay.repo.reach import bred
+from replay.repo.tallies import CallTally
+
+PART: Final = 4
+"""Of so many drawn traces, one more is bred at most."""
+TURNS: Final = 2
+"""The later turn breeds from what the earlier reached too."""
+
+
+def breed(campaign: CallCampaign, tally: CallTally) -> None:
+    """Run bred traces on each pair that needs them, and add what they show to the tally."""
+    sampling = campaign.sampling
+    each = 0 if sampling.given is not None else sampling.count // PART // TURNS
+    if each:
+        for place in range(len(campaign.pairs)):
+            _pair(campaign, tally, place, each)
+
+
+def _pair(campaign: CallCampaign, tally: CallTally, place: int, each: int) -> None:
+    pair, whole = campaign.pairs[place], tally.pairs[place]
+    language = CallLanguage(campaign.sampling.interface.only(pair.names), campaign.sampling.ops)
+    made: dict[int, CallTrace] = {}
+    for turn in range(TURNS):
+        reach = campaign.watch.reach(place, pair, whole.firsts)
+        if reach is None or reach.unknown or not (reach.executed and reach.missed):
+            return
+        if whole.differing:
+            return
+        start = campaign.sampling.count + turn * each
+        sampling = replace(campaign.sampling, bred=made)
+        parents = [sampling.trace(pair.names, number) for number in reach.traces]
+        for number in range(start, start + each):
+            parent = parents[number % len(parents)]
+            made[number] = bred(language, parent, sampling.seed, number)
+        alone = CallCampaign(campaign.checker, sampling, [pair], watch=campaign.watch)
+        alone.hanging, alone.repeater = [campaign.hanging[place]], campaign.repeater
+        found = alone.look(range(start, start + each))
+        tally.calls += found.calls
+        whole.merge(found.pairs[0])
+        whole.firsts.bred += each
+        for number in found.pairs[0].differing:
+            whole.shorter.setdefault(number, made[number])

@@ -1,0 +1,549 @@
+/*
+ * Executes encoded traces on a library and tells a digest of all that is observed of each.
+ *
+ *     driver LIBRARY READ WRITE SHARED MEMORY
+ *
+ * READ and WRITE are two pipes: a byte asks for the batch that lies in the file SHARED, a byte
+ * answers that it is done. SHARED begins with a struct board, then answers, then the traces.
+ * What a binding says is in plan.h, which is generated: a function an operation, a function
+ * an observer. MEMORY is the limit of a process in bytes, 0 for none: then the library is
+ * sanitized, too. Once it is loaded, the answer is an empty line, or why it cannot be used.
+ *
+ * Each trace runs in a child of its own, which has neither the pipes nor the board: all it
+ * can write is its mailbox, and that is read when it and all its children are dead. A page
+ * fault is what costs here. The parent therefore runs on a stack that no child has, and
+ * writes nothing else between two forks.
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "plan.h"
+#include "system.h"
+#include "trace.h"
+#include "calls.h"
+#include "seen.h"
+
+enum { DONE, EXIT, SIGNALLED, HANG, LOST };
+
+/* --- in a child ---------------------------------------------------------------------- */
+
+static void observe(struct trace *t)
+{
+    if (t->moved) {
+        t->looks = NULL;
+        t->last = &t->looks;
+        plan_looks(t);
+        t->moved = 0;
+    }
+    for (struct look *l = t->looks; l; l = l->next) {
+        look_at(t, l);
+        mail->by_op[2 * OPS]++;
+    }
+}
+
+/* So that a fault in a destructor shows. */
+static void destroy_left(struct trace *t)
+{
+    unsigned char *kinds = room(t, (size_t)t->numbers + 1);
+
+    copy(kinds, t->kinds, t->numbers);
+    for (uint32_t number = 0; number < t->numbers; number++)
+        for (int i = 0; kinds[number] && i < DESTROYERS; i++)
+            if (lives(t, number) && destroyers[i].kind == t->kinds[number]) {
+                unsigned char in[8];
+
+                memcpy(in, &number, 4);
+                memset(in + 4, 0xFF, 4);
+                run_op(t, destroyers[i].op, in);
+            }
+}
+
+/* A trace to its end; its records go to the mailbox one by one. */
+static void run_trace(const unsigned char *in)
+{
+    struct trace t = {.hash = 1, .moved = 1};
+    uint32_t count = take32(&in);
+
+    t.numbers = take32(&in);
+    t.free = arena;
+    t.end = arena + ARENA;
+    t.handles = room(&t, 8 * (size_t)t.numbers + 8);
+    t.kinds = room(&t, (size_t)t.numbers + 1);
+    set(t.kinds, 0, t.numbers);
+    mix_start(&t);
+    call_setup();
+    for (uint32_t i = 0; i < count; i++) {
+        uint16_t op = take16(&in);
+
+        in = run_op(&t, op, in);
+        observe(&t);
+        mix_data(&t);
+        if (attribute)
+            mix_said(&t);
+        mix_behind(&t);
+        mix(&t, 4);
+        mail->value = t.hash;
+        mail->records = i + 1;
+    }
+    if (!attribute && unflushed())
+        fflush(NULL);
+    t.ending = 1;
+    destroy_left(&t);
+    call_teardown();
+}
+
+static double cpu;
+static int parent, pipes[2], row;
+
+static const unsigned char *inputs(void)
+{
+    return (const unsigned char *)(mail + 1);
+}
+
+/* Traces one after the other, until one writes something or ends the child. */
+static void run_row(void)
+{
+    const unsigned char *in = inputs();
+
+    for (int i = 0; i < row; i++) {
+        uint32_t size = take32(&in);
+        struct answer *a = &mail->answers[i];
+
+        mail->value = 1;
+        mail->made = mail->returned = mail->records = 0;
+        run_trace(in);
+        call_reset();
+        if (anything_said() && !attribute)
+            return;
+        in += size;
+        a->value = mail->value;
+        a->made = mail->made;
+        a->returned = mail->returned;
+        a->at = mail->records;
+        copy(mail->whole, mail->by_op, sizeof mail->whole);
+        mail->finished = (uint32_t)i + 1;
+    }
+}
+
+static void child(void)
+{
+    double most = cpu * row;
+    time_t whole = (time_t)most;
+    struct itimerval timer = {.it_value = {whole, (suseconds_t)((most - (double)whole) * 1e6)}};
+
+    uint64_t usual[8] = {0};  /* of signals: more than the kernel reads */
+
+    sys(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
+    if (sys(SYS_getppid, 0, 0, 0, 0) != parent)
+        quit(FAILED);
+    sys(SYS_close, pipes[0], 0, 0, 0);
+    sys(SYS_close, pipes[1], 0, 0, 0);
+    sys(SYS_rt_sigaction, SIGALRM, (long)usual, 0, 8);
+    sys(SYS_setitimer, ITIMER_PROF, (long)&timer, 0, 0);
+    if (row > 1)
+        run_row();
+    else {
+        const unsigned char *in = inputs();
+
+        take32(&in);
+        run_trace(in);
+    }
+    mail->done = 1;
+    quit(0);
+}
+
+/* --- in the parent, which writes to no page that a child has -------------------------- */
+
+static unsigned char *child_stack;
+
+#ifdef __x86_64__
+/* A fork that begins on a stack of its own, of which nothing is there yet. */
+static long spawn(void)
+{
+    register long r10 __asm__("r10") = 0;
+    register long r8 __asm__("r8") = 0;
+    register void (*r12)(void) __asm__("r12") = child;
+    long result;
+
+    __asm__ volatile("syscall\n\ttest %%rax, %%rax\n\tjnz 1f\n\txor %%ebp, %%ebp\n\t"
+                     "call *%%r12\n\thlt\n1:"
+                     : "=a"(result)
+                     : "a"((long)SYS_clone), "D"((long)SIGCHLD), "S"(child_stack), "d"(0L),
+                       "r"(r10), "r"(r8), "r"(r12)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+#else
+static int child_of_clone(void *nothing)
+{
+    (void)nothing;
+    child();
+    return FAILED;
+}
+
+static long spawn(void)
+{
+    int made = clone(child_of_clone, child_stack, SIGCHLD, NULL);
+
+    return made < 0 ? -errno : made;
+}
+#endif
+
+static double seconds(void)
+{
+    struct timespec now_is;
+
+    clock_gettime(CLOCK_MONOTONIC, &now_is);
+    return (double)now_is.tv_sec + 1e-9 * (double)now_is.tv_nsec;
+}
+
+/* The children that are left of a child that is gone have become ours: they go, too. */
+static int sweep(int act)
+{
+    DIR *folder;
+    struct dirent *entry;
+    int found = 0;
+
+    if (!(folder = opendir("/proc")))
+        return 0;
+    while ((entry = readdir(folder))) {
+        char path[300], text[512], *after;
+        ssize_t size;
+        int file;
+
+        if (!isdigit((unsigned char)entry->d_name[0]))
+            continue;
+        snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
+        if ((file = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+            continue;
+        size = read(file, text, sizeof text - 1);
+        close(file);
+        text[size > 0 ? size : 0] = 0;
+        after = strrchr(text, ')');
+        if (after && strlen(after) > 4 && atoi(after + 4) == parent) {
+            found++;
+            if (act)
+                kill(atoi(entry->d_name), SIGKILL);
+        }
+    }
+    closedir(folder);
+    return found;
+}
+
+static int threads(void)
+{
+    DIR *folder = opendir("/proc/self/task");
+    struct dirent *entry;
+    int found = 0;
+
+    while (folder && (entry = readdir(folder)))
+        found += entry->d_name[0] != '.';
+    if (folder)
+        closedir(folder);
+    return found;
+}
+
+static void nobody_left(void)
+{
+    long left;
+
+    while ((left = sys(SYS_wait4, -1, 0, WNOHANG, 0)) != -ECHILD)
+        if (!left) {
+            sweep(1);
+            sys(SYS_wait4, -1, 0, 0, 0);
+        }
+}
+
+/* Lets a child run to its end: how it ended. */
+static void wait_for(long made, double wall, struct answer *a)
+{
+    double deadline = seconds() + wall;
+    int status = 0, late = 0;
+
+    while (sys(SYS_wait4, made, (long)&status, 0, 0) == -EINTR)
+        if (seconds() > deadline) {
+            late = 1;
+            kill((pid_t)made, SIGKILL);
+        }
+    nobody_left();
+    if (late)
+        a->end = HANG, a->number = SIGKILL;
+    else if (WIFSIGNALED(status)) {
+        a->number = (uint8_t)WTERMSIG(status);
+        a->end = a->number == SIGPROF ? HANG : SIGNALLED;
+    } else {
+        a->number = (uint8_t)WEXITSTATUS(status);
+        a->end = !a->number && mail->done ? DONE : EXIT;
+    }
+}
+
+struct batch {
+    struct board *board;
+    struct answer *answers;
+    uint64_t *by_op;
+    const unsigned char *in;
+};
+
+static long spawned(struct batch *b)
+{
+    long made;
+
+    while ((made = spawn()) == -EAGAIN)
+        usleep(10000);
+    if (made < 0)
+        _exit(FAILED);
+    b->board->forks++;
+    return made;
+}
+
+/* The calls of a child count once they are known to stand for a trace. */
+static void counted(struct batch *b, const uint32_t *by_op)
+{
+    for (int i = 0; i < COUNTS; i++)
+        b->by_op[i] += by_op[i];
+}
+
+/* One trace in a child of its own. */
+static void alone(struct batch *b, struct answer *a, uint32_t size)
+{
+    for (;;) {
+        set(mail, 0, offsetof(struct mail, answers));
+        copy(mail + 1, b->in, 4 + (size_t)size);
+        mail->value = 1;
+        if (row != 1)         /* no page is written to that need not be */
+            row = 1;
+        wait_for(spawned(b), b->board->wall, a);
+        if (!(anything_said() | (a->end != DONE)) || attribute)
+            break;
+        /* What it wrote, or did not come to write, belongs to its calls: once more. */
+        attribute = 1;
+    }
+    a->made = mail->made;
+    a->returned = mail->returned;
+    a->at = mail->records;
+    a->value = mixed(mixed(mail->value, a->end), a->number);
+    counted(b, mail->by_op);
+}
+
+/* Some traces in one child; how many it did. */
+static uint32_t together(struct batch *b, struct answer *answers, uint32_t most)
+{
+    const unsigned char *in = b->in;
+    struct answer end;
+    uint32_t finished, count = 0;
+    size_t size = 0;
+
+    while (count < most && count < ROW) {
+        uint32_t next;
+
+        memcpy(&next, in, 4);
+        if (size + 4 + next > mail_room)
+            break;
+        size += 4 + next;
+        in += 4 + next;
+        count++;
+    }
+    if (count < 2)
+        return 0;
+    set(mail, 0, offsetof(struct mail, answers));
+    copy(mail + 1, b->in, size);
+    row = (int)count;
+    wait_for(spawned(b), b->board->wall * (double)count, &end);
+    anything_said();
+    finished = mail->finished;
+    if (finished > count)
+        finished = 0;
+    for (uint32_t i = 0; i < finished; i++) {
+        answers[i] = mail->answers[i];
+        answers[i].end = DONE;
+        answers[i].number = 0;
+        answers[i].value = mixed(mixed(answers[i].value, DONE), 0);
+    }
+    if (finished)
+        counted(b, mail->whole);
+    return finished;
+}
+
+static void run_batch(struct batch *b)
+{
+    cpu = b->board->cpu;
+    for (uint32_t i = 0; i < b->board->count;) {
+        uint32_t size, did = 0;
+
+        b->board->done = i;
+        if (b->board->reset)
+            did = together(b, b->answers + i, b->board->count - i);
+        for (uint32_t j = 0; j < did; j++) {
+            memcpy(&size, b->in, 4);
+            b->in += 4 + size;
+        }
+        i += did;
+        b->board->done = i;
+        if (i == b->board->count)
+            break;
+        if (did == ROW)
+            continue;
+        memcpy(&size, b->in, 4);
+        alone(b, b->answers + i, size);
+        b->in += 4 + size;
+        b->board->done = ++i;
+    }
+}
+
+static struct board *board;
+
+static void tick(int signal_number)
+{
+    (void)signal_number;
+}
+
+static double spent(void)
+{
+    struct rusage own, others;
+
+    getrusage(RUSAGE_SELF, &own);
+    getrusage(RUSAGE_CHILDREN, &others);
+    return (double)(own.ru_utime.tv_sec + own.ru_stime.tv_sec + others.ru_utime.tv_sec +
+                    others.ru_stime.tv_sec) +
+           1e-6 * (double)(own.ru_utime.tv_usec + own.ru_stime.tv_usec +
+                           others.ru_utime.tv_usec + others.ru_stime.tv_usec);
+}
+
+static void serve(void)
+{
+    struct itimerval often = {{0, 50000}, {0, 50000}}, never = {{0, 0}, {0, 0}};
+    char byte;
+
+    for (;;) {
+        struct batch b = {board, (struct answer *)(board + 1), NULL, NULL};
+        double before = spent();
+        ssize_t got = read(pipes[0], &byte, 1);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            _exit(0);
+        b.in = (const unsigned char *)board + board->traces;
+        b.by_op = (uint64_t *)(b.answers + board->count);
+        setitimer(ITIMER_REAL, &often, NULL);
+        run_batch(&b);
+        setitimer(ITIMER_REAL, &never, NULL);
+        board->spent = spent() - before;
+        if (write(pipes[1], "\n", 1) != 1)
+            _exit(0);
+    }
+}
+
+static void refuse(const char *why)
+{
+    if (write(pipes[1], why, strlen(why)) > 0 && write(pipes[1], "\n", 1) > 0)
+        _exit(0);
+    _exit(FAILED);
+}
+
+static void limit(int what, rlim_t most)
+{
+    struct rlimit is;
+
+    if (!getrlimit(what, &is) && (is.rlim_cur == RLIM_INFINITY || is.rlim_cur > most)) {
+        is.rlim_cur = most;
+        setrlimit(what, &is);
+    }
+}
+
+/* Nothing of it is there in a child, so writing to it after a fork costs nothing. */
+static unsigned char *own_stack(size_t size)
+{
+    unsigned char *made = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+
+    if (made == MAP_FAILED || madvise(made, size, MADV_DONTFORK))
+        refuse("there is no memory for the driver");
+    return made;
+}
+
+static void *space(size_t size, int sharing)
+{
+    void *made = mmap(NULL, size, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS | MAP_NORESERVE,
+                      -1, 0);
+
+    if (made == MAP_FAILED)
+        refuse("there is no memory for the driver");
+    return made;
+}
+
+int main(int count, char **words)
+{
+    static ucontext_t here, there;
+    struct sigaction action = {.sa_handler = tick};
+    struct stat is;
+    int file;
+
+    if (count != 6)
+        return FAILED;
+    pipes[0] = atoi(words[2]);
+    pipes[1] = atoi(words[3]);
+    file = atoi(words[4]);
+    sanitized = !strcmp(words[5], "0");
+    parent = getpid();
+    limit(RLIMIT_CORE, 0);
+    limit(RLIMIT_FSIZE, 16 << 20);
+    if (!sanitized)
+        limit(RLIMIT_AS, strtoull(words[5], NULL, 10));
+    library = dlopen(words[1], RTLD_NOW | RTLD_LOCAL);
+    if (!library)
+        refuse(dlerror());
+    if (sweep(0) || threads() > 1)
+        refuse("the library starts a process or a thread when it is loaded");
+    if (!find_functions())
+        refuse("the library lacks a function");
+    find_data();
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    if (fstat(file, &is))
+        return FAILED;
+    board = mmap(NULL, (size_t)is.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    mail_room = (size_t)is.st_size;
+    mail = space(sizeof *mail + mail_room, MAP_SHARED);
+    if (board == MAP_FAILED || madvise(board, (size_t)is.st_size, MADV_DONTFORK))
+        refuse("the memory to be shared cannot be had");
+    close(file);
+    said[0] = file_as("stdout", 1);
+    said[1] = file_as("stderr", 2);
+    if (said[0] < 0 || said[1] < 0)
+        refuse("there is no file for what the library prints");
+    arena = space(ARENA, MAP_PRIVATE);
+    child_stack = (unsigned char *)space(STACK, MAP_PRIVATE);
+    mprotect(child_stack, 4096, PROT_NONE);
+    child_stack += STACK;
+    sigaction(SIGALRM, &action, NULL);
+    leave_rseq();
+    if (write(pipes[1], "\n", 1) != 1)
+        return 0;
+    getcontext(&there);
+    there.uc_stack.ss_sp = own_stack(1 << 18);
+    there.uc_stack.ss_size = 1 << 18;
+    makecontext(&there, serve, 0);
+    swapcontext(&here, &there);
+    return 0;
+}

@@ -1,0 +1,336 @@
+/* What a call gets and what is seen of it: the words that calls.h is written in. */
+enum { GUARD = 16, FILL = 0xA5, MOST_STRING = 4096, FAILED = 70 };
+
+/* --- what is shared with who asks, and no child has ---------------------------------- */
+
+struct board {
+    uint32_t count, reset;    /* traces; whether they run without a fork between them */
+    uint32_t done, ops;       /* traces answered; operations there are */
+    uint64_t traces;          /* where the traces begin */
+    double cpu, wall;         /* seconds that a trace may take */
+    double spent;             /* seconds of processor time, of all children, too */
+    uint64_t forks;           /* children made */
+};
+
+struct answer {
+    uint64_t value;
+    uint32_t made, returned, at;
+    uint8_t end, number;
+    uint16_t unused;
+};
+
+/* --- what a child leaves --------------------------------------------------------------- */
+
+/* ROW: traces that run in one child, where there is a reset. COUNTS: of each operation the
+ * calls made, then of each those that came back, then the calls of observers. */
+enum { ROW = 64, COUNTS = 2 * OPS + 1 };
+
+struct mail {
+    uint64_t value;           /* of the records so far */
+    uint32_t records, made, returned;
+    uint32_t done;            /* this child came to its end */
+    uint32_t finished;        /* traces of a row that came to theirs */
+    uint32_t by_op[COUNTS];
+    uint32_t whole[COUNTS];     /* the same, of the finished traces of a row */
+    struct answer answers[ROW];
+};
+
+/* --- a trace ------------------------------------------------------------------------- */
+
+struct span {
+    const unsigned char *data;
+    uint32_t size;
+};
+
+struct look {
+    struct look *next;
+    int observer;
+    uint64_t label;           /* of what stands for it in a record */
+    int64_t values[MOST_LOOK_VALUES];
+    unsigned char *buffers[MOST_LOOK_BUFFERS];
+};
+
+struct leaf {                 /* of an exported object */
+    uint64_t key;             /* of all that names it */
+    uint32_t offset, size;
+    int pointers;             /* only whether they are NULL is observed */
+};
+
+struct object {
+    const char *name;
+    uint64_t key;
+    size_t size;
+    int writable, count;
+    const struct leaf *leaves;
+};
+
+struct behind {               /* memory behind the handles of a kind */
+    int kind;
+    uint64_t key;
+    size_t size;
+    int count;
+    const uint32_t *pointers;
+};
+
+struct destroyer {
+    int op, kind;
+};
+
+struct trace {
+    uint64_t hash;
+    uint64_t *handles;
+    unsigned char *kinds;     /* of live objects, counted from 1; 0 for none */
+    uint32_t numbers;         /* of handles */
+    int ending;               /* what happens is not recorded any more */
+    int moved;                /* an object came or went since the looks were made */
+    struct look *looks, **last;
+    unsigned char *free, *end;
+    off_t read[2];            /* how much of the output is known */
+};
+
+static void *library;
+static struct mail *mail;
+static unsigned char *arena;
+static size_t mail_room;
+static int said[2];
+static int attribute;         /* what is written is told apart by the call that wrote it */
+static int sanitized;
+
+enum { ARENA = 64 << 20, STACK = 8 << 20, PAINTED = 2048 };
+
+static inline uint64_t mixed(uint64_t hash, uint64_t value)
+{
+    /* A bijection of either, the other given: one value that differs shows for certain. */
+    hash = ((hash << 5 | hash >> 59) ^ value) * 0x9E3779B97F4A7C15u;
+    return hash ^ hash >> 29;
+}
+
+static inline void mix(struct trace *t, uint64_t value)
+{
+    t->hash = mixed(t->hash, value);
+}
+
+static void mix_bytes(struct trace *t, const void *from, size_t size)
+{
+    const unsigned char *data = from;
+    uint64_t word;
+
+    mix(t, size);
+    for (; size >= 8; data += 8, size -= 8) {
+        memcpy(&word, data, 8);
+        mix(t, word);
+    }
+    for (word = 0; size--; data++)
+        word = word << 8 | *data;
+    mix(t, word);
+}
+
+static void mix_double(struct trace *t, double value)
+{
+    uint64_t word;
+
+    if (value != value)
+        value = __builtin_nan("");
+    memcpy(&word, &value, 8);
+    mix(t, word);
+}
+
+static void mix_string(struct trace *t, const char *text)
+{
+    size_t size;
+
+    if (!text) {
+        mix(t, 1);
+        return;
+    }
+    size = strlen(text);
+    mix(t, 2);
+    mix_bytes(t, text, size < MOST_STRING ? size : MOST_STRING);
+}
+
+/* --- memory that calls get ----------------------------------------------------------- */
+
+static void *room(struct trace *t, size_t size)
+{
+    size_t whole = (size + 15) & ~(size_t)15;
+
+    if (sanitized || whole > (size_t)(t->end - t->free)) {
+        void *made = malloc(size);
+
+        if (!made)
+            _exit(FAILED);
+        return made;
+    }
+    t->free += whole;
+    return t->free - whole;
+}
+
+/* Content, then the rest of it filled, then a guard and a NUL. */
+static unsigned char *buffer(struct trace *t, const void *content, size_t size, size_t whole)
+{
+    unsigned char *made = room(t, whole + GUARD + 1);
+
+    copy(made, content, size);
+    set(made + size, FILL, whole - size + GUARD);
+    made[whole + GUARD] = 0;
+    return made;
+}
+
+static unsigned char *filled(struct trace *t, int64_t size)
+{
+    return buffer(t, "", 0, size > 0 ? (size_t)size : 0);
+}
+
+static int all_fill(const unsigned char *data, size_t size)
+{
+    while (size && *data == FILL)
+        data++, size--;
+    return !size;
+}
+
+static void mix_buffer(struct trace *t, const unsigned char *made, int64_t size)
+{
+    size_t whole = size > 0 ? (size_t)size : 0;
+
+    mix(t, all_fill(made + whole, GUARD));
+    mix_bytes(t, made, whole);
+}
+
+/* Of an observer: nothing where no buffer was touched. */
+static int untouched(const unsigned char *made, int64_t size)
+{
+    size_t whole = size > 0 ? (size_t)size : 0;
+
+    return all_fill(made, whole + GUARD) && !made[whole + GUARD];
+}
+
+static void fill(unsigned char *made, int64_t size)
+{
+    size_t whole = size > 0 ? (size_t)size : 0;
+
+    set(made, FILL, whole + GUARD);
+    made[whole + GUARD] = 0;
+}
+
+/* --- reading a trace ----------------------------------------------------------------- */
+
+static inline uint16_t take16(const unsigned char **in)
+{
+    uint16_t value;
+
+    memcpy(&value, *in, 2);
+    *in += 2;
+    return value;
+}
+
+static inline uint32_t take32(const unsigned char **in)
+{
+    uint32_t value;
+
+    memcpy(&value, *in, 4);
+    *in += 4;
+    return value;
+}
+
+static inline int64_t take64(const unsigned char **in)
+{
+    int64_t value;
+
+    memcpy(&value, *in, 8);
+    *in += 8;
+    return value;
+}
+
+static inline double take_double(const unsigned char **in)
+{
+    double value;
+
+    memcpy(&value, *in, 8);
+    *in += 8;
+    return value;
+}
+
+static inline struct span take_span(const unsigned char **in)
+{
+    struct span made;
+
+    made.size = take32(in);
+    made.data = *in;
+    *in += made.size;
+    return made;
+}
+
+/* --- objects and looks --------------------------------------------------------------- */
+
+static inline int lives(struct trace *t, uint32_t number)
+{
+    return number < t->numbers && t->kinds[number];
+}
+
+static void enter(struct trace *t, uint32_t number, int kind, uint64_t pointer)
+{
+    if (number < t->numbers) {
+        t->handles[number] = pointer;
+        t->kinds[number] = (unsigned char)kind;
+        t->moved = 1;
+    }
+}
+
+static void leave(struct trace *t, uint32_t number)
+{
+    if (lives(t, number)) {
+        t->kinds[number] = 0;
+        t->moved = 1;
+    }
+}
+
+static struct look *new_look(struct trace *t, int observer)
+{
+    struct look *made = room(t, sizeof *made);
+
+    made->next = NULL;
+    made->observer = observer;
+    *t->last = made;
+    t->last = &made->next;
+    return made;
+}
+
+/* The library may read what it never wrote: then it reads the same in each trace. */
+static __attribute__((noinline)) void paint(void)
+{
+    unsigned char below[PAINTED];
+
+    set(below, STACK_FILL, sizeof below);
+    __asm__ volatile("" : : "r"(below) : "memory");
+}
+
+static inline void began(struct trace *t, int op)
+{
+    if (!t->ending) {
+        mail->made++;
+        mail->by_op[op]++;
+    }
+    paint();
+    if (SEES_ERRNO)
+        errno = 0;
+}
+
+static inline void came_back(struct trace *t, int op)
+{
+    if (SEES_ERRNO)
+        mix(t, (uint64_t)errno + 100);
+    if (!t->ending) {
+        mail->returned++;
+        mail->by_op[OPS + op]++;
+    }
+}
+
+static void skipped(struct trace *t)
+{
+    mix(t, 3);
+}
+
+static void *function(const char *name)
+{
+    return dlsym(library, name);
+}

@@ -1,0 +1,107 @@
+"""What traces of calls show of pairs, as tallies that merge in the order of the traces."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from replay.repo.calls import CallTrace
+from replay.repo.evidence import Evidence
+from replay.repo.hanging import Tried
+from replay.repo.masks import Mask
+from replay.repo.pairing import Pair
+from replay.repo.results import Divergence
+from replay.repo.runner import Run
+from replay.repo.watching import Firsts
+from replay.search.verdict import Verdict
+
+
+@dataclass(slots=True)
+class PairTally:
+    """What traces show of a pair.
+
+    Attributes:
+        differing: the numbers of the traces on which the two differ, each with its rank:
+            what crashes or hangs is worse than a wrong answer, and comes first; then what
+            shows early.
+        left_out: the numbers of those that were not compared.
+        traces: how many were.
+        soonest: the number of the one of least rank, and ``divergence``: what it shows.
+        shorter: of those that differ, the traces that were not run as drawn, since calls
+            in them hang on both sides, or were bred.
+        evidence: what all of them showed, call by call.
+        called: the functions that were called, and ``seen``: those of which something is
+            observed, see ``replay.repo.observing``.
+        firsts: by which trace each of the changed lines was reached first.
+
+    """
+
+    differing: dict[int, tuple[bool, int]] = field(default_factory=dict)
+    left_out: list[int] = field(default_factory=list)
+    traces: int = 0
+    soonest: int | None = None
+    divergence: Divergence | None = None
+    shorter: dict[int, CallTrace] = field(default_factory=dict)
+    evidence: Evidence = field(default_factory=Evidence)
+    called: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
+    firsts: Firsts = field(default_factory=Firsts)
+
+    def add(self, pair: Pair, number: int, before: Run | None, after: Run | None) -> None:
+        """Compare the runs of the trace that comes next."""
+        if before is None or after is None:
+            self.left_out.append(number)
+            return
+        self.traces += 1
+        found = pair.differs(before, after)
+        if found is not None:
+            self.differing[number] = (found.verdict is Verdict.UNDECLARED, found.index)
+            self._keep(number, found)
+
+    def take(self, pair: Pair, one: Tried, mask: Mask) -> None:
+        """Compare the runs of a trace but for what is masked, and count what it showed."""
+        self.add(pair, one.number, *mask.applied(one.made, one.before, one.after))
+        self.evidence.draw(one.trace)
+        if one.before is None or one.after is None:
+            return
+        self.evidence.add(one.trace, one.made, one.before, one.after)
+        observers = (op["name"] for op in pair.after.bound.observers)
+        self.evidence.look(observers, one.before, one.after)
+        if one.number in self.differing and len(one.made) < len(one.trace):
+            self.shorter[one.number] = one.made
+
+    def ranked(self) -> list[int]:
+        """The numbers of the traces on which the two differ, the soonest first."""
+        return sorted(self.differing, key=lambda number: (self.differing[number], number))
+
+    def merge(self, other: PairTally) -> None:
+        """Add what the traces that come next show."""
+        self.differing |= other.differing
+        self.shorter |= other.shorter
+        self.evidence.merge(other.evidence)
+        self.left_out += other.left_out
+        self.traces += other.traces
+        self.called |= other.called
+        self.seen |= other.seen
+        self.firsts.merge(other.firsts)
+        if other.soonest is not None and other.divergence is not None:
+            self._keep(other.soonest, other.divergence)
+
+    def _keep(self, number: int, found: Divergence) -> None:
+        rank = self.differing[number], number
+        if self.soonest is None or rank < (self.differing[self.soonest], self.soonest):
+            self.soonest, self.divergence = number, found
+
+
+@dataclass(slots=True)
+class CallTally:
+    """What traces show: how often each operation was called, and of each pair."""
+
+    calls: Counter[str]
+    pairs: list[PairTally]
+
+    def merge(self, other: CallTally) -> None:
+        """Add the share that comes next."""
+        self.calls += other.calls
+        for mine, theirs in zip(self.pairs, other.pairs, strict=True):
+            mine.merge(theirs)
