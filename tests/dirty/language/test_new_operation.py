@@ -174,7 +174,6 @@ def test_the_page_and_the_state_machine_know_it(copy: Path) -> None:
     ))  # fmt: skip
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 def test_the_c_of_every_step_runs_it_as_the_models_do(copy: Path) -> None:
     done = run(
         copy, "-m", "replay", "check", "--steps", "1-39", "--traces", "60", "--lane", "both",
