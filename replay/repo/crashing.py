@@ -16,7 +16,7 @@ from replay.repo.checking import Checker, asked
 from replay.repo.language import CallLanguage
 from replay.repo.pairing import Pair
 from replay.repo.results import Counterexample, Divergence
-from replay.repo.runner import Run
+from replay.repo.runner import Run, Runner
 from replay.repo.targets import Target
 from replay.search.shrink import shrink
 from replay.search.verdict import Verdict
@@ -100,12 +100,19 @@ def shortened(
     if not budget:
         return found.example(complete=len(found.trace) == 1)
     with contextlib.ExitStack() as stack:
-        runners = [stack.enter_context(checker.opened(side)) for _ in range(RUNS)]
+        runners: list[Runner] = []
 
         def holds(candidate: CallTrace) -> bool:
             return any(asked(one, side, candidate).end == "crash" for one in runners)
 
+        # A process in which it does not crash says nothing of a shorter trace.
+        for _ in range(RUNS * (1 + MORE)):
+            if len(runners) >= RUNS and holds(found.trace):
+                break
+            runners.append(stack.enter_context(checker.opened(side)))
         shrunk = shrink(found.trace, language, holds, min(budget, BUDGET))
     again = repeat(checker, pair, shrunk.trace)
+    if not any(again.crashes):
+        again = repeat(checker, pair, shrunk.trace, MORE * RUNS)
     same = again.one_sided and bool(again.crashes[1]) == bool(found.crashes[1])
     return replace((again if same else found).example(complete=False), complete=shrunk.complete)

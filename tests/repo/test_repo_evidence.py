@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,7 @@ def test_a_crash_that_comes_and_goes_is_a_finding(tmp_path: Path) -> None:
     row = rows(done)[1]
     assert (done.returncode, row["verdict"], row["example"]["text"]) == (1, "crash", ["clear()"])
     what, before, after = row["example"]["differs"][0]
-    assert (what, before) == ("crash", "no crash in 8 runs")
+    assert what == "crash" and re.fullmatch(r"no crash in (8|24) runs", before)
     assert "SIGABRT" in after and "runs crash" in after
 
 
