@@ -86,7 +86,7 @@ class Runner:
     ) -> None:
         self.cpu = cpu
         environment = {**os.environ, **OPTIONS} | ({"LD_PRELOAD": preload} if preload else {})
-        environment |= _disturbed(fill)
+        environment |= disturbed(fill)
         # A model is the user's own Python, and may want what they have installed.
         self.apart = Apart(
             SERVER, environment, NEEDS, sanitized=bool(preload), site="model" in head
@@ -149,7 +149,7 @@ class Runner:
         return Run(records, death.cause, _detail(death, cpu) + when, *reached)
 
 
-def _disturbed(fill: int) -> dict[str, str]:
+def disturbed(fill: int) -> dict[str, str]:
     """The variables that make fresh memory, and where the stack starts, those of a fill."""
     padding = {"REPLAY_PADDING": "x" * (1 + PADDING * fill)}
     if not fill:
