@@ -585,7 +585,6 @@ int main(int count, char **words)
     sanitized = !strcmp(words[5], "0");
     stack_fill = (unsigned char)atoi(words[6]);
     shift = (size_t)atoi(words[7]) & ~(size_t)15;
-    painted = stack_fill ? MORE : PAINTED;
     parent = getpid();
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_FSIZE, 16 << 20);

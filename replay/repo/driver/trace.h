@@ -103,7 +103,6 @@ static int said[2];
 static int attribute;         /* what is written is told apart by the call that wrote it */
 static int sanitized;
 static unsigned char stack_fill;
-static size_t painted;        /* bytes of the stack that are filled */
 static size_t shift;          /* bytes by which the stack and the arena start elsewhere */
 
 /* PAINTED: more takes one more page; MORE is for those who look for what is unwritten. */
@@ -306,12 +305,21 @@ static struct look *new_look(struct trace *t, int observer)
     return made;
 }
 
-/* The library may read what it never wrote: then it reads the same in each trace. */
+/* The library may read what it never wrote: then it reads the same in each trace. The sizes
+ * are constants, which makes the two fast. */
 static __attribute__((noinline)) void paint(void)
+{
+    unsigned char below[PAINTED];
+
+    set(below, 0, sizeof below);
+    __asm__ volatile("" : : "r"(below) : "memory");
+}
+
+static __attribute__((noinline)) void paint_more(void)
 {
     unsigned char below[MORE];
 
-    set(below + MORE - painted, stack_fill, painted);
+    set(below, stack_fill, sizeof below);
     __asm__ volatile("" : : "r"(below) : "memory");
 }
 
@@ -321,7 +329,10 @@ static inline void began(struct trace *t, int op)
         mail->made++;
         by_op[op]++;
     }
-    paint();
+    if (stack_fill)
+        paint_more();
+    else
+        paint();
     if (SEES_ERRNO)
         errno = 0;
 }
