@@ -126,6 +126,21 @@ static const unsigned char *inputs(void)
     return (const unsigned char *)(mail + 1);
 }
 
+static double seconds(void)
+{
+    struct timespec now_is;
+
+    clock_gettime(CLOCK_MONOTONIC, &now_is);
+    return (double)now_is.tv_sec + 1e-9 * (double)now_is.tv_nsec;
+}
+
+static uint16_t tenths(double since)
+{
+    double took = (seconds() - since) * 1e4;
+
+    return took < 65535 ? (uint16_t)took : 65535;
+}
+
 /* Traces one after the other, until one writes something or ends the child. */
 static void run_row(void)
 {
@@ -134,6 +149,8 @@ static void run_row(void)
     for (int i = 0; i < row; i++) {
         uint32_t size = take32(&in);
         struct answer *a = &rows->answers[i];
+
+        double since = seconds();
 
         by_op = rows->by_op[i];
         mail->value = 1;
@@ -147,6 +164,7 @@ static void run_row(void)
         a->made = mail->made;
         a->returned = mail->returned;
         a->at = mail->records;
+        a->took = tenths(since);
         mail->finished = (uint32_t)i + 1;
     }
 }
@@ -213,14 +231,6 @@ static long spawn(void)
     return made < 0 ? -errno : made;
 }
 #endif
-
-static double seconds(void)
-{
-    struct timespec now_is;
-
-    clock_gettime(CLOCK_MONOTONIC, &now_is);
-    return (double)now_is.tv_sec + 1e-9 * (double)now_is.tv_nsec;
-}
 
 /* The children that are left of a child that is gone have become ours: they go, too. */
 static void sweep(void)
@@ -304,13 +314,6 @@ struct batch {
     const unsigned char *in;
 };
 
-static uint16_t tenths(double since)
-{
-    double took = (seconds() - since) * 1e4;
-
-    return took < 65535 ? (uint16_t)took : 65535;
-}
-
 static long spawned(struct batch *b)
 {
     long made;
@@ -382,7 +385,6 @@ static uint32_t together(struct batch *b, uint32_t first)
     const unsigned char *in = b->in;
     struct answer end, *answers = b->answers + first;
     uint32_t finished, count = 0, most = b->board->count - first;
-    double since = seconds();
     size_t size = 0;
 
     while (count < most && count < ROW) {
@@ -408,7 +410,6 @@ static uint32_t together(struct batch *b, uint32_t first)
         finished = 0;
     for (uint32_t i = 0; i < finished; i++) {
         answers[i] = rows->answers[i];
-        answers[i].took = (uint16_t)(tenths(since) / finished);
         answers[i].end = DONE;
         answers[i].number = 0;
         answers[i].value = mixed(mixed(answers[i].value, DONE), 0);
