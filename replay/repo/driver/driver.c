@@ -149,7 +149,6 @@ static void run_row(void)
     for (int i = 0; i < row; i++) {
         uint32_t size = take32(&in);
         struct answer *a = &rows->answers[i];
-
         double since = seconds();
 
         by_op = rows->by_op[i];
