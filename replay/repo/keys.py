@@ -115,7 +115,8 @@ def _side(side: Target) -> str:
     preloaded = [side.preload, *os.environ.get("LD_PRELOAD", "").replace(":", " ").split()]
     return json.dumps(
         [
-            side.key, side.bound.missing, _digest(side.library), [_state(one) for one in preloaded],
+            side.key, side.bound.missing, _digest(side.library),
+            [_state(one) for one in preloaded if one],
             [_state(one) for one in _searched(side.library)],
         ]
     )  # fmt: skip
@@ -177,8 +178,12 @@ def _variables(pair: Pair) -> list[tuple[str, str]]:
 @lru_cache(maxsize=1)
 def version() -> str:
     """A digest of the code that decides: its sources, and what draws and reads for it."""
-    digest = hashlib.sha256(f"{sys.version} {elftools.__version__}".encode())
-    top = Path(__file__).parent.parent
+    return f"{sources_digest(Path(__file__).parent.parent)} {sys.version} {elftools.__version__}"
+
+
+def sources_digest(top: Path) -> str:
+    """A digest of the sources in those of a package's folders that decide."""
+    digest = hashlib.sha256()
     for room in DECIDING:
         for path in sorted((top / room).rglob("*")):
             if path.suffix in SOURCES and path.is_file():
