@@ -136,12 +136,12 @@ class Kept:
         }  # fmt: skip
 
     def _read(self) -> dict[str, CallTrace]:
-        found: dict[tuple[Why, str], CallTrace] = {}
+        found: dict[str, CallTrace] = {}
         for path in self._paths():
             with contextlib.suppress(TraceError):
                 trace = read_calls(path, self.interface)
-                found[_why(path), trace_id(trace, self.interface)] = trace
-        return {name: found[why, name] for why, name in sorted(found)}
+                found.setdefault(trace_id(trace, self.interface), trace)
+        return found
 
     def add(self, traces: Iterable[CallTrace], why: Why) -> frozenset[str]:
         """Keep traces for the next run; gives their ids, whether or not there was room.
@@ -194,6 +194,7 @@ class Kept:
             count, size = count - 1, size - own
 
     def _paths(self) -> list[Path]:
+        """The files, the examples first; none where there is no folder."""
         if self.folder is None:
             return []
         try:

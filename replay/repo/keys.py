@@ -145,24 +145,30 @@ def _state(path: Path | str) -> tuple[str, int, int] | tuple[str]:
 
 def _searched(library: Path) -> list[Path]:
     """The libraries that one needs, where they are not looked for in the system's folders alone."""
-    folders = os.environ.get("LD_LIBRARY_PATH", "").replace(";", ":").split(":")
-    needed: list[str] = []
+    needed, own = _needed(library, _state(library))
+    given = os.environ.get("LD_LIBRARY_PATH", "").replace(";", ":").split(":")
+    places = [Path(one) for one in (*given, *own) if one]
+    return [place / name for place in places for name in needed if (place / name).is_file()]
+
+
+@lru_cache(maxsize=4096)
+def _needed(library: Path, state: object) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What a library that is in this state needs, and the folders in which it says to look."""
     try:
         with library.open("rb") as file:
             elf: Any = ELFFile(file)
-            for section in elf.iter_sections():
-                if isinstance(section, DynamicSection):
-                    tags: list[Any] = list(section.iter_tags())
-                    needed += [tag.needed for tag in tags if hasattr(tag, "needed")]
-                    for name in ("runpath", "rpath"):
-                        paths = [getattr(tag, name) for tag in tags if hasattr(tag, name)]
-                        folders += [one for path in paths for one in path.split(":")]
+            section = elf.get_section_by_name(".dynamic")
+            tags = list(section.iter_tags()) if isinstance(section, DynamicSection) else []
+            needed = tuple(tag.needed for tag in tags if hasattr(tag, "needed"))
+            paths = [
+                getattr(tag, name)
+                for tag in tags for name in ("runpath", "rpath") if hasattr(tag, name)
+            ]  # fmt: skip
     except (ELFError, UnicodeDecodeError, ValueError):
-        return []
+        return (), ()
     here = str(library.parent)
-    whole = [one.replace("$ORIGIN", here).replace("${ORIGIN}", here) for one in folders if one]
-    places = [Path(one) for one in whole]
-    return [place / name for place in places for name in needed if (place / name).is_file()]
+    whole = ":".join(paths).replace("$ORIGIN", here).replace("${ORIGIN}", here)
+    return needed, tuple(whole.split(":"))
 
 
 def _variables(pair: Pair) -> list[tuple[str, str]]:

@@ -264,6 +264,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "cut off": lambda data: data[:-1],
     "head alone": lambda data: data.partition(b"\n")[0],
     "a bit": lambda data: data[:-9] + bytes([data[-9] ^ 1]) + data[-8:],
+    "a digit": lambda data: data.replace(b'"traces":3', b'"traces":4'),
     "a list": lambda data: b"[]\n" + data.partition(b"\n")[2],
     "no text": lambda data: b"\xff\xfe" + data,
     "another form": lambda data: data.replace(b"replay-judged/", b"replay-judged/9"),
@@ -351,8 +352,7 @@ def test_what_verify_finds_is_remembered_as_it_is(
 ) -> None:
     repo = UserRepo(tmp_path / "repo")
     first = repo.commit("one", x_c=SUM.format(more=""))
-    repo.commit("same", x_c=SUM.format(more=" + (a > 1000 ? a - a : 0) + (b & 1) - b % 2"))
-    repo.commit("other", x_c=SUM.format(more=" + (a == 77)"))
+    repo.commit("other", x_c=SUM.format(more=" + (a > 0)"))
     judge, seen = verify.judge, []
 
     def watched(*given: Any) -> Judged:
@@ -361,16 +361,18 @@ def test_what_verify_finds_is_remembered_as_it_is(
 
     monkeypatch.setattr(verify, "judge", watched)
     monkeypatch.setenv("REPLAY_CACHE", str(tmp_path / "own"))
-    request = verify.Request(repo.path, f"{first}..main", MAKE, "libx.so", traces=40)
+    request = verify.Request(
+        repo.path, f"{first}..main", MAKE, "libx.so", traces=9, budget=40, jobs=2
+    )
     start = time.monotonic()
     verify.verify(request)
     took = time.monotonic() - start
     ((_, sampling, *_), judged) = seen[0]
-    question = Question(sampling.interface, 1, "40", 40, request.budget, request.call_limit)
+    question = Question(sampling.interface, 1, "9", 40, request.budget, request.call_limit)
     memory = Memory.of(question)
     pairs = {place: one.pair for place, one in enumerate(judged.standings) if one.pair}
     verdicts = [judged.neighbours[place].verdict for place in pairs]
-    assert Verdict.UNDECLARED in verdicts
+    assert verdicts == [Verdict.UNDECLARED]
     for place, pair in pairs.items():
         memory.remember(pair, TREES, Known(judged.neighbours[place]), noisy=False)
     start = time.monotonic()
