@@ -131,7 +131,8 @@ class Memory:
             pair: which.
             trees: as in :meth:`known`.
             found: what to remember.
-            noisy: whether anything on either side was not the same twice.
+            noisy: whether anything on either side was not the same twice, or some trace ended
+                with a crash or a hang on one side alone, whichever is shown.
             shortened: whether an example was given the whole budget.
 
         """

@@ -157,7 +157,7 @@ import sys
 sys.path[:0] = {path!r}
 from test_repo_kept import BOXES, numbered
 from replay.repo.kept import Kept, Why
-for start in range({start}, {start} + 200, 4):
+for start in range({start}, {start} + 120, 4):
     kept = Kept.open("root 1", "libx.so", BOXES)
     kept.add(map(numbered, range(start, start + 4)), Why.REACHED)
     if kept.problem:
@@ -174,7 +174,7 @@ def test_two_runs_may_keep_traces_at_once(kept: Callable[..., Kept]) -> None:
     assert [one.wait(60) for one in running] == [0, 0]
     there, folder = kept().ids(), kept().folder
     assert len(there) == MOST and folder is not None
-    assert there <= {trace_id(numbered(n), BOXES) for n in (*range(200), *range(400, 600))}
+    assert there <= {trace_id(numbered(n), BOXES) for n in (*range(120), *range(400, 520))}
     assert {path.suffix for path in folder.iterdir()} == {".jsonl", ""}, "nothing is left over"
 
 
