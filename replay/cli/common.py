@@ -272,13 +272,33 @@ seed_option = click.option(
 
 
 def traces_option(
-    default: int, text: str = "How many random traces.", most: int | None = 10_000_000
+    default: int | None,
+    text: str = "How many random traces.",
+    most: int | None = 10_000_000,
+    shown: str | bool = True,
 ) -> Callable[..., Any]:
     """``--traces``: how many are run."""
     return click.option(
-        "--traces", type=click.IntRange(1, most), default=default, show_default=True,
+        "--traces", type=click.IntRange(1, most), default=default, show_default=shown,
         metavar="N", help=text,
     )  # fmt: skip
+
+
+class Seconds(click.ParamType[float]):
+    """A time: ``90``, ``10s``, ``5m``, ``2h``; its value is in seconds."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The seconds that a text means."""
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smh]?)", str(value).strip())
+        if found is None or not float(found[1]):
+            self.fail(f"{value!r}; write a time as in 10s, 5m or 1h", param, ctx)
+        return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
 
 
 def ops_option(

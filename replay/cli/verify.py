@@ -19,6 +19,7 @@ from replay.cli.calling import (
 )
 from replay.cli.common import (
     ExitCode,
+    Seconds,
     budget_option,
     emit,
     examples,
@@ -59,6 +60,7 @@ def _model(
         "replay verify --repo DIR --range v1..v2 --build 'make -s' \\",
         "    --library libring.so --binding binding.toml --traces 1000",
         "replay verify … --trace counterexamples/commit-5-difference.jsonl",
+        "replay verify … --for 5m                 look harder, for a time",
         "replay verify … --bisect                 build only what a search asks",
     ),
 )
@@ -79,7 +81,15 @@ def _model(
     help="The shared library that the build makes, relative to the top of the tree.",
 )  # fmt: skip
 @binding_option
-@traces_option(200, "How many random traces of calls.", most=1_000_000)
+@traces_option(
+    None, "Exactly so many random traces of calls.", most=1_000_000,
+    shown="200, and more as long as they reach something new",
+)  # fmt: skip
+@click.option(
+    "--for", "seconds", type=Seconds(), metavar="TIME",
+    help="Go on for so long with commits on which nothing differs: 10s, 5m, 1h. What is found "
+    "then depends on the machine.",
+)  # fmt: skip
 @ops_option(40, "Calls a trace.", most=10_000)
 @seed_option
 @jobs_option(default_jobs)
@@ -105,6 +115,10 @@ def _model(
 )  # fmt: skip
 @wrapper_option
 @incremental_option
+@click.option(
+    "--fresh", is_flag=True,
+    help="Judge anew, without the verdicts and traces that earlier runs left.",
+)  # fmt: skip
 @click.option("--rebuild", is_flag=True, help="Build also what is in the cache of builds.")
 @format_option
 def command(save: Path | None, bisect: bool, format: str, **options: Any) -> int:
@@ -125,6 +139,8 @@ def command(save: Path | None, bisect: bool, format: str, **options: Any) -> int
     What was built is kept in a cache, so a run that was interrupted goes on where it was.
     """
     request = _request(options)
+    if request.seconds is not None and request.traces is not None:
+        raise click.UsageError("--traces is exact: it takes no --for")
     if bisect and request.model:
         raise click.UsageError("--bisect compares with the start of the range, not with --model")
     find(request.repo)

@@ -35,23 +35,25 @@ def _pair(campaign: CallCampaign, tally: CallTally, place: int, each: int) -> No
     pair, whole = campaign.pairs[place], tally.pairs[place]
     language = CallLanguage(campaign.sampling.interface.only(pair.names), campaign.sampling.ops)
     made: dict[int, CallTrace] = {}
+    drawn = whole.traces + len(whole.left_out)
     for turn in range(TURNS):
         reach = campaign.watch.reach(place, pair, whole.firsts)
         if reach is None or reach.unknown or not (reach.executed and reach.missed):
             return
         if whole.differing:
             return
-        start = campaign.sampling.count + turn * each
-        sampling = replace(campaign.sampling, bred=made)
+        start = drawn + turn * each
+        sampling = replace(campaign.sampling, bred={**campaign.sampling.bred, **made})
         parents = [sampling.trace(pair.names, number) for number in reach.traces]
         for number in range(start, start + each):
             parent = parents[number % len(parents)]
             made[number] = bred(language, parent, sampling.seed, number)
-        alone = CallCampaign(campaign.checker, sampling, [pair], watch=campaign.watch)
-        alone.hanging, alone.repeater = [campaign.hanging[place]], campaign.repeater
+        alone = campaign.part([place])
+        alone.sampling = replace(sampling, bred={**sampling.bred, **made})
         found = alone.look(range(start, start + each))
         tally.calls += found.calls
         whole.merge(found.pairs[0])
         whole.firsts.bred += each
+        whole.own |= {number: made[number] for number in range(start, start + each)}
         for number in found.pairs[0].differing:
             whole.shorter.setdefault(number, made[number])

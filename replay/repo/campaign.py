@@ -3,44 +3,42 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from replay.base.pool import Pool
+from replay.repo.agreeing import Key, Settled, Shares, sort
 from replay.repo.binding import Interface
+from replay.repo.bound import Unbound
 from replay.repo.calls import CallTrace
-from replay.repo.checking import LEAST, TIMES, Checker, Runs, asked
-from replay.repo.crashing import MORE, RUNS, repeat, shortened
+from replay.repo.checking import Checker
+from replay.repo.crashing import MORE, RUNS, repeat, shortened, shorter
+from replay.repo.driver.pieces import Refused
+from replay.repo.driver.run import DriverRunner
 from replay.repo.hanging import Hanging, Tried
 from replay.repo.language import CallLanguage
 from replay.repo.masks import Mask
 from replay.repo.observing import called, observed
 from replay.repo.pairing import Names, Pair
 from replay.repo.repeating import Repeater, with_repeats
-from replay.repo.results import Counterexample, Divergence, compare
-from replay.repo.runner import ModelError, Run, Runner
+from replay.repo.results import Counterexample
+from replay.repo.shrinking import NOT_AGAIN, Shrinking
 from replay.repo.tallies import CallTally, PairTally
 from replay.repo.targets import Progress, Target
 from replay.repo.watching import Watch
-from replay.search.campaign import gather, shortest
+from replay.search.campaign import gather
 from replay.search.verdict import Verdict
 
 SHARE: Final = 250
 """Traces whose runs are in memory at once."""
 ROUNDS: Final = 6
 """Times that traces are run again without the calls that hang on both sides."""
-SHRUNK_LIMIT: Final = 0.25
-"""Seconds of processor time after which a candidate counts as hanging that is to hang."""
-
 TURNS: Final = 4
 """Times that an example is looked for, each without what was found not to be repeatable."""
-NOT_AGAIN: Final = "a trace that differed does not when it is run again"
-
-Parted: TypeAlias = tuple[Run, Run, Divergence]
-"""The runs of a trace on two targets, and where they part."""
+Drawn: TypeAlias = Mapping[Names, Mapping[int, CallTrace]]
+"""Traces by their numbers, for each set of operations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +49,8 @@ class Sampling:
         interface: whose operations they call.
         seed: which random ones, ``traces`` of at most ``ops`` calls.
         given: this one alone; None for random ones.
+        deeper: whether further rounds follow these traces, see ``replay.repo.rounds``, and
+            ``seconds``: for how long, None for as long as they reach something new.
         bred: traces of further numbers, see ``replay.repo.breeding``.
 
     """
@@ -60,6 +60,8 @@ class Sampling:
     traces: int
     ops: int
     given: CallTrace | None = None
+    deeper: bool = False
+    seconds: float | None = None
     bred: Mapping[int, CallTrace] = field(default_factory=dict)
 
     @property
@@ -112,6 +114,15 @@ class CallCampaign:
         self.hanging = [Hanging(self.sampling.interface) for _ in self.pairs]
         self.repeater = Repeater(self.checker)
 
+    def part(self, numbers: Sequence[int]) -> CallCampaign:
+        """The same on some of the pairs; what is learned of them is learned for both."""
+        part = CallCampaign(
+            self.checker, self.sampling, [self.pairs[n] for n in numbers], self.share, self.watch
+        )
+        part.hanging = [self.hanging[number] for number in numbers]
+        part.repeater = self.repeater
+        return part
+
     def run(self, progress: Progress) -> CallTally:
         """What all traces show.
 
@@ -142,71 +153,99 @@ class CallCampaign:
         tally = self.nothing()
         for traces in drawn.values():
             tally.calls.update(call.op for trace in traces.values() for call in trace)
-        for place, ones in self._settled(tuple(numbers), drawn, tally).items():
-            self._compared(self.pairs[place], tally.pairs[place], ones)
+        for place, settled in self._settled(tuple(numbers), drawn, tally).items():
+            self._compared(self.pairs[place], tally.pairs[place], settled)
         return tally
 
     def _settled(
-        self, numbers: tuple[int, ...], drawn: Mapping[Names, Mapping[int, CallTrace]],
-        tally: CallTally,
-    ) -> dict[int, list[Tried]]:  # fmt: skip
+        self, numbers: tuple[int, ...], drawn: Drawn, tally: CallTally
+    ) -> dict[int, Settled]:
         """The runs of traces on each pair, those calls left out that hang on both sides."""
-        settled: dict[int, list[Tried]] = {place: [] for place in range(len(self.pairs))}
+        settled = {place: Settled.none() for place in range(len(self.pairs))}
         waiting = dict.fromkeys(settled, numbers)
         for turn in range(ROUNDS):
-            tried = self._round(waiting, drawn)
+            last = turn == ROUNDS - 1
+            found = self._round(waiting, drawn, last)
             waiting = {}
-            for place, ones in tried.items():
-                again = turn < ROUNDS - 1 and self.hanging[place].learn(ones)
-                for one in ones:
-                    tally.pairs[place].firsts.add(one.number, one.before, one.after)
+            for place, share in found.items():
+                well = [same.made for same in share.agreed]
+                again = not last and self.hanging[place].learn(share.tried, well, share.stuck)
+                if share.waiting:
+                    waiting[place] = tuple(share.waiting)
+                firsts = tally.pairs[place].firsts
+                for one in share.tried:
+                    firsts.add(one.number, one.before, one.after)
                     if again and (one.before is None or one.after is None or one.hung):
                         waiting[place] = (*waiting.get(place, ()), one.number)
                     else:
-                        settled[place].append(one)
+                        settled[place].tried.append(one)
+                for same in share.agreed:
+                    firsts.note(same.number, same.before.reached, same.after.reached)
+                settled[place].agreed.extend(share.agreed)
         return settled
 
-    def _compared(self, pair: Pair, tally: PairTally, tried: list[Tried]) -> None:
+    def _compared(self, pair: Pair, tally: PairTally, settled: Settled) -> None:
         """Compare runs, but for what is not the same twice."""
-        tried.sort(key=lambda one: one.number)
+        tried = sorted(settled.tried, key=lambda one: one.number)
         made = [one.made for one in tried]
         before, after = [one.before for one in tried], [one.after for one in tried]
         mask = self.repeater.learn(pair, made, before, after)
-        tally.called |= called(made)
+        tally.called |= called(made) | called([one.made for one in settled.agreed])
         tally.seen |= observed(self.checker, pair, made, after, mask)
         for one in tried:
             tally.take(pair, one, mask)
+        ops = [op["name"] for op in pair.after.bound.ops]
+        for same in settled.agreed:
+            tally.agree(same, ops)
 
     def _round(
-        self, waiting: Mapping[int, tuple[int, ...]], drawn: Mapping[Names, Mapping[int, CallTrace]]
-    ) -> dict[int, list[Tried]]:
+        self, waiting: Mapping[int, tuple[int, ...]], drawn: Drawn, last: bool
+    ) -> dict[int, Settled]:
         """The runs of traces, given by their numbers, of some pairs.
 
-        A target that is in two pairs runs a trace once where both leave the same out.
+        What hangs on both sides is run no further, unless this is the ``last`` time. A target
+        that is in two pairs runs a trace once where both leave the same out.
         """
-        needed: dict[Hashable, tuple[Target, list[CallTrace]]] = {}
-        asked = {}
+        asked, sides = self._asked(waiting, drawn)
+        shares = Shares(self.checker, asked)
+        told = shares.digests()
+        found = {
+            place: sort(
+                zip(waiting[place], *(told[key] for key in keys), strict=True),
+                drawn[self.pairs[place].names], asked[keys[0]][1], last,
+            )
+            for place, keys in sides.items()
+        }  # fmt: skip
+        needed: dict[Key, set[int]] = {}
+        for place, keys in sides.items():
+            for key in keys:
+                needed.setdefault(key, set()).update(found[place].needed)
+                target, made = asked[key]
+                self.repeater.told(target, [(made[at], told[key][at]) for at in needed[key]])
+        runs = shares.runs(told, needed)
+        for place, (old, new) in sides.items():
+            traces, made = drawn[self.pairs[place].names], asked[old][1]
+            for at in found[place].needed:
+                number = waiting[place][at]
+                one = Tried(number, traces[number], made[at], runs[old][at], runs[new][at])
+                found[place].tried.append(one)
+        return found
+
+    def _asked(
+        self, waiting: Mapping[int, tuple[int, ...]], drawn: Drawn
+    ) -> tuple[dict[Key, tuple[Target, list[CallTrace]]], dict[int, tuple[Key, Key]]]:
+        """What each target has to run, and by which keys each pair finds it."""
+        asked: dict[Key, tuple[Target, list[CallTrace]]] = {}
+        sides: dict[int, tuple[Key, Key]] = {}
         for place, numbers in waiting.items():
             pair, hanging = self.pairs[place], self.hanging[place]
             made = [hanging.cut(number, drawn[pair.names][number]) for number in numbers]
-            which = (pair.names, numbers, hanging.key)
-            keys = [(side.key, which) for side in (pair.before, pair.after)]
-            for key, side in zip(keys, (pair.before, pair.after), strict=True):
-                needed.setdefault(key, (self.watch.target(side), made))
-            asked[place] = keys, made
-        runs = dict(self.checker.threads.map(self._run_all, needed.items()))
-        return {
-            place: [
-                Tried(number, drawn[self.pairs[place].names][number], *one)
-                for number, *one in zip(
-                    waiting[place], made, *(runs[key] for key in keys), strict=True
-                )
-            ]
-            for place, (keys, made) in asked.items()
-        }
-
-    def _run_all(self, task: tuple[Target, Sequence[CallTrace]]) -> Runs:
-        return self.checker.run_all(*task)
+            which: Hashable = (pair.names, numbers, hanging.key)
+            old, new = (pair.before.key, which), (pair.after.key, which)
+            for key, side in ((old, pair.before), (new, pair.after)):
+                asked.setdefault(key, (self.watch.target(side), made))
+            sides[place] = old, new
+        return asked, sides
 
     def example(self, finding: Sighting, budget: int) -> Counterexample | str:
         """A trace on which a pair differs, shortened; or why there is none after all."""
@@ -228,6 +267,12 @@ class CallCampaign:
             if not crashing.one_sided:
                 return crashing.text
             return shortened(self.checker, pair, crashing, language, budget)
+        if crashing.one_sided and budget:
+            less, complete = shorter(self.checker, pair, crashing, language, budget)
+            again = repeat(self.checker, pair, less)
+            if again.one_sided and again.come_and_go:
+                return again.example(complete)
+            trace = less if again.one_sided else trace
         other = None if finding.unlike is None else self.pairs[finding.unlike]
         with contextlib.ExitStack() as stack:
             old, new = (
@@ -237,10 +282,11 @@ class CallCampaign:
                 stack.enter_context(self.checker.opened(side))
                 for side in ((other.before, other.after) if other is not None else ())
             ]
+            drivers = self._drivers(stack, pair)
             mask = self.repeater.mask(pair)
             without = self.repeater.mask(other) if other is not None else Mask()
             for _ in range(TURNS):
-                question = _Question(pair, (old, new), tuple(others), mask, without)
+                question = Shrinking(pair, (old, new), tuple(others), mask, without, drivers)
                 found = question.shortest(trace, language, budget)
                 if isinstance(found, str):
                     break
@@ -249,6 +295,19 @@ class CallCampaign:
                 if pair.differs(*mask.applied(found.trace, *runs)):
                     return self._seldom(pair, found)
         return self._rare(pair, trace, language, budget)
+
+    def _drivers(self, stack: contextlib.ExitStack, pair: Pair) -> tuple[DriverRunner, ...]:
+        """Drivers with both of a pair; none where only workers can run them."""
+        try:
+            with contextlib.ExitStack() as both:
+                made = [
+                    both.enter_context(self.checker.driven(side))
+                    for side in (pair.before, pair.after)
+                ]
+                stack.push(both.pop_all())
+        except (Refused, Unbound):
+            return ()
+        return tuple(made)
 
     def _seldom(self, pair: Pair, found: Counterexample) -> Counterexample:
         """An example as found; a crash that its shorter trace shows at times only says so."""
@@ -266,71 +325,3 @@ class CallCampaign:
         if crashing.one_sided:
             return shortened(self.checker, pair, crashing, language, budget)
         return NOT_AGAIN
-
-
-@dataclass(slots=True)
-class _Question:
-    """Whether a pair differs on a trace as it did on the first one that was asked about.
-
-    Attributes:
-        pair: asked about.
-        targets: workers with its two.
-        unlike: workers with two that must not differ; none for no such pair.
-        mask: what is left out of the comparison, and ``without``: of those two.
-        verdict: of the first trace.
-        limit: seconds of processor time after which a smaller trace counts as hanging.
-
-    """
-
-    pair: Pair
-    targets: tuple[Runner, Runner]
-    unlike: tuple[Runner, ...]
-    mask: Mask
-    without: Mask
-    verdict: Verdict | None = None
-    limit: float = SHRUNK_LIMIT
-
-    def shortest(
-        self, trace: CallTrace, language: CallLanguage, budget: int
-    ) -> Counterexample | str:
-        """The smallest trace found that shows it; with no budget the trace as it is."""
-        if not budget:
-            first = self.shows(trace)
-            found = None if first is None else (trace, first, len(trace) == 1)
-        else:
-            shown = shortest(trace, language, self.shows, budget, self.holds)
-            found = None if shown is None else (shown.trace, shown.witness, shown.complete)
-        if found is None:
-            return NOT_AGAIN
-        return Counterexample("", found[0], *found[1], found[2])
-
-    def shows(self, trace: CallTrace) -> Parted | None:
-        """The runs of a trace, where they differ."""
-        start = time.monotonic()
-        sides = zip(self.targets, (self.pair.before, self.pair.after), strict=True)
-        before, after = (asked(runner, side, trace) for runner, side in sides)
-        found = self.pair.differs(*self.mask.applied(trace, before, after))
-        if found is None or (self.verdict is not None and found.verdict is not self.verdict):
-            return None
-        if self.verdict is None and found.verdict is not Verdict.HANG:
-            self.limit = max(LEAST, TIMES * (time.monotonic() - start))
-        self.verdict = found.verdict
-        return before, after, found
-
-    def holds(self, trace: CallTrace) -> bool:
-        """Whether a smaller trace shows it too, and the other pair does not differ on it.
-
-        It is given less time: a trace shown only under this limit is asked once more.
-        """
-        limit = min(self.limit, self.targets[0].cpu)
-        try:
-            before, after = (runner.run(trace, limit) for runner in self.targets)
-        except ModelError:
-            return False
-        found = self.pair.differs(*self.mask.applied(trace, before, after))
-        if found is None or found.verdict is not self.verdict:
-            return False
-        if not self.unlike:
-            return True
-        old, new = (other.run(trace, limit) for other in self.unlike)
-        return compare(*self.without.applied(trace, old, new)) is None

@@ -6,42 +6,31 @@ at a time and taken back in order, so what is found does not depend on the numbe
 
 from __future__ import annotations
 
-import bisect
 import contextlib
-import os
-import signal
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Final, Self, TypeAlias
+from typing import Final, Self, TypeAlias, TypeVar
 
 from replay.base.pool import Threads
 from replay.repo.bound import Unbound
 from replay.repo.calls import CallTrace
+from replay.repo.driver.limits import MOST_HANGS, Limits
+from replay.repo.driver.pieces import Refused
+from replay.repo.driver.run import Digest, DriverRunner
+from replay.repo.driver.run import opened as driver_of
 from replay.repo.errors import RepoError
 from replay.repo.runner import ModelError, Run, Runner, spread_addresses
 from replay.repo.targets import Prepared, Target
 
-MOST_HANGS: Final = 10
-"""Hangs of a library after which it is not asked further before it is known what hangs."""
 PROCESSES: Final = 8
 """Processes over which the traces of a library are spread: each loads it at another place."""
-LEAST: Final = 0.05
-"""Seconds that a trace may take at least before it may be called a hang."""
-TIMES: Final = 20
-"""The same in times of what the traces took that ended, the faster ones of them."""
-GROWN: Final = 4
-"""How much longer a trace may take that is asked again before it is called a hang."""
-ASKED: Final = 2
-"""Hangs of an operation that are asked again; after these it is known to hang."""
-
-KEPT: Final = 64
-"""Traces whose times are kept to know what is usual."""
-
+RARE: Final = 8
+"""Traces that ended badly in the driver alone which are asked in every process."""
 Runs: TypeAlias = list[Run | None]
+AnyRunner = TypeVar("AnyRunner", Runner, DriverRunner)
 
 
 @dataclass(slots=True)
@@ -53,7 +42,8 @@ class Checker:
 
     jobs: int
     cpu: float
-    running: set[Runner] = field(default_factory=set)
+    running: set[Runner | DriverRunner] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
     stopped: bool = False
     threads: Threads = field(init=False)
@@ -73,8 +63,7 @@ class Checker:
         with self.lock:
             self.stopped = True
             for runner in self.running:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(runner.process.pid, signal.SIGKILL)
+                runner.stop()
         self.threads.__exit__(kind, error, trace)
 
     @contextlib.contextmanager
@@ -82,7 +71,12 @@ class Checker:
         """A worker that is ended when the checker is left; ``fill`` as in ``Runner``."""
         if self.stopped:
             raise Unbound("stopped")
-        runner = target.open(self.cpu, fill)
+        with self._known(target.open(self.cpu, fill)) as runner:
+            yield runner
+
+    @contextlib.contextmanager
+    def _known(self, runner: AnyRunner) -> Iterator[AnyRunner]:
+        """A process that is ended when the checker is left."""
         try:
             with runner:
                 with self.lock:
@@ -111,37 +105,94 @@ class Checker:
 
     def _problem(self, target: Target) -> str | None:
         """Why a target cannot be loaded; None where it can."""
+        with contextlib.suppress(Refused, Unbound), self.driven(target):
+            return None
         try:
             with self.opened(target):
                 return None
         except Unbound as error:
             return str(error)
 
-    def run_all(self, target: Target, traces: Sequence[CallTrace]) -> Runs:
-        """The runs of traces; None for those after too many hangs.
+    @contextlib.contextmanager
+    def driven(self, target: Target, fill: int = 0) -> Iterator[DriverRunner]:
+        """A driver that is ended when the checker is left.
+
+        Raises:
+            Refused: only a worker can run this target.
+            Unbound: it cannot be loaded.
+
+        """
+        if self.stopped or target.key in self.refused:
+            raise Refused("stopped" if self.stopped else "it was asked before")
+        try:
+            driver = driver_of(target, self.cpu, fill=fill)
+        except Refused:
+            self.refused.add(target.key)
+            raise
+        with self._known(driver):
+            yield driver
+
+    def digests(
+        self, target: Target, traces: Sequence[CallTrace], fill: int = 0, spread: int = PROCESSES
+    ) -> list[Digest | None]:
+        """A digest of all that each trace shows; None where only a worker can tell.
 
         They are spread over several processes, in each of which the library lies at other
-        addresses: what depends on that comes and goes. A trace alone runs in each of them,
-        and of its runs the first counts that does not come to its end.
+        addresses: what depends on that comes and goes.
+        """
+        told: list[Digest | None] = [None] * len(traces)
+        hangs = 0
+        for first in range(min(spread, len(traces))):
+            if hangs >= MOST_HANGS:
+                break
+            try:
+                with self.driven(target, fill) as driver:
+                    found = driver.digests(traces[first::spread])
+                    if driver.reach_unknown:
+                        break
+                    told[first::spread] = found
+                    hangs += driver.limits.hangs
+            except (Refused, Unbound):
+                break
+        return told
+
+    def run_all(
+        self, target: Target, traces: Sequence[CallTrace], told: Sequence[Digest | None] = ()
+    ) -> Runs:
+        """The runs of traces; None for those after too many hangs.
+
+        They are spread over several processes, unless the driver did that: ``told`` is what
+        it told of them. A trace alone runs in each of them, and of its runs the first counts
+        that does not come to its end; so does one that did not in the driver.
 
         Raises:
             RepoError: the model failed.
             Unbound: it cannot be loaded.
 
         """
-        spread = 1 if target.model else PROCESSES
-        if len(traces) == 1:
+        known = bool(told) and None not in told
+        spread = 1 if target.model or known else PROCESSES
+        if len(traces) == 1 and not known:
             return [self._worst(target, traces[0], spread)]
         runs: Runs = [None] * len(traces)
-        limit, hangs = Limit(self.cpu), 0
+        limits = Limits(self.cpu)
         for first in range(min(spread, len(traces))):
             with self.opened(target) as runner:
                 for place in range(first, len(traces), spread):
-                    if hangs >= MOST_HANGS:
+                    if limits.over:
                         break
-                    run = runs[place] = limit.run(runner, target, traces[place])
-                    hangs += run.end == "hang"
+                    runs[place] = limited(limits, runner, target, traces[place])
+        for place in self._unlike(runs, told)[:RARE]:
+            runs[place] = self._worst(target, traces[place], PROCESSES)
         return runs
+
+    @staticmethod
+    def _unlike(runs: Runs, told: Sequence[Digest | None]) -> list[int]:
+        """The traces that came to their end, and did not in the driver."""
+        return [
+            place for place, (run, digest) in enumerate(zip(runs, told, strict=False))
+            if run is not None and digest is not None and run.end == "ok" != digest.end
+        ]  # fmt: skip
 
     def _worst(self, target: Target, trace: CallTrace, times: int) -> Run:
         """The first run of several that does not come to its end, or the first of all."""
@@ -156,39 +207,26 @@ class Checker:
         return first
 
 
-class Limit:
-    """How long the traces of a library may run: a hang costs little, and is asked twice.
+def limited(limits: Limits, runner: Runner, target: Target, trace: CallTrace) -> Run:
+    """Run a trace with the limit of this moment; what hangs again with a longer one.
 
-    Args:
-        most: seconds of processor time that a trace may take at most.
+    Raises:
+        RepoError: the model failed.
 
     """
-
-    def __init__(self, most: float) -> None:
-        self.most = most
-        self.times: list[float] = []
-        self.hung: Counter[str] = Counter()
-
-    def run(self, runner: Runner, target: Target, trace: CallTrace) -> Run:
-        """Run a trace with the limit of this moment; what hangs again with a longer one."""
-        limit = self.seconds
-        start = time.monotonic()
-        run = asked(runner, target, trace, limit)
+    start = time.monotonic()
+    run = asked(runner, target, trace, limits.seconds)
+    if run.end == "hang":
         at = trace[len(run.records)].op if len(run.records) < len(trace) else ""
-        if run.end == "hang" and limit < self.most and self.hung[at] < ASKED:
-            self.hung[at] += 1
-            again = asked(runner, target, trace, min(self.most, GROWN * limit))
+        longer = limits.longer(at)
+        if longer is not None:
+            again = asked(runner, target, trace, longer)
             # A place is told once, by the first of the two.
-            return replace(again, reached=(*run.reached, *again.reached))
-        if len(self.times) < KEPT:
-            bisect.insort(self.times, time.monotonic() - start)
-        return run
-
-    @property
-    def seconds(self) -> float:
-        """By the faster of the traces so far: on a busy machine the others say little."""
-        usual = self.times[len(self.times) // 4] if self.times else 0.0
-        return min(self.most, max(LEAST, min(TIMES * usual, self.most / GROWN)))
+            run = replace(again, reached=(*run.reached, *again.reached))
+        limits.hangs += run.end == "hang"
+    else:
+        limits.ended(time.monotonic() - start)
+    return run
 
 
 def asked(

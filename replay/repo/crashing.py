@@ -8,15 +8,18 @@ times is none of what came between.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
+from replay.repo.bound import Unbound
 from replay.repo.calls import CallTrace
 from replay.repo.checking import Checker, asked
+from replay.repo.driver.pieces import Refused
 from replay.repo.language import CallLanguage
 from replay.repo.pairing import Pair
 from replay.repo.results import Counterexample, Divergence
-from replay.repo.runner import Run, Runner
+from replay.repo.runner import Run
 from replay.repo.targets import Target
 from replay.search.shrink import shrink
 from replay.search.verdict import Verdict
@@ -27,6 +30,10 @@ MORE: Final = 3
 """Times so many again where a crash that was seen does not come back."""
 BUDGET: Final = 150
 """Shorter traces that are tried at most; each runs until it crashes, or in all processes."""
+
+
+Crashes: TypeAlias = Callable[[CallTrace], bool]
+"""Whether a trace crashes in one process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,36 +90,75 @@ def repeat(checker: Checker, pair: Pair, trace: CallTrace, times: int = RUNS) ->
     """Run a trace on both sides, each time in another process."""
 
     def runs(target: Target) -> tuple[Run, ...]:
-        found = []
-        for _ in range(1 if target.model else times):
+        found: list[Run] = []
+        for number in range(1 if target.model else times):
             with checker.opened(target) as runner:
                 found.append(asked(runner, target, trace))
+            if not number and found[0].end == "ok" and _ends_well(checker, target, trace, times):
+                return tuple(found * times)
         return tuple(found)
 
     return Repeats(trace, runs(pair.before), runs(pair.after))
+
+
+def _ends_well(checker: Checker, target: Target, trace: CallTrace, times: int) -> bool:
+    """Whether the driver sees a trace come to its end in so many processes."""
+    told = checker.digests(target, [trace] * times, spread=times)
+    return all(digest is not None and digest.end == "ok" for digest in told)
 
 
 def shortened(
     checker: Checker, pair: Pair, found: Repeats, language: CallLanguage, budget: int
 ) -> Counterexample:
     """The example of a crash that comes and goes on one side, with a shorter trace if it can."""
-    side = pair.after if found.crashes[1] else pair.before
     if not budget:
         return found.example(complete=len(found.trace) == 1)
+    shrunk, complete = shorter(checker, pair, found, language, budget)
+    again = repeat(checker, pair, shrunk)
+    if not any(again.crashes):
+        again = repeat(checker, pair, shrunk, MORE * RUNS)
+    same = again.one_sided and bool(again.crashes[1]) == bool(found.crashes[1])
+    return replace((again if same else found).example(complete=False), complete=complete)
+
+
+def shorter(
+    checker: Checker, pair: Pair, found: Repeats, language: CallLanguage, budget: int
+) -> tuple[CallTrace, bool]:
+    """A shorter trace that crashes on the side that does, in some process; whether none is left.
+
+    A process in which it does not crash says nothing of a shorter trace, so there are some.
+    """
+    side = pair.after if found.crashes[1] else pair.before
     with contextlib.ExitStack() as stack:
-        runners: list[Runner] = []
+        crash, budget = _askers(checker, side, stack, budget)
+        processes: list[Crashes] = []
 
         def holds(candidate: CallTrace) -> bool:
-            return any(asked(one, side, candidate).end == "crash" for one in runners)
+            return any(one(candidate) for one in processes)
 
-        # A process in which it does not crash says nothing of a shorter trace.
         for _ in range(RUNS * (1 + MORE)):
-            if len(runners) >= RUNS and holds(found.trace):
+            if len(processes) >= RUNS and holds(found.trace):
                 break
-            runners.append(stack.enter_context(checker.opened(side)))
-        shrunk = shrink(found.trace, language, holds, min(budget, BUDGET))
-    again = repeat(checker, pair, shrunk.trace)
-    if not any(again.crashes):
-        again = repeat(checker, pair, shrunk.trace, MORE * RUNS)
-    same = again.one_sided and bool(again.crashes[1]) == bool(found.crashes[1])
-    return replace((again if same else found).example(complete=False), complete=shrunk.complete)
+            processes.append(crash())
+        shrunk = shrink(found.trace, language, holds, budget)
+    return shrunk.trace, shrunk.complete
+
+
+def _askers(
+    checker: Checker, side: Target, stack: contextlib.ExitStack, budget: int
+) -> tuple[Callable[[], Crashes], int]:
+    """What opens one more process to ask whether a trace crashes there, and the budget for it."""
+
+    def driver() -> Crashes:
+        one = stack.enter_context(checker.driven(side))
+        return lambda trace: any(d is not None and d.end == "crash" for d in one.digests([trace]))
+
+    def worker() -> Crashes:
+        one = stack.enter_context(checker.opened(side))
+        return lambda trace: asked(one, side, trace).end == "crash"
+
+    try:
+        driver()
+    except (Refused, Unbound):
+        return worker, min(budget, BUDGET)
+    return driver, budget

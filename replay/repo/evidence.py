@@ -58,7 +58,8 @@ class Evidence:
         traces: those that were compared, and ``ended``: those that came to their end on
             both sides.
         generated: calls of each operation in the traces; ``reached``: made on both sides;
-            ``returned``: came back on both; ``shown``: and something was observed.
+            ``returned``: came back on both; ``shown``: and something was observed, in the traces
+            whose records are known.
         objectless: calls not made, since a constructor had given NULL on either side.
         left_out: calls not made, since such calls hang on both sides, or need what they make.
         stops: traces that ended at the same call on both sides.
@@ -99,6 +100,19 @@ class Evidence:
         self.ended += before.end == after.end == "ok"
         if before.end == after.end != "ok" and len(before.records) == len(after.records):
             self.stops[_stop(made, before)] += 1
+
+    def agree(self, trace: CallTrace, made: CallTrace, calls: Mapping[str, int]) -> None:
+        """Count a trace that came to its end on both sides, with the same to be seen.
+
+        ``calls`` are those that were made, by operation: each came back.
+        """
+        self.traces += 1
+        self.ended += 1
+        self.left_out.update(_difference(trace, made))
+        back = Counter({name: count for name, count in calls.items() if count})
+        self.reached += back
+        self.returned += back
+        self.objectless += Counter(call.op for call in made) - back
 
     def look(self, observers: Iterable[str], before: Run, after: Run) -> None:
         """Note which observers saw something on both sides."""

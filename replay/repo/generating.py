@@ -57,18 +57,30 @@ class _Generator:
 
     def trace(self) -> CallTrace:
         calls: list[Call] = []
-        while len(calls) < self.length:
-            able = [op for op in self.interface.ops.values() if self.is_able(op)]
-            if not able:
-                break
-            called = {call.op for call in calls}
+        called: set[str] = set()
+        able, weights = self.able()
+        while len(calls) < self.length and able:
+            among, likely = able, weights
             if self.rng.random() < UNCALLED:
-                able = [op for op in able if op.name not in called] or able
-            op = self.rng.choices(able, [self.weight(op) for op in able])[0]
+                fresh = [i for i, op in enumerate(able) if op.name not in called]
+                if fresh:
+                    among, likely = [able[i] for i in fresh], [weights[i] for i in fresh]
+            op = self.rng.choices(among, likely)[0]
             call = self.call(op)
-            self.live.follow(call)
+            called.add(op.name)
             calls.append(call)
+            if call.makes or op.destroys:
+                self.live.follow(call)
+                able, weights = self.able()
         return tuple(calls)
+
+    def able(self) -> tuple[list[Operation], list[float]]:
+        """The operations that can come next, and how likely each is.
+
+        It changes when an object comes or goes, and at no other call.
+        """
+        able = [op for op in self.interface.ops.values() if self.is_able(op)]
+        return able, [self.weight(op) for op in able]
 
     def weight(self, op: Operation) -> float:
         """How likely an operation is here: what makes an object that others wait for, more."""

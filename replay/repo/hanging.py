@@ -51,6 +51,15 @@ class Tried(NamedTuple):
         return len(old.records) == len(new.records) < len(self.made)
 
 
+class Stuck(NamedTuple):
+    """A trace as it was run, and the call at which both sides hang."""
+
+    number: int
+    trace: CallTrace
+    made: CallTrace
+    at: int
+
+
 @dataclass(slots=True)
 class Hanging:
     """What is left out of the traces of a pair.
@@ -109,20 +118,34 @@ class Hanging:
                 return True
         return False
 
-    def learn(self, tried: Iterable[Tried]) -> bool:
-        """Learn from runs; whether any of them hung on both sides at the same call."""
+    def learn(
+        self, tried: Iterable[Tried], well: Iterable[CallTrace] = (), stuck: Iterable[Stuck] = ()
+    ) -> bool:
+        """Learn from runs; whether any of them hung on both sides at the same call.
+
+        Args:
+            tried: traces with their runs.
+            well: traces that came to their end on both sides.
+            stuck: traces that hang, of which no more is known.
+
+        """
         tried = list(tried)
-        hanging = [one for one in tried if one.hung]
+        hanging = [
+            Stuck(one.number, one.trace, one.made, len(one.before.records))
+            for one in tried if one.hung and one.before is not None
+        ]  # fmt: skip
+        hanging += stuck
         if not hanging:
             return False
+        for trace in well:
+            self._came_back(trace)
         for one in tried:
             if one.before is not None and one.after is not None:
                 self._came_back(one.made[: min(len(one.before.records), len(one.after.records))])
-        for one in hanging:
-            assert one.before is not None
-            at = len(one.before.records)
-            self.hung.append(one.made[at])
-            self.places.add((one.number, _place(one.trace, one.made, at)))
+        for number, trace, made, at in hanging:
+            self._came_back(made[:at])
+            self.hung.append(made[at])
+            self.places.add((number, _place(trace, made, at)))
         self._blame()
         return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,8 +17,10 @@ from replay.repo.evidence import Evidence, Ground, decide
 from replay.repo.grounds import everything_left_out, grounds_of
 from replay.repo.pairing import Pair, Standing, neighbours, unpaired, with_model
 from replay.repo.past import Past, behind_crashes
-from replay.repo.reach import Reach
-from replay.repo.results import Counterexample
+from replay.repo.recalling import Recall, calls_of
+from replay.repo.remembered import Known, total
+from replay.repo.results import Counterexample, PairResult
+from replay.repo.rounds import deepen
 from replay.repo.tallies import CallTally, PairTally
 from replay.repo.targets import Prepared, Progress
 from replay.repo.watching import Sources, Watch, watch
@@ -28,34 +31,6 @@ SHRUNK_PAIRS: Final = 8
 """Pairs whose example is shortened; of more, the rest show theirs as found."""
 OTHERS: Final = 8
 """Traces that are asked for an example, where those before gave none."""
-
-
-@dataclass(frozen=True, slots=True)
-class PairResult:
-    """What traces showed of a pair.
-
-    Attributes:
-        traces: on how many it was compared, and ``differing``: on how many it differs.
-        verdict: on the trace that shows it soonest; where none does, what the evidence gives.
-        reason: why it is not decided.
-        evidence: what was seen of it, call by call.
-        shown: an example; a text says how one of the two is not repeatable; None where
-            there is no difference.
-        notes: what was left out of the comparison, and why.
-        unseen: the functions that were called of which nothing is observed.
-        reach: which of the changed lines were executed; None where it was not asked.
-
-    """
-
-    traces: int
-    differing: int
-    verdict: Verdict
-    shown: Counterexample | str | None = None
-    reason: str = ""
-    evidence: Evidence = field(default_factory=Evidence)
-    notes: tuple[str, ...] = ()
-    unseen: tuple[str, ...] = ()
-    reach: Reach | None = None
 
 
 IDENTICAL: Final = PairResult(0, 0, Verdict.SAME, evidence=Evidence(identical=True))
@@ -73,6 +48,7 @@ class Judged:
         calls: how often each operation was called.
         past: those behind a crash, beside the last that had none.
         left_out: the exported functions that are not called, each with the reason.
+        remembered: the places of those whose verdict an earlier run found.
 
     """
 
@@ -83,6 +59,7 @@ class Judged:
     calls: Mapping[str, int] = field(default_factory=dict)
     past: Mapping[int, Past] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    remembered: frozenset[int] = frozenset()
 
 
 def unjudged(prepared: Sequence[Prepared]) -> Judged:
@@ -93,6 +70,7 @@ def unjudged(prepared: Sequence[Prepared]) -> Judged:
 def judge(
     checker: Checker, sampling: Sampling, prepared: Sequence[Prepared], budget: int,
     progress: Progress, model: tuple[Path, str] | None = None, sources: Sources | None = None,
+    recall: Recall | None = None,
 ) -> Judged:  # fmt: skip
     """Compare each tree with the last one before it that can be called, and with a model.
 
@@ -104,6 +82,7 @@ def judge(
         progress: called with how much is done.
         model: a Python file and a class in it, which is executed.
         sources: the trees, to ask which changed lines are executed; None not to ask.
+        recall: what is known of before; None to do without.
 
     Raises:
         RepoError: the model cannot be loaded, or fails.
@@ -115,35 +94,92 @@ def judge(
     reference = with_model(loaded, standings, model, sampling.wanted) if model else {}
     if model and reference:
         _try_model(checker, next(iter(reference.values())), model)
-    return _judged(checker, sampling, loaded, standings, reference, budget, progress, sources)
+    recall = recall or Recall()
+    recall.trees = _trees(standings, sources)
+    return _judged(
+        checker, sampling, loaded, standings, reference, budget, progress, sources, recall
+    )
 
 
 def _judged(
     checker: Checker, sampling: Sampling, loaded: Sequence[Prepared],
     standings: Sequence[Standing], reference: Mapping[int, Pair], budget: int, progress: Progress,
-    sources: Sources | None,
+    sources: Sources | None, recall: Recall,
 ) -> Judged:  # fmt: skip
-    """Run the pairs whose code is not identical, and those with the model."""
+    """Run the pairs whose code is not identical nor known, and those with the model."""
     progress(0, 0, "comparing code")
-    binding = sampling.interface.binding
-    grounds = grounds_of(checker, binding, loaded, standings)
-    before = _different(standings, grounds)
+    grounds = grounds_of(checker, sampling.interface.binding, loaded, standings)
+    pairs = _different(standings, grounds)
+    known = recall.known(pairs)
+    before = {place: pair for place, pair in pairs.items() if place not in known}
     campaign = CallCampaign(checker, sampling, [*before.values(), *reference.values()])
     campaign.watch = _watched(checker, sources, standings, before)
-    tally = campaign.run(progress)
-    breed(campaign, tally)
+    tally = _run(campaign, recall, progress)
+    tally.calls = _calls(campaign, tally, pairs, known)
     progress(0, 0, "shortening examples")
-    known = [None if sampling.given else grounds[place] for place in before]
-    results = _results(campaign, tally, budget, known)
+    grounded = [None if sampling.given else grounds[place] for place in before]
+    results, shortened = _results(campaign, tally, budget, grounded, _left(known))
+    recall.keep(campaign, tally, tuple(before), results, shortened)
     tallies = dict(zip(before, tally.pairs, strict=False))
+    tallies |= {place: _as_if(one.result) for place, one in known.items()}
+    found = dict.fromkeys(grounds, IDENTICAL) | dict(zip(before, results, strict=False))
+    found |= {place: one.result for place, one in known.items()}
     return Judged(
-        loaded, standings,
-        dict.fromkeys(grounds, IDENTICAL) | dict(zip(before, results, strict=False)),
-        dict(zip(reference, results[len(before) :], strict=True)),
-        tally.calls,
-        behind_crashes(checker, sampling, loaded, standings, tallies, budget),
-        everything_left_out(binding, loaded),
+        loaded, standings, found, dict(zip(reference, results[len(before) :], strict=True)),
+        tally.calls, behind_crashes(checker, sampling, loaded, standings, tallies, budget),
+        everything_left_out(sampling.interface.binding, loaded), frozenset(known),
     )  # fmt: skip
+
+
+def _left(known: Mapping[int, Known]) -> int:
+    """Pairs whose example may still be shortened, beside those of which one is known."""
+    shown = sum(isinstance(one.result.shown, Counterexample) for one in known.values())
+    return max(SHRUNK_PAIRS - shown, 0)
+
+
+def _run(campaign: CallCampaign, recall: Recall, progress: Progress) -> CallTally:
+    """What traces show: those that were kept, those of the first round, and more."""
+    if not campaign.pairs:
+        return campaign.nothing()
+    sampling = campaign.sampling
+    early = recall.before(campaign) if sampling.given is None else {}
+    tally = campaign.run(progress)
+    for number, found in early.items():
+        if found.differing:
+            tally.pairs[number].merge(found)
+    if sampling.deeper and sampling.given is None:
+        deepen(campaign, tally, progress, sampling.seconds)
+    breed(campaign, tally)
+    for number, found in early.items():
+        tally.pairs[number].firsts.fill(found.firsts)
+    return tally
+
+
+def _calls(
+    campaign: CallCampaign, tally: CallTally, pairs: Mapping[int, Pair],
+    known: Mapping[int, Known],
+) -> Counter[str]:  # fmt: skip
+    """How often each operation was called, for the pairs that were run and those known."""
+    ran = zip(campaign.pairs, tally.pairs, strict=True)
+    return total(
+        [*((pair.names, calls_of(one)) for pair, one in ran),
+         *((pairs[place].names, one.calls) for place, one in known.items())]
+    )  # fmt: skip
+
+
+def _as_if(result: PairResult) -> PairTally:
+    """What stands for the traces of a pair of which the verdict is remembered: none crashed."""
+    return PairTally(differing=dict.fromkeys(range(result.differing), (True, 0)))
+
+
+def _trees(standings: Sequence[Standing], sources: Sources | None) -> dict[int, tuple[str, ...]]:
+    """The trees of each pair, where changed lines are asked for."""
+    if sources is None:
+        return {}
+    return {
+        place: (sources.trees[one.against], sources.trees[place])
+        for place, one in enumerate(standings) if one.against is not None
+    }  # fmt: skip
 
 
 def _different(standings: Sequence[Standing], grounds: Mapping[int, Ground]) -> dict[int, Pair]:
@@ -176,11 +212,14 @@ def _try_model(checker: Checker, pair: Pair, model: tuple[Path, str]) -> None:
 
 
 def _results(
-    campaign: CallCampaign, tally: CallTally, budget: int, known: Sequence[Ground | None]
-) -> list[PairResult]:
+    campaign: CallCampaign, tally: CallTally, budget: int, known: Sequence[Ground | None],
+    full: int,
+) -> tuple[list[PairResult], list[bool]]:  # fmt: skip
     """What was found of each pair, with an example where it differs.
 
     ``known`` is what is known of the code of the first pairs; the others are with a model.
+    The examples of the first ``full`` pairs that differ have the whole budget: which, is
+    told of each pair beside what was found.
     """
     seen = [
         Sighting(number, pair.soonest, None, tuple(pair.ranked()[1:OTHERS]), pair.shorter)
@@ -188,7 +227,7 @@ def _results(
         if pair.soonest is not None
     ]
     shown: dict[int, Counterexample | str] = {}
-    for few, spent in ((seen[:SHRUNK_PAIRS], budget), (seen[SHRUNK_PAIRS:], 0)):
+    for few, spent in ((seen[:full], budget), (seen[full:], 0)):
         found = examples(campaign, few, spent, campaign.checker.threads)
         shown |= zip((one.pair for one in few), found, strict=True)
     results = []
@@ -204,7 +243,8 @@ def _results(
             if reason:
                 result = replace(result, verdict=Verdict.UNDECIDED, reason=reason)
         results.append(replace(result, notes=notes, reach=reach))
-    return results
+    late = {one.pair for one in seen[full:]}
+    return results, [number not in late for number in range(len(results))]
 
 
 def _result(

@@ -18,6 +18,9 @@ from replay.git.paths import unquote
 from replay.repo.errors import RepoError
 from replay.repo.trees import run_git
 
+MOST_AROUND: Final = 20_000
+"""Places in a library that are watched beside those of the lines that changed."""
+
 _HUNK: Final = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _BUILT_IN: Final = re.compile(r"^.*/tree-(?:[0-9a-f]{64}|[0-9a-f]{40})/")
 
@@ -56,6 +59,8 @@ class ChangedLines:
     Attributes:
         new: lines in the new library; ``old``: removed lines, in the old one.
         without: how many changed lines are in neither: comments, declarations, other files.
+        around: the addresses where any line begins in the old library, and in the new one: of
+            large ones, in the functions that changed alone.
         unknown: why the code of the lines cannot be told; empty if it can.
     """
 
@@ -63,6 +68,7 @@ class ChangedLines:
     old: tuple[ChangedLine, ...] = ()
     without: int = 0
     unknown: str = ""
+    around: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
 
 
 def changed_lines(git_dir: Path, trees: tuple[str, str], old: Path, new: Path) -> ChangedLines:
@@ -80,11 +86,12 @@ def changed_lines(git_dir: Path, trees: tuple[str, str], old: Path, new: Path) -
     """
     lines = diff_lines(git_dir, *trees)
     try:
-        after = locate(new, frozenset(line for line in lines if not line.removed))
-        before = locate(old, frozenset(line for line in lines if line.removed))
+        after, near = locate(new, frozenset(line for line in lines if not line.removed))
+        before, once = locate(old, frozenset(line for line in lines if line.removed))
     except ElfError as error:
         return ChangedLines(unknown=f"{error.problem}; {error.cure}")
-    return ChangedLines(after, before, len(lines) - len(after) - len(before))
+    without = len(lines) - len(after) - len(before)
+    return ChangedLines(after, before, without, around=(once, near))
 
 
 def diff_lines(git_dir: Path, old: str, new: str) -> frozenset[Line]:
@@ -131,33 +138,45 @@ def _path(name: bytes) -> str:
     return name[2:].decode("utf-8", "surrogateescape")
 
 
-def locate(library: Path, wanted: frozenset[Line]) -> tuple[ChangedLine, ...]:
-    """Those of the lines that the library has code for, in order, each with its addresses.
+def locate(
+    library: Path, wanted: frozenset[Line]
+) -> tuple[tuple[ChangedLine, ...], tuple[int, ...]]:
+    """Those of the lines that the library has code for, in order, and where any line begins.
+
+    The addresses of a library with more than ``MOST_AROUND`` are those of the functions alone
+    that the lines lie in.
 
     Raises:
         ElfError: the library has no debug information, or is damaged.
 
     """
     if not wanted:
-        return ()
+        return (), ()
     named: dict[str, dict[int, Line]] = {}
     for line in wanted:
         named.setdefault(line.file, {})[line.number] = line
     found: dict[Line, set[int]] = {}
+    around: dict[int, str] = {}
     with Image(library) as image:
         functions = _Functions(image)
         files: dict[str, Mapping[int, Line]] = {}
         for row in rows(DebugInfo(image)):
             if row.file not in files:
                 files[row.file] = named.get(_in_tree(row.file, named), {})
-            changed = files[row.file].get(row.line)
             # What the linker left out has a row too, at an address that is none.
-            if changed is not None and row.statement and functions.at({row.address}):
+            inside = functions.at({row.address}) if row.statement else ()
+            changed = files[row.file].get(row.line)
+            if inside:
+                around[row.address] = inside[0]
+            if inside and changed is not None:
                 found.setdefault(changed, set()).add(row.address)
-    return tuple(
+    lines = tuple(
         ChangedLine(line, tuple(sorted(places)), functions.at(places))
         for line, places in sorted(found.items())
     )
+    names = {name for line in lines for name in line.functions}
+    few = len(around) <= MOST_AROUND
+    return lines, tuple(sorted(at for at, name in around.items() if few or name in names))
 
 
 def _in_tree(path: str, named: Mapping[str, object]) -> str:

@@ -159,6 +159,14 @@ size_t reach_sync(uint32_t *found)
     return fresh;
 }
 
+/* As if what was met since the last time had not been. */
+void reach_forget(void)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!synced[i])
+            met[i] = 0;
+}
+
 /* How many have not been met. */
 size_t reach_left(void)
 {

@@ -69,13 +69,16 @@ def _is_x86() -> bool:
     return os.uname().machine == "x86_64"
 
 
-def reach_request(lines: Sequence[ChangedLine], made: Path) -> dict[str, Any]:
-    """What the first message to a worker says, so that it tells which lines are reached."""
-    return {"reach": places(lines), "helper": str(made)} if lines else {}
+def reach_request(places: Sequence[int], made: Path) -> dict[str, Any]:
+    """What the first message to a worker says, so that it tells which places are reached.
+
+    They are addresses in ascending order: a worker tells of them by number.
+    """
+    return {"reach": list(places), "helper": str(made)} if places else {}
 
 
 def places(lines: Iterable[ChangedLine]) -> list[int]:
-    """All addresses of lines in ascending order: a worker tells of them by number."""
+    """All addresses of lines in ascending order."""
     return sorted({address for line in lines for address in line.addresses})
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -24,6 +24,7 @@ from replay.elf.errors import reading
 from replay.repo.bound import Unbound
 from replay.repo.calls import CallTrace
 from replay.repo.checking import Checker, Runs
+from replay.repo.driver.run import Digest
 from replay.repo.exported import DataObject
 from replay.repo.masks import Field, Mask, kind_of, not_repeated
 from replay.repo.pairing import Pair
@@ -65,6 +66,7 @@ class Repeater:
     checker: Checker
     spread: bool = True
     noise: dict[str, dict[Field, str]] = field(default_factory=dict)
+    _base: dict[str, dict[CallTrace, int]] = field(default_factory=dict)
     _done: dict[str, set[tuple[CallTrace, int]]] = field(default_factory=dict)
     _ticked: set[str] = field(default_factory=set)
 
@@ -96,8 +98,10 @@ class Repeater:
             for at, (trace, old, new) in enumerate(zip(traces, before, after, strict=True))
             if old is not None and new is not None
         ]
-        self._tick([target for target, _ in sides])
         differing = [at for at, *_ in both[:SAMPLE]]
+        for target, _ in sides:
+            self._know(target, [traces[at] for at in differing])
+        self._tick([target for target, _ in sides])
         due = dict.fromkeys(range(1, REPEATS + 1), differing)
         for _ in range(TURNS):
             self._repeat(sides, traces, due)
@@ -143,7 +147,7 @@ class Repeater:
                 new = [at for at in places if (traces[at], fill) not in done]
                 done.update((traces[at], fill) for at in new)
                 if new:
-                    task = target, [traces[at] for at in new], fill
+                    task = target, [(traces[at], runs[at]) for at in new], fill
                     tasks.append(((target, runs, new), task))
         one_by_one = ((tag, self._again(task)) for tag, task in tasks)
         ran = self.checker.threads.map(self._again, tasks) if self.spread else one_by_one
@@ -156,22 +160,53 @@ class Repeater:
                 for what, values in not_repeated(traces[at], first, run).items():
                     noise.setdefault(what, kind_of(values, FILLS[fill]))
 
-    def _again(self, task: tuple[Target, Sequence[CallTrace], int]) -> tuple[int, Runs]:
-        """Traces in one more process; None for those after a hang."""
-        target, traces, fill = task
-        runs: Runs = []
+    def _again(
+        self, task: tuple[Target, Sequence[tuple[CallTrace, Run | None]], int]
+    ) -> tuple[int, Runs]:
+        """Traces in one more process; None for those after a hang.
+
+        What the driver shows to be the same again is as it was.
+        """
+        target, asked, fill = task
+        runs = [run for _, run in asked]
+        places = self._unlike(target, [trace for trace, _ in asked], fill)
+        if not places:
+            return fill, runs
         hangs = 0
         with contextlib.ExitStack() as stack:
             try:
                 runner = stack.enter_context(self.checker.opened(target, fill))
             except Unbound:
                 # It loads in some processes only: what those show has been compared.
-                return fill, [None] * len(traces)
-            for trace in traces:
-                run = runner.run(trace) if hangs < MOST_HANGS else None
+                return fill, [None] * len(asked)
+            for place in places:
+                run = runner.run(asked[place][0]) if hangs < MOST_HANGS else None
                 hangs += run is not None and run.end == "hang"
-                runs.append(run)
+                runs[place] = run
         return fill, runs
+
+    def _unlike(self, target: Target, traces: Sequence[CallTrace], fill: int) -> list[int]:
+        """The traces that show something else in one more process, or may."""
+        base = self._know(target, traces)
+        again = self.checker.digests(target, traces, fill, spread=1)
+        return [
+            place for place, (trace, digest) in enumerate(zip(traces, again, strict=True))
+            if digest is None or base.get(trace) != digest.value
+        ]  # fmt: skip
+
+    def _know(self, target: Target, traces: Sequence[CallTrace]) -> dict[CallTrace, int]:
+        """The digests of traces as they were first run, as far as they can be told."""
+        base = self._base.setdefault(target.key, {})
+        new = [trace for trace in traces if trace not in base]
+        self.told(target, zip(new, self.checker.digests(target, new, spread=1), strict=True))
+        return base
+
+    def told(self, target: Target, digests: Iterable[tuple[CallTrace, Digest | None]]) -> None:
+        """Take the digests of traces that were run, with which those of repeats are compared."""
+        base = self._base.setdefault(target.key, {})
+        for trace, digest in digests:
+            if digest is not None:
+                base.setdefault(trace, digest.value)
 
     def _tick(self, targets: Sequence[Target]) -> None:
         """Let a second pass where a library asks the time, which often has no finer grain."""

@@ -56,6 +56,34 @@ class Counterexample:
 
 
 @dataclass(frozen=True, slots=True)
+class PairResult:
+    """What traces showed of a pair.
+
+    Attributes:
+        traces: on how many it was compared, and ``differing``: on how many it differs.
+        verdict: on the trace that shows it soonest; where none does, what the evidence gives.
+        reason: why it is not decided.
+        evidence: what was seen of it, call by call.
+        shown: an example; a text says how one of the two is not repeatable; None where
+            there is no difference.
+        notes: what was left out of the comparison, and why.
+        unseen: the functions that were called of which nothing is observed.
+        reach: which of the changed lines were executed; None where it was not asked.
+
+    """
+
+    traces: int
+    differing: int
+    verdict: Verdict
+    shown: Counterexample | str | None = None
+    reason: str = ""
+    evidence: Evidence = field(default_factory=Evidence)
+    notes: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+    reach: Reach | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JudgedCommit:
     """What was found about a commit.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -86,7 +88,7 @@ class Runner:
     ) -> None:
         self.cpu = cpu
         environment = {**os.environ, **OPTIONS} | ({"LD_PRELOAD": preload} if preload else {})
-        environment |= _disturbed(fill)
+        environment |= disturbed(fill)
         # A model is the user's own Python, and may want what they have installed.
         self.apart = Apart(
             SERVER, environment, NEEDS, sanitized=bool(preload), site="model" in head
@@ -117,6 +119,11 @@ class Runner:
     def process(self) -> subprocess.Popen[bytes]:
         """The worker, which leads a process group."""
         return self.apart.process
+
+    def stop(self) -> None:
+        """End it from another thread."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """End the worker and all it started."""
@@ -149,7 +156,7 @@ class Runner:
         return Run(records, death.cause, _detail(death, cpu) + when, *reached)
 
 
-def _disturbed(fill: int) -> dict[str, str]:
+def disturbed(fill: int) -> dict[str, str]:
     """The variables that make fresh memory, and where the stack starts, those of a fill."""
     padding = {"REPLAY_PADDING": "x" * (1 + PADDING * fill)}
     if not fill:

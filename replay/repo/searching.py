@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from replay.repo.agreeing import agree
 from replay.repo.binding import Binding, Interface
 from replay.repo.bindingfile import read_binding
 from replay.repo.bound import Unbound
@@ -156,8 +157,7 @@ class _Searching:
 
     def sampling(self, given: CallTrace | None) -> Sampling:
         """Random traces, or one that is given."""
-        request = self.request
-        return Sampling(self.interface, request.seed, request.traces, request.ops, given)
+        return self.request.sampling(self.interface, given)
 
     def judged(self, places: Sequence[int], given: CallTrace | None) -> Report:
         """The report on some commits, on random traces or on one that is given."""
@@ -212,6 +212,10 @@ class _Searching:
             numbers = range(start, min(start + SHARE, count))
             traces = [sampling.trace(names, number) for number in numbers]
             self.progress(start, count, "collecting what differs")
+            if not row.verdict.passes:
+                told = [self.checker.digests(side, traces) for side in (old, new)]
+                both = zip(traces, *told, strict=True)
+                traces = [trace for trace, *two in both if not agree(*two)]
             runs = [self.checker.run_all(side, traces) for side in (old, new)]
             choosing.add(traces, *runs)
         shortest = [row.example.trace] if row.example is not None else []

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from replay.repo.agreeing import Agreed
 from replay.repo.calls import CallTrace
 from replay.repo.evidence import Evidence
 from replay.repo.hanging import Tried
@@ -32,6 +34,7 @@ class PairTally:
         evidence: what all of them showed, call by call.
         called: the functions that were called, and ``seen``: those of which something is
             observed, see ``replay.repo.observing``.
+        own: the traces that were made for this pair alone, by their numbers.
         firsts: by which trace each of the changed lines was reached first.
 
     """
@@ -45,6 +48,7 @@ class PairTally:
     evidence: Evidence = field(default_factory=Evidence)
     called: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
+    own: dict[int, CallTrace] = field(default_factory=dict)
     firsts: Firsts = field(default_factory=Firsts)
 
     def add(self, pair: Pair, number: int, before: Run | None, after: Run | None) -> None:
@@ -70,6 +74,13 @@ class PairTally:
         if one.number in self.differing and len(one.made) < len(one.trace):
             self.shorter[one.number] = one.made
 
+    def agree(self, same: Agreed, ops: Sequence[str]) -> None:
+        """Count a trace on which both sides agree; ``ops`` are those of the later, in order."""
+        self.traces += 1
+        self.evidence.draw(same.trace)
+        made = dict(zip(ops, same.after.made_by, strict=True))
+        self.evidence.agree(same.trace, same.made, made)
+
     def ranked(self) -> list[int]:
         """The numbers of the traces on which the two differ, the soonest first."""
         return sorted(self.differing, key=lambda number: (self.differing[number], number))
@@ -83,6 +94,7 @@ class PairTally:
         self.traces += other.traces
         self.called |= other.called
         self.seen |= other.seen
+        self.own |= other.own
         self.firsts.merge(other.firsts)
         if other.soonest is not None and other.divergence is not None:
             self._keep(other.soonest, other.divergence)

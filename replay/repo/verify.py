@@ -21,22 +21,32 @@ from replay.repo.binding import Binding, Interface
 from replay.repo.binding import Mapping as Rule
 from replay.repo.bindingfile import read_binding
 from replay.repo.building import Builder
-from replay.repo.calls import read_calls
+from replay.repo.calls import CallTrace, read_calls
 from replay.repo.campaign import Sampling
 from replay.repo.checking import Checker
 from replay.repo.errors import RepoError
 from replay.repo.git import Commit, Range, Repository
-from replay.repo.judging import Judged, PairResult, judge, unjudged
+from replay.repo.judging import Judged, judge, unjudged
+from replay.repo.kept import Kept, repository_id
+from replay.repo.keys import Question
 from replay.repo.pairing import Standing
 from replay.repo.past import Past
+from replay.repo.recalling import Recall
+from replay.repo.remembered import Memory
 from replay.repo.resolving import resolve
-from replay.repo.results import Counterexample, JudgedCommit, Report
+from replay.repo.results import Counterexample, JudgedCommit, PairResult, Report
 from replay.repo.targets import Progress, bound_to, drafted, mining, prepare
 from replay.repo.watching import Sources
 from replay.search.verdict import Verdict
 
 BUILD_LIMIT: Final = 300.0
 CALL_LIMIT: Final = 1.0
+FIRST: Final = 200
+"""Traces of the first round."""
+TIMED: Final = (
+    "--for: how many traces were run depends on the machine, and another run may find something "
+    "else; --traces N runs exactly the same again"
+)
 DRAFTED: Final = "no --binding: one was drafted from the library; see replay init"
 
 
@@ -50,7 +60,9 @@ class Request:
         build: the command that builds the library, for the shell.
         library: what it makes, relative to the top of the tree.
         binding: the file; None to draft one from the first library.
-        traces: how many random traces, of ``ops`` calls, drawn from ``seed``.
+        traces: how many random traces, of ``ops`` calls, drawn from ``seed``; None for
+            ``FIRST``, and further rounds where these reach something new.
+        seconds: run traces for so long, where ``traces`` are not given; None for no limit.
         jobs: builds and workers at a time.
         build_limit: seconds that a build may take.
         call_limit: seconds of processor time that a trace may take.
@@ -60,6 +72,7 @@ class Request:
         rebuild: make libraries anew that are in the cache.
         wrapper: files that are built into the library of each commit.
         incremental: keep what the build of one commit left for the next.
+        fresh: make no use of verdicts and traces of earlier runs.
 
     """
 
@@ -68,7 +81,8 @@ class Request:
     build: str
     library: str
     binding: Path | None = None
-    traces: int = 200
+    traces: int | None = None
+    seconds: float | None = None
     ops: int = 40
     seed: int = 1
     jobs: int = 1
@@ -80,6 +94,14 @@ class Request:
     rebuild: bool = False
     wrapper: tuple[Path, ...] = ()
     incremental: bool = False
+    fresh: bool = False
+
+    def sampling(self, interface: Interface, given: CallTrace | None) -> Sampling:
+        """Random traces, or one that is given."""
+        return Sampling(
+            interface, self.seed, self.traces or FIRST, self.ops, given,
+            deeper=self.traces is None, seconds=self.seconds,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +167,45 @@ def verify(request: Request, progress: Progress = lambda done, total, text: None
         interface = mining(interface, prepared)
         bound = [bound_to(interface, one, history.at(at)) for at, one in enumerate(prepared)]
         given = read_calls(request.trace, interface) if request.trace else None
-        sampling = Sampling(interface, request.seed, request.traces, request.ops, given)
+        sampling = request.sampling(interface, given)
         budget = 0 if given else request.budget
+        if request.seconds is not None and given is None:
+            history = history.noting(TIMED)
+        recall = _recall(request, history, interface)
         with Checker(request.jobs, request.call_limit) as checker:
             judged = judge(
-                checker, sampling, bound, budget, progress, request.model, history.sources(places)
-            )
+                checker, sampling, bound, budget, progress, request.model,
+                history.sources(places), recall,
+            )  # fmt: skip
+        for note in (*_remembered(judged), *recall.notes):
+            history = history.noting(note)
         return report(request, history, places, judged, interface)
+
+
+def _recall(request: Request, history: History, interface: Interface) -> Recall:
+    """What earlier runs found; nothing for a single trace, or where a clock decides."""
+    if request.trace is not None:
+        return Recall()
+    effort = f"rounds from {FIRST}" if request.traces is None else f"{request.traces}"
+    question = Question(
+        interface, request.seed, effort, request.ops, request.budget, request.call_limit
+    )
+    base = history.commits[0].id
+    kept = Kept.open(
+        repository_id(request.repo, history.store, base), request.library, interface, request.fresh
+    )
+    return Recall(Memory.of(question, request.seconds is not None, request.fresh), kept)
+
+
+def _remembered(judged: Judged) -> list[str]:
+    """That verdicts are an earlier run's."""
+    if not judged.remembered:
+        return []
+    many = sum(not one.evidence.identical for one in judged.neighbours.values())
+    return [
+        f"{len(judged.remembered)} of {many} verdicts are those of an earlier run on the same "
+        "code; --fresh judges anew"
+    ]
 
 
 def opened(request: Request, binding: Binding | None, place: Path) -> History:
@@ -228,8 +282,8 @@ def report(
     remarks = [history.remarks[place] for place in places]
     rows = tuple(_row(at, commits, remarks[at], judged) for at in range(len(commits)))
     return Report(
-        rows, interface, request.seed, request.traces, request.ops, judged.calls, history.notes,
-        judged.left_out,
+        rows, interface, request.seed, request.traces or FIRST, request.ops, judged.calls,
+        history.notes, judged.left_out,
     )  # fmt: skip
 
 

@@ -53,6 +53,17 @@ class Firsts:
                 _least(first, dict.fromkeys(run.reached, number))
                 self.unknown = self.unknown or run.reach_unknown
 
+    def note(self, number: int, before: Iterable[int], after: Iterable[int]) -> None:
+        """Take the places that a trace reached in each."""
+        _least(self.before, dict.fromkeys(before, number))
+        _least(self.after, dict.fromkeys(after, number))
+
+    def fill(self, other: Firsts) -> None:
+        """Take the places of another that none of these traces reached."""
+        for mine, theirs in ((self.before, other.before), (self.after, other.after)):
+            for place, number in theirs.items():
+                mine.setdefault(place, number)
+
     def merge(self, other: Firsts) -> None:
         """Add what other traces tell."""
         _least(self.before, other.before)
@@ -72,22 +83,23 @@ class Watch:
 
     Attributes:
         lines: what changed, by the number of the pair; no pair is watched that has none.
-        watched: the lines of each library, by the key of its target.
+        watched: the places of each library, by the key of its target, in ascending order:
+            where its changed lines begin, and others.
         helper: what watches them; None where nothing can, and ``unknown``: why.
 
     """
 
     lines: Mapping[int, ChangedLines] = field(default_factory=dict)
-    watched: Mapping[str, Sequence[ChangedLine]] = field(default_factory=dict)
+    watched: Mapping[str, Sequence[int]] = field(default_factory=dict)
     helper: Path | None = None
     unknown: str = ""
 
     def target(self, side: Target) -> Target:
         """The target, whose worker tells which of its lines are reached."""
-        lines = self.watched.get(side.key) if self.lines else None
-        if not lines or self.helper is None or side.model:
+        places = self.watched.get(side.key) if self.lines else None
+        if not places or self.helper is None or side.model:
             return side
-        return replace(side, reach=reach_request(lines, self.helper))
+        return replace(side, reach=reach_request(places, self.helper))
 
     def reach(self, number: int, pair: Pair, firsts: Firsts) -> Reach | None:
         """What was reached of what changed in a pair; None where it was not watched."""
@@ -105,7 +117,7 @@ class Watch:
         return replace(whole, bred=firsts.bred)
 
     def _side(self, side: Target, lines: Sequence[ChangedLine], first: Mapping[int, int]) -> Reach:
-        whole, own = places(self.watched.get(side.key, ())), places(lines)
+        whole, own = self.watched.get(side.key, ()), places(lines)
         numbers = {address: number for number, address in enumerate(own)}
         met = {whole[place]: number for place, number in first.items()}
         return reached(lines, {numbers[a]: n for a, n in met.items() if a in numbers})
@@ -163,13 +175,15 @@ def watch(
         return changed_lines(sources.git_dir, trees, pair.before.library, pair.after.library)
 
     lines = dict(threads.map(between, enumerate(asked)))
-    watched: dict[str, list[ChangedLine]] = {}
+    watched: dict[str, set[int]] = {}
     for number, (_, pair) in enumerate(asked):
-        watched.setdefault(pair.after.key, []).extend(lines[number].new)
-        watched.setdefault(pair.before.key, []).extend(lines[number].old)
+        changed = lines[number]
+        watched.setdefault(pair.before.key, set()).update(places(changed.old), changed.around[0])
+        watched.setdefault(pair.after.key, set()).update(places(changed.new), changed.around[1])
     if not any(watched.values()):
         return Watch(lines)
+    ordered = {key: sorted(found) for key, found in watched.items()}
     try:
-        return Watch(lines, watched, helper())
+        return Watch(lines, ordered, helper())
     except (NoReach, BuildError) as error:
-        return Watch(lines, watched, unknown=str(error))
+        return Watch(lines, ordered, unknown=str(error))

@@ -215,7 +215,11 @@ def _returned(run: Run, index: int) -> str:
 def _summary(report: Report, style: Style) -> list[str]:
     rows = report.rows[1:]
     good = sum(row.verdict.passes and not row.model for row in rows)
-    calls = sum(report.calls.values())
+    counts = sorted(
+        {row.evidence.calls[1] for row in rows if row.evidence and not row.evidence.identical}
+        or {sum(report.calls.values())}
+    )
+    calls = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
     never = [
         name
         for name in (report.interface.ops if report.interface else {})

@@ -126,7 +126,7 @@ def evidence_json(evidence: Evidence | None) -> dict[str, Any] | None:
                 "generated": evidence.generated[name],
                 "reached": evidence.reached[name],
                 "returned": evidence.returned[name],
-                "observed": evidence.shown[name],
+                "observed": evidence.shown[name] > 0,
                 "no_object": evidence.objectless[name],
                 "left_out": evidence.left_out[name],
             }

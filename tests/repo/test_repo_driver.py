@@ -7,6 +7,8 @@ import os
 import random
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,15 @@ from replay.repo.binding import Interface
 from replay.repo.bindingfile import parse_binding
 from replay.repo.bound import bind
 from replay.repo.calls import Call, CallTrace
+from replay.repo.drafting import draft
 from replay.repo.driver import run as driver
 from replay.repo.driver.generate import generate
+from replay.repo.driver.limits import LEAST, MOST_HANGS, Limits
 from replay.repo.driver.pieces import Refused
 from replay.repo.driver.run import Digest, DriverRunner, opened, prefilter
 from replay.repo.language import CallLanguage
 from replay.repo.pairing import Pair
+from replay.repo.reach import helper
 from replay.repo.resolving import resolve
 from replay.repo.results import compare
 from replay.repo.runner import Run
@@ -642,3 +647,292 @@ def test_nothing_is_left_when_a_driver_is_closed(boxes: list[Target]) -> None:
         number = runner.process.pid
     assert not Path(f"/proc/{number}").exists()
     runner.close()
+
+
+# --- what each trace did ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_calls_are_counted_by_operation_and_trace(reset: bool, tmp_path: Path) -> None:
+    one = target(STATE_BINDING + '[[op]]\nfunction = "get"\n', compiled(
+        tmp_path, STATE + "int get(void) { return total; }"
+    ))  # fmt: skip
+    add, crash = ("add", 8), (Call("add", (9,)),) * 12
+    traces = [calls(add), (*calls(add, add), Call("get", ())), (Call("get", ()),) * 3, crash, ()]
+    with opened(one, 1.0, reset=reset) as runner:
+        found = runner.digests(traces)
+        assert runner.names == ["add", "get"]
+        assert runner.tally.made == {"add": 1 + 2 + 10, "get": 1 + 3}
+    assert [digest.made_by for digest in found if digest] == [
+        (1, 0), (2, 1), (0, 3), (10, 0), (0, 0),
+    ]  # fmt: skip
+    assert [digest.back_by for digest in found if digest] == [
+        (1, 0), (2, 1), (0, 3), (9, 0), (0, 0),
+    ]  # fmt: skip
+
+
+WATCHED = """
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+int first(int a) { return a == 1 ? a * 3 : a; }
+int second(int a) { return a + 7; }
+int held(int a)
+{
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, 0);
+    return second(a);
+}
+int killed(int a) { kill(getppid(), SIGKILL); return first(a); }
+int fails(int a) { second(a); abort(); }
+"""
+WATCHED_BINDING = 'format = "replay-binding/1"\n' + "".join(
+    f'[[op]]\nfunction = "{name}"\nargs = {{ a = {{ range = [0, 9] }} }}\n'
+    for name in ("first", "second", "held", "killed", "fails")
+)
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Target:
+    """A library with a breakpoint at the start of two functions: the first is place 0."""
+    library = compiled(tmp_path_factory.mktemp("watched"), WATCHED, "w", "-fno-inline")
+    said = subprocess.run(["nm", "-D", library], check=True, capture_output=True, text=True)
+    known = {line.split()[-1]: int(line.split()[0], 16) for line in said.stdout.splitlines()
+             if " T " in line}  # fmt: skip
+    request = {"reach": [known["first"], known["second"]], "helper": str(helper())}
+    assert request["reach"] == sorted(request["reach"])
+    return dataclasses.replace(target(WATCHED_BINDING, library), reach=request)
+
+
+def test_a_place_is_told_once_with_the_trace_that_met_it_first(watched: Target) -> None:
+    traces = [(), calls(("second", 1)), calls(("second", 2), ("first", 1)), calls(("first", 1))]
+    with opened(watched, 1.0, reset=True) as runner:
+        found = runner.digests(traces)
+        assert [digest.reached for digest in found if digest] == [(), (1,), (0,), ()]
+        assert [digest.reached for digest in runner.digests(traces) if digest] == [()] * 4
+        assert runner.reach_unknown == ""
+    plain = told(dataclasses.replace(watched, reach={}), traces)
+    assert [one.value for one in plain if one] == [one.value for one in found if one]
+
+
+def test_a_place_is_not_told_again_by_a_driver_that_was_started_again(watched: Target) -> None:
+    traces = [calls(("second", 1)), calls(("killed", 1)), calls(("second", 1), ("first", 1))]
+    with opened(watched, 1.0) as runner:
+        found = runner.digests(traces)
+    assert found[1] is None
+    assert [digest.reached for digest in found if digest] == [(1,), (0,)]
+
+
+def test_an_end_that_a_breakpoint_may_have_made_is_left_to_the_worker(watched: Target) -> None:
+    traces = [calls(("fails", 1)), calls(("second", 1), ("first", 1)), calls(("fails", 1))]
+    with opened(watched, 1.0) as runner:
+        found = runner.digests(traces)
+        assert runner.reach_unknown == ""
+    assert found[0] is None
+    assert found[1] is not None and set(found[1].reached) == {0, 1}
+    assert found[2] is not None and found[2].end == "crash"
+    with opened(watched, 1.0) as runner:
+        assert runner.digests([calls(("held", 1))]) == [None]
+        assert "SIGTRAP" in runner.reach_unknown
+        (again,) = runner.digests([calls(("held", 1))])
+    assert again is not None and (again.end, again.reached) == ("ok", ())
+
+
+def test_why_nothing_can_be_told_is_said_and_traces_run_nevertheless(watched: Target) -> None:
+    request = {**watched.reach, "helper": "/nowhere/reach.so"}
+    with opened(dataclasses.replace(watched, reach=request), 1.0) as runner:
+        assert "the helper cannot be loaded" in runner.reach_unknown
+        (found,) = runner.digests([calls(("first", 1))])
+    assert found is not None and (found.end, found.reached) == ("ok", ())
+
+
+RUBBISH = """
+#include <stdlib.h>
+int steady(int a) { return a; }
+__attribute__((noinline)) int stack(int a) { volatile int room[64]; return room[a]; }
+int heap(int a) { int *p = malloc(400); int seen = p[50 + a]; free(p); return seen; }
+int where(int a) { char here; return (int)((long)&here & 0xfff) + a; }
+"""
+
+
+def test_what_is_read_unwritten_shows_with_another_fill(tmp_path: Path) -> None:
+    binding = 'format = "replay-binding/1"\n' + "".join(
+        f'[[op]]\nfunction = "{name}"\nargs = {{ a = {{ range = [0, 9] }} }}\n'
+        for name in ("steady", "stack", "heap", "where")
+    )
+    one = target(binding, compiled(tmp_path, RUBBISH, "r", "-O0"))
+    traces = [calls((name, 1)) for name in ("steady", "stack", "heap", "where")]
+    seen = []
+    for fill in (0, 0, 1, 2):
+        with opened(one, 1.0, fill=fill) as runner:
+            seen.append([digest.value for digest in runner.digests(traces) if digest])
+    assert seen[0] == seen[1]
+    assert seen[0][0] == seen[2][0] == seen[3][0]
+    for at in (1, 2, 3):
+        assert len({values[at] for values in seen}) == 3, traces[at]
+
+
+# --- time -------------------------------------------------------------------------------------
+
+HANGING = """
+#include <signal.h>
+#include <unistd.h>
+int spin(int a) { while (a & 1) ; return a; }
+int rest(int a) { while (a & 1) pause(); return a; }
+int halt(int a) { kill(getppid(), SIGSTOP); return a; }
+int slow(int a) { for (volatile long i = 0; i < a * 30000000L; i++) ; return a; }
+void nothing(void) { }
+"""
+HANGING_BINDING = 'format = "replay-binding/1"\n[library]\nreset = ["nothing"]\n' + "".join(
+    f'[[op]]\nfunction = "{name}"\nargs = {{ a = {{ range = [0, 9] }} }}\n'
+    for name in ("spin", "rest", "halt", "slow")
+)
+
+
+@pytest.fixture(scope="module")
+def hanging(tmp_path_factory: pytest.TempPathFactory) -> Target:
+    return target(HANGING_BINDING, compiled(tmp_path_factory.mktemp("hanging"), HANGING, "h"))
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_many_hangs_cost_a_few_short_waits(reset: bool, hanging: Target) -> None:
+    traces = [calls(("spin", n)) for n in range(200)]
+    began = time.monotonic()
+    with opened(hanging, 5.0, reset=reset) as runner:
+        found = runner.digests(traces)
+        assert runner.digests(traces[:2]) == [None, None]
+    assert time.monotonic() - began < 20  # 500 s of processor time with the whole limit
+    assert [one.end for one in found if one] == ["ok", "hang"] * MOST_HANGS
+    assert found[2 * MOST_HANGS :] == [None] * (200 - 2 * MOST_HANGS)
+
+
+def test_a_trace_that_waits_is_not_waited_for_long(hanging: Target) -> None:
+    began = time.monotonic()
+    with opened(hanging, 5.0) as runner:
+        found = runner.digests([calls(("rest", 0)), calls(("rest", 1))])
+    assert [one.end for one in found if one] == ["ok", "hang"]
+    assert time.monotonic() - began < 30
+
+
+def test_a_slow_trace_is_no_hang(hanging: Target) -> None:
+    found = told(hanging, [calls(("slow", 5)), calls(("slow", 1)), calls(("slow", 6))], cpu=20)
+    assert [one.end for one in found if one] == ["ok"] * 3
+
+
+def test_a_driver_that_was_stopped_is_asked_no_more(
+    hanging: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "LATE", 0.2)
+    found = told(hanging, [calls(("spin", 0)), *[calls(("halt", 0))] * 50], cpu=0.1)
+    assert found[0] is not None
+    assert found[1:] == [None] * 50
+
+
+def test_the_limit_follows_what_traces_take() -> None:
+    limits = Limits(4.0)
+    assert limits.seconds == LEAST
+    assert limits.longer(0) == 4.0  # nothing is known
+    assert limits.longer(0) == 4 * LEAST
+    assert limits.longer(0) is None
+    for _ in range(8):
+        limits.ended(0.02)
+    assert limits.seconds == pytest.approx(0.4)
+    assert limits.longer(1) == pytest.approx(1.6)
+
+
+# --- many at once -----------------------------------------------------------------------------
+
+
+def descriptors() -> set[str]:
+    """Those that we have open."""
+    return {path.name for path in Path("/proc/self/fd").iterdir()}
+
+
+def _pipes(process: int) -> int:
+    folder = Path(f"/proc/{process}/fd")
+    return sum(str(path.readlink()).startswith("pipe:") for path in folder.iterdir())
+
+
+def test_drivers_of_two_threads_do_not_meet(
+    boxes: list[Target], drawn: list[CallTrace], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = told(boxes[0], drawn[:5])
+    monkeypatch.setenv("REPLAY_CACHE", str(tmp_path))  # both find none and make one
+    before = descriptors()
+    wrong: list[object] = []
+
+    def work() -> None:
+        try:
+            for _ in range(20):
+                with opened(boxes[0], 1.0) as runner:
+                    assert runner.process is not None
+                    pipes = _pipes(runner.process.pid)
+                    if pipes != 2:
+                        wrong.append(f"{pipes} pipes")
+                    if runner.digests(drawn[:5]) != expected:
+                        wrong.append("another digest")
+        except BaseException as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert descriptors() == before
+
+
+def test_a_driver_can_be_stopped_from_another_thread(hanging: Target) -> None:
+    with opened(hanging, 60.0) as runner:
+        timer = threading.Timer(0.3, runner.stop)
+        timer.start()
+        began = time.monotonic()
+        assert runner.digests([calls(("spin", 1)), calls(("spin", 0))]) == [None, None]
+        assert time.monotonic() - began < 30
+        timer.join()
+
+
+def test_a_driver_is_made_and_looked_for_once(
+    boxes: list[Target], drawn: list[CallTrace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(boxes[0], drawn[:1])
+    monkeypatch.setattr("replay.repo.driver.compiling.generate", None)
+    assert None not in told(boxes[0], drawn[:1])
+
+
+def test_a_program_that_is_still_written_to_is_started_a_little_later(
+    boxes: list[Target], drawn: list[CallTrace]
+) -> None:
+    program, _ = driver.compiled({**boxes[0].bound.to_json(), "library": "x"})
+    with program.open("r+b") as file:
+        timer = threading.Timer(0.1, file.close)
+        timer.start()
+        assert None not in told(boxes[0], drawn[:1])
+        timer.join()
+
+
+USUAL = """
+#include <stdlib.h>
+#include <string.h>
+struct box { int n; };
+struct box *box_new(int n) { struct box *b = malloc(sizeof *b); b->n = n; return b; }
+void box_free(struct box *b) { free(b); }
+int box_count(const struct box *b) { return b->n; }
+double half(double v, float f) { return v / 2 + f; }
+int sum(const unsigned char *p, size_t n) { int s = 0; while (n) s += p[--n]; return s; }
+int length(const char *s) { return (int)strlen(s); }
+void get(const struct box *b, int *value) { *value = b->n; }
+unsigned char low(long v) { return (unsigned char)v; }
+_Bool odd(short v) { return v & 1; }
+"""
+
+
+def test_what_is_drafted_for_usual_functions_the_driver_can_do(tmp_path: Path) -> None:
+    library = compiled(tmp_path, USUAL)
+    text = draft(read_shape(library), library.name)
+    language = CallLanguage(interface(text, library))
+    traces = [language.draw(1, number) for number in range(40)]
+    assert {call.op for trace in traces for call in trace} >= {"half", "sum", "length", "odd"}
+    assert None not in told(target(text, library), traces)

@@ -59,8 +59,8 @@ def test_the_one_defective_commit_is_named_with_a_trace_of_four_calls(
 
 
 def test_the_report_does_not_depend_on_the_number_of_jobs(hash_map: UserRepo) -> None:
-    one = verify(hash_map, "map", "--jobs", 1, "--traces", 30, "--seed", 5)
-    two = verify(hash_map, "map", "--jobs", 2, "--traces", 30, "--seed", 5)
+    one = verify(hash_map, "map", "--jobs", 1, "--traces", 30, "--seed", 5, "--fresh")
+    two = verify(hash_map, "map", "--jobs", 2, "--traces", 30, "--seed", 5, "--fresh")
     assert one.stdout == two.stdout
     assert "as claimed, on" in one.stdout
 

@@ -83,7 +83,7 @@ def runs(library: Path, lines: ChangedLines | None, *values: int) -> list[Run]:
     _, bound = bound_to(library)
     head = library_head(bound, library)
     if lines is not None:
-        head |= reach_request(lines.new, helper())
+        head |= reach_request(places(lines.new), helper())
     with Runner(head) as runner:
         return [runner.run((Call("step", (value,)),)) for value in values]
 

@@ -11,8 +11,8 @@ from userrepo import MAKE, UserRepo, cli
 from replay.repo.bindingfile import parse_binding
 from replay.repo.campaign import Sampling
 from replay.repo.checking import Checker
-from replay.repo.judging import PairResult, judge
-from replay.repo.results import Counterexample
+from replay.repo.judging import judge
+from replay.repo.results import Counterexample, PairResult
 from replay.search.verdict import Verdict
 
 

@@ -15,8 +15,8 @@ from replay.repo.calls import Call
 from replay.repo.campaign import Sampling
 from replay.repo.checking import Checker
 from replay.repo.errors import BindingError
-from replay.repo.judging import PairResult, judge
-from replay.repo.results import Counterexample
+from replay.repo.judging import judge
+from replay.repo.results import Counterexample, PairResult
 from replay.repo.runner import Run
 from replay.repo.shapes import read_shape
 from replay.repo.showing import value_text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +25,12 @@ main()
 
 
 def own_places(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A cache of builds for the tests alone, and a folder for what is temporary."""
+    """A cache of builds for the tests alone, and a folder for what is temporary.
+
+    What one test leaves for later runs is not there for the next.
+    """
+    for name in ("judged", "kept"):
+        shutil.rmtree(cache / name, ignore_errors=True)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setenv("REPLAY_CACHE", str(cache))

@@ -1,13 +1,17 @@
 /*
  * Executes encoded traces on a library and tells a digest of all that is observed of each.
  *
- *     driver LIBRARY READ WRITE SHARED MEMORY
+ *     driver LIBRARY READ WRITE SHARED MEMORY FILL SHIFT PLACES HELPER
  *
  * READ and WRITE are two pipes: a byte asks for the batch that lies in the file SHARED, a byte
- * answers that it is done. SHARED begins with a struct board, then answers, then the traces.
+ * answers that it is done. SHARED begins with a struct board, then answers, counts, places
+ * that were met, and the traces. A batch ends early at a trace that hangs.
  * What a binding says is in plan.h, which is generated: a function an operation, a function
  * an observer. MEMORY is the limit of a process in bytes, 0 for none: then the library is
- * sanitized, too. Once it is loaded, the answer is an empty line, or why it cannot be used.
+ * sanitized, too. FILL is what the stack holds unwritten, SHIFT the bytes by which it starts
+ * elsewhere. PLACES is how many offsets of the library lie behind the board at the start, to
+ * be watched with HELPER, which is reach.c compiled. Once all is loaded, the answer is an
+ * empty line, "?" and why no places can be watched, or why the library cannot be used.
  *
  * Each trace runs in a child of its own, which has neither the pipes nor the board: all it
  * can write is its mailbox, and that is read when it and all its children are dead. A page
@@ -43,8 +47,9 @@
 #include "trace.h"
 #include "calls.h"
 #include "seen.h"
+#include "places.h"
 
-enum { DONE, EXIT, SIGNALLED, HANG, LOST };
+enum { DONE, EXIT, SIGNALLED, HANG, DOUBTED };
 
 /* --- in a child ---------------------------------------------------------------------- */
 
@@ -58,7 +63,7 @@ static void observe(struct trace *t)
     }
     for (struct look *l = t->looks; l; l = l->next) {
         look_at(t, l);
-        mail->by_op[2 * OPS]++;
+        by_op[2 * OPS]++;
     }
 }
 
@@ -86,7 +91,7 @@ static void run_trace(const unsigned char *in)
     uint32_t count = take32(&in);
 
     t.numbers = take32(&in);
-    t.free = arena;
+    t.free = arena + shift;
     t.end = arena + ARENA;
     t.handles = room(&t, 8 * (size_t)t.numbers + 8);
     t.kinds = room(&t, (size_t)t.numbers + 1);
@@ -121,6 +126,21 @@ static const unsigned char *inputs(void)
     return (const unsigned char *)(mail + 1);
 }
 
+static double seconds(void)
+{
+    struct timespec now_is;
+
+    clock_gettime(CLOCK_MONOTONIC, &now_is);
+    return (double)now_is.tv_sec + 1e-9 * (double)now_is.tv_nsec;
+}
+
+static uint16_t tenths(double since)
+{
+    double took = (seconds() - since) * 1e4;
+
+    return took < 65535 ? (uint16_t)took : 65535;
+}
+
 /* Traces one after the other, until one writes something or ends the child. */
 static void run_row(void)
 {
@@ -128,8 +148,10 @@ static void run_row(void)
 
     for (int i = 0; i < row; i++) {
         uint32_t size = take32(&in);
-        struct answer *a = &mail->answers[i];
+        struct answer *a = &rows->answers[i];
+        double since = seconds();
 
+        by_op = rows->by_op[i];
         mail->value = 1;
         mail->made = mail->returned = mail->records = 0;
         run_trace(in);
@@ -141,16 +163,15 @@ static void run_row(void)
         a->made = mail->made;
         a->returned = mail->returned;
         a->at = mail->records;
-        copy(mail->whole, mail->by_op, sizeof mail->whole);
+        a->took = tenths(since);
         mail->finished = (uint32_t)i + 1;
     }
 }
 
 static void child(void)
 {
-    double most = cpu * row;
-    time_t whole = (time_t)most;
-    struct itimerval timer = {.it_value = {whole, (suseconds_t)((most - (double)whole) * 1e6)}};
+    time_t whole = (time_t)cpu;
+    struct itimerval timer = {.it_value = {whole, (suseconds_t)((cpu - (double)whole) * 1e6)}};
 
     uint64_t usual[8] = {0};  /* of signals: more than the kernel reads */
 
@@ -210,23 +231,14 @@ static long spawn(void)
 }
 #endif
 
-static double seconds(void)
-{
-    struct timespec now_is;
-
-    clock_gettime(CLOCK_MONOTONIC, &now_is);
-    return (double)now_is.tv_sec + 1e-9 * (double)now_is.tv_nsec;
-}
-
 /* The children that are left of a child that is gone have become ours: they go, too. */
-static int sweep(int act)
+static void sweep(void)
 {
     DIR *folder;
     struct dirent *entry;
-    int found = 0;
 
     if (!(folder = opendir("/proc")))
-        return 0;
+        return;
     while ((entry = readdir(folder))) {
         char path[300], text[512], *after;
         ssize_t size;
@@ -241,14 +253,10 @@ static int sweep(int act)
         close(file);
         text[size > 0 ? size : 0] = 0;
         after = strrchr(text, ')');
-        if (after && strlen(after) > 4 && atoi(after + 4) == parent) {
-            found++;
-            if (act)
-                kill(atoi(entry->d_name), SIGKILL);
-        }
+        if (after && strlen(after) > 4 && atoi(after + 4) == parent)
+            kill(atoi(entry->d_name), SIGKILL);
     }
     closedir(folder);
-    return found;
 }
 
 static int threads(void)
@@ -270,7 +278,7 @@ static void nobody_left(void)
 
     while ((left = sys(SYS_wait4, -1, 0, WNOHANG, 0)) != -ECHILD)
         if (!left) {
-            sweep(1);
+            sweep();
             sys(SYS_wait4, -1, 0, 0, 0);
         }
 }
@@ -301,7 +309,7 @@ static void wait_for(long made, double wall, struct answer *a)
 struct batch {
     struct board *board;
     struct answer *answers;
-    uint64_t *by_op;
+    uint32_t *counts, *places;
     const unsigned char *in;
 };
 
@@ -317,23 +325,45 @@ static long spawned(struct batch *b)
     return made;
 }
 
-/* The calls of a child count once they are known to stand for a trace. */
-static void counted(struct batch *b, const uint32_t *by_op)
+/*
+ * Whose places are whose. A breakpoint may itself have ended a trace: the kernel ends a process
+ * that meets one while it holds the signal back, and a handler of the library's own may do
+ * anything. Such an end is told as doubted, and what it met is left for others to meet.
+ */
+static void met_by(struct batch *b, uint32_t number)
 {
-    for (int i = 0; i < COUNTS; i++)
-        b->by_op[i] += by_op[i];
+    struct answer *a = b->answers + number;
+    uint32_t *met = &b->board->met;
+    size_t fresh;
+
+    if (a->end == SIGNALLED && reach_left()) {
+        a->end = DOUBTED;
+        reach_forget();
+        if (a->number == SIGTRAP) {
+            reach_hold(1);
+            watching = 0;
+        }
+        return;
+    }
+    for (fresh = reach_sync(b->places + *met); fresh; fresh--)
+        b->places[watched + (*met)++] = number;
 }
 
 /* One trace in a child of its own. */
-static void alone(struct batch *b, struct answer *a, uint32_t size)
+static void alone(struct batch *b, uint32_t number, uint32_t size)
 {
+    struct answer *a = b->answers + number;
+
     for (;;) {
-        set(mail, 0, offsetof(struct mail, answers));
+        double since = seconds();
+
+        set(mail, 0, sizeof *mail);
         copy(mail + 1, b->in, 4 + (size_t)size);
         mail->value = 1;
         if (row != 1)         /* no page is written to that need not be */
             row = 1;
         wait_for(spawned(b), b->board->wall, a);
+        a->took = tenths(since);
         if (!(anything_said() | (a->end != DONE)) || attribute)
             break;
         /* What it wrote, or did not come to write, belongs to its calls: once more. */
@@ -343,15 +373,17 @@ static void alone(struct batch *b, struct answer *a, uint32_t size)
     a->returned = mail->returned;
     a->at = mail->records;
     a->value = mixed(mixed(mail->value, a->end), a->number);
-    counted(b, mail->by_op);
+    copy(b->counts + (size_t)COUNTS * number, mail->by_op, sizeof mail->by_op);
+    if (watching)
+        met_by(b, number);
 }
 
 /* Some traces in one child; how many it did. */
-static uint32_t together(struct batch *b, struct answer *answers, uint32_t most)
+static uint32_t together(struct batch *b, uint32_t first)
 {
     const unsigned char *in = b->in;
-    struct answer end;
-    uint32_t finished, count = 0;
+    struct answer end, *answers = b->answers + first;
+    uint32_t finished, count = 0, most = b->board->count - first;
     size_t size = 0;
 
     while (count < most && count < ROW) {
@@ -366,22 +398,22 @@ static uint32_t together(struct batch *b, struct answer *answers, uint32_t most)
     }
     if (count < 2)
         return 0;
-    set(mail, 0, offsetof(struct mail, answers));
+    set(mail, 0, sizeof *mail);
+    set(rows->by_op, 0, count * sizeof *rows->by_op);
     copy(mail + 1, b->in, size);
     row = (int)count;
-    wait_for(spawned(b), b->board->wall * (double)count, &end);
+    wait_for(spawned(b), b->board->wall, &end);
     anything_said();
     finished = mail->finished;
     if (finished > count)
         finished = 0;
     for (uint32_t i = 0; i < finished; i++) {
-        answers[i] = mail->answers[i];
+        answers[i] = rows->answers[i];
         answers[i].end = DONE;
         answers[i].number = 0;
         answers[i].value = mixed(mixed(answers[i].value, DONE), 0);
     }
-    if (finished)
-        counted(b, mail->whole);
+    copy(b->counts + (size_t)COUNTS * first, rows->by_op, finished * sizeof *rows->by_op);
     return finished;
 }
 
@@ -393,7 +425,7 @@ static void run_batch(struct batch *b)
 
         b->board->done = i;
         if (b->board->reset)
-            did = together(b, b->answers + i, b->board->count - i);
+            did = together(b, i);
         for (uint32_t j = 0; j < did; j++) {
             memcpy(&size, b->in, 4);
             b->in += 4 + size;
@@ -405,9 +437,11 @@ static void run_batch(struct batch *b)
         if (did == ROW)
             continue;
         memcpy(&size, b->in, 4);
-        alone(b, b->answers + i, size);
+        alone(b, i, size);
         b->in += 4 + size;
         b->board->done = ++i;
+        if (b->answers[i - 1].end == HANG)
+            break;
     }
 }
 
@@ -436,7 +470,7 @@ static void serve(void)
     char byte;
 
     for (;;) {
-        struct batch b = {board, (struct answer *)(board + 1), NULL, NULL};
+        struct batch b = {.board = board, .answers = (struct answer *)(board + 1)};
         double before = spent();
         ssize_t got = read(pipes[0], &byte, 1);
 
@@ -445,7 +479,8 @@ static void serve(void)
         if (got <= 0)
             _exit(0);
         b.in = (const unsigned char *)board + board->traces;
-        b.by_op = (uint64_t *)(b.answers + board->count);
+        b.counts = (uint32_t *)((unsigned char *)board + board->counts);
+        b.places = (uint32_t *)((unsigned char *)board + board->places);
         setitimer(ITIMER_REAL, &often, NULL);
         run_batch(&b);
         setitimer(ITIMER_REAL, &never, NULL);
@@ -493,41 +528,13 @@ static void *space(size_t size, int sharing)
     return made;
 }
 
-int main(int count, char **words)
+/* What children get, once: the places to which they write, and the stack they run on. */
+static void make_rooms(size_t shared)
 {
-    static ucontext_t here, there;
-    struct sigaction action = {.sa_handler = tick};
-    struct stat is;
-    int file;
-
-    if (count != 6)
-        return FAILED;
-    pipes[0] = atoi(words[2]);
-    pipes[1] = atoi(words[3]);
-    file = atoi(words[4]);
-    sanitized = !strcmp(words[5], "0");
-    parent = getpid();
-    limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_FSIZE, 16 << 20);
-    if (!sanitized)
-        limit(RLIMIT_AS, strtoull(words[5], NULL, 10));
-    library = dlopen(words[1], RTLD_NOW | RTLD_LOCAL);
-    if (!library)
-        refuse(dlerror());
-    if (sweep(0) || threads() > 1)
-        refuse("the library starts a process or a thread when it is loaded");
-    if (!find_functions())
-        refuse("the library lacks a function");
-    find_data();
-    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    if (fstat(file, &is))
-        return FAILED;
-    board = mmap(NULL, (size_t)is.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    mail_room = (size_t)is.st_size;
+    mail_room = shared;
     mail = space(sizeof *mail + mail_room, MAP_SHARED);
-    if (board == MAP_FAILED || madvise(board, (size_t)is.st_size, MADV_DONTFORK))
-        refuse("the memory to be shared cannot be had");
-    close(file);
+    rows = space(sizeof *rows, MAP_SHARED);
+    by_op = mail->by_op;
     said[0] = file_as("stdout", 1);
     said[1] = file_as("stderr", 2);
     if (said[0] < 0 || said[1] < 0)
@@ -535,10 +542,60 @@ int main(int count, char **words)
     arena = space(ARENA, MAP_PRIVATE);
     child_stack = (unsigned char *)space(STACK, MAP_PRIVATE);
     mprotect(child_stack, 4096, PROT_NONE);
-    child_stack += STACK;
+    child_stack += STACK - shift;
+}
+
+static void load(const char *path)
+{
+    /* What the library starts as it is loaded, or that starts in turn, is a child of ours. */
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!library)
+        refuse(dlerror());
+    if (sys(SYS_wait4, -1, 0, WNOHANG, 0) != -ECHILD || threads() > 1)
+        refuse("the library starts a process or a thread when it is loaded");
+    if (!find_functions())
+        refuse("the library lacks a function");
+    find_data();
+}
+
+static void share(int file)
+{
+    struct stat is;
+
+    if (fstat(file, &is))
+        _exit(FAILED);
+    board = mmap(NULL, (size_t)is.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (board == MAP_FAILED || madvise(board, (size_t)is.st_size, MADV_DONTFORK))
+        refuse("the memory to be shared cannot be had");
+    close(file);
+    make_rooms((size_t)is.st_size);
+}
+
+int main(int count, char **words)
+{
+    static ucontext_t here, there;
+    struct sigaction action = {.sa_handler = tick};
+    const char *unwatched;
+
+    if (count != 10)
+        return FAILED;
+    pipes[0] = atoi(words[2]);
+    pipes[1] = atoi(words[3]);
+    sanitized = !strcmp(words[5], "0");
+    stack_fill = (unsigned char)atoi(words[6]);
+    shift = (size_t)atoi(words[7]) & ~(size_t)15;
+    parent = getpid();
+    limit(RLIMIT_CORE, 0);
+    limit(RLIMIT_FSIZE, 16 << 20);
+    if (!sanitized)
+        limit(RLIMIT_AS, strtoull(words[5], NULL, 10));
+    load(words[1]);
+    share(atoi(words[4]));
     sigaction(SIGALRM, &action, NULL);
     leave_rseq();
-    if (write(pipes[1], "\n", 1) != 1)
+    unwatched = watch(words[9], (const uint64_t *)(board + 1), strtoull(words[8], NULL, 10));
+    if (write(pipes[1], unwatched, strlen(unwatched)) < 0 || write(pipes[1], "\n", 1) != 1)
         return 0;
     getcontext(&there);
     there.uc_stack.ss_sp = own_stack(1 << 18);

@@ -26,10 +26,10 @@ from replay.repo.driver.pieces import (
 WIDTHS: Final = {"c": 1, "x": 1, "p": 8}
 """Bytes of an element of a leaf; of the other codes, their last digit."""
 KNOWN: Final = frozenset((
-    "ops", "observers", "destroy", "setup", "teardown", "reset", "errno", "fill", "data", "behind",
+    "ops", "observers", "destroy", "setup", "teardown", "reset", "errno", "data", "behind",
     "library",
 ))  # fmt: skip
-NUMBERS: Final = ("int", "choice", "each")
+NUMBERS: Final = ("int", "choice", "each", "float")
 SPANS: Final = ("bytes", "inout", "string")
 PLAIN: Final = ("value", "null", "length", "out", "makes", "storage")
 """Roles of which a trace holds nothing."""
@@ -121,7 +121,7 @@ class _Generator:
             f"enum {{ OPS = {len(head['ops'])}, DESTROYERS = {len(self.destroyers())}, "
             f"OBJECTS = {len(head.get('data', []))}, BEHINDS = {len(head.get('behind', {}))},\n"
             f"    MOST_LOOK_VALUES = {values + 1}, MOST_LOOK_BUFFERS = {buffers + 1}, "
-            f"STACK_FILL = {head.get('fill', 0)}, SEES_ERRNO = {int(bool(head.get('errno')))} }};\n"
+            f"SEES_ERRNO = {int(bool(head.get('errno')))} }};\n"
         )
 
     def place(self, name: str) -> str:

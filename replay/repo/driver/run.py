@@ -1,60 +1,43 @@
-"""Our side of the driver: it is compiled, started, and asked for digests.
-
-The driver lies in the cache of what was built, by all that it is made of: libraries that are
-bound alike share one. Its process is ended with all that it started.
-"""
+"""Our side of the driver: it is asked for digests, a batch of traces at a time."""
 
 from __future__ import annotations
 
-import contextlib
-import mmap
 import os
-import select
-import signal
 import struct
-import subprocess
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
-from pathlib import Path
+from itertools import islice
+from signal import SIGTRAP
+from subprocess import Popen
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
-from replay.build.cache import Entry, cache_folder, key
-from replay.build.command import Commands
-from replay.build.compiler import environment, find_compiler
-from replay.build.errors import BuildError
-from replay.build.output import Kept
 from replay.repo.bound import Unbound
 from replay.repo.calls import CallTrace
-from replay.repo.driver.encode import Encoder
-from replay.repo.driver.generate import generate
+from replay.repo.driver.compiling import compiled
+from replay.repo.driver.limits import BUSY, MOST_HANGS, Limits
 from replay.repo.driver.pieces import Refused
+from replay.repo.driver.process import LATE, Process
 from replay.repo.pairing import Pair
-from replay.repo.runner import OPTIONS, SLACK, WALL
+from replay.repo.runner import FILLS, OPTIONS, PADDING, WALL, disturbed
 from replay.repo.targets import Target
 
-FORMAT: Final = "replay-driver/1"
-SOURCES: Final = ("driver.c", "system.h", "trace.h", "seen.h")
-FLAGS: Final = (
-    "-std=gnu11", "-O2", "-w", "-fno-strict-aliasing",
-    "-fno-tree-loop-distribute-patterns", "-Wl,-z,now",
-)  # fmt: skip
-LIMIT: Final = 120.0
-"""Seconds that the compiler may take."""
 MEMORY: Final = 8 << 30
 SHARED: Final = 8 << 20
 """Bytes of memory that a batch and its answers may take."""
-MOST: Final = 4096
+MOST: Final = 1024
 """Traces a batch."""
 ENDS: Final = ("ok", "crash", "crash", "hang")
-"""As runs call them, in the order of the driver's enum; "lost" is not known to it."""
+"""As runs call them, in the order of the driver's enum."""
+DOUBTED: Final = 4
+"""There: a breakpoint may have ended it."""
+TRAPS: Final = "the library holds SIGTRAP back, raises it or handles it itself"
 
-_BOARD: Final = struct.Struct("=IIIIQdddQ")
+_BOARD: Final = struct.Struct("=IIIIQQQdddQ")
 _ANSWER: Final = struct.Struct("=QIIIBBH")
+_U32: Final = struct.Struct("=I")
 
 
 class Digest(NamedTuple):
@@ -66,6 +49,9 @@ class Digest(NamedTuple):
         end: "ok", "crash" or "hang".
         at: the call that it had reached; as many as the trace has where that is what comes
             after the last.
+        counts: for each operation the calls made, then for each those that came back, then
+            the calls of observers; each an unsigned integer of 4 bytes.
+        reached: the places that no earlier trace of this runner came by, by number.
 
     """
 
@@ -74,6 +60,24 @@ class Digest(NamedTuple):
     returned: int
     end: str
     at: int
+    counts: bytes = b""
+    reached: tuple[int, ...] = ()
+
+    @property
+    def made_by(self) -> tuple[int, ...]:
+        """How often each operation was called, in the order of the head's ``ops``."""
+        numbers = _words(self.counts)
+        return numbers[: len(numbers) // 2]
+
+    @property
+    def back_by(self) -> tuple[int, ...]:
+        """The same of the calls that came back."""
+        numbers = _words(self.counts)
+        return numbers[len(numbers) // 2 : -1]
+
+
+def _words(data: bytes) -> tuple[int, ...]:
+    return struct.unpack(f"={len(data) // 4}I", data)
 
 
 @dataclass(slots=True)
@@ -94,56 +98,35 @@ class Tally:
     forks: int = 0
     seconds: float = 0.0
 
-
-def compiled(head: Mapping[str, Any]) -> tuple[Path, Encoder]:
-    """The driver of an interface, made or found in the cache; and how it takes its traces.
-
-    Raises:
-        Refused: it cannot be made; why.
-
-    """
-    plan = generate(head)
-    texts = {name: _source(name) for name in SOURCES}
-    texts |= {"plan.h": plan.plan, "calls.h": plan.calls}
-    try:
-        compiler = find_compiler()
-        parts = [FORMAT, compiler.path, compiler.identity, *FLAGS]
-        parts += [word for name in sorted(texts) for word in (name, texts[name])]
-        folder = cache_folder() / "driver" / key(os.fsencode(part) for part in parts)
-        entry = Entry(folder, "driver", FORMAT)
-        with entry.locked():
-            if entry.note() is None:
-                with tempfile.TemporaryDirectory(dir=folder, prefix="making-") as place:
-                    entry.enter(_compile(compiler.path, texts, Path(place)))
-                entry.path.chmod(0o700)
-    except BuildError as error:
-        raise Refused(str(error)) from None
-    return entry.path, Encoder(plan.layouts)
-
-
-def _source(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-def _compile(compiler: str, texts: Mapping[str, str], place: Path) -> Path:
-    for name, text in texts.items():
-        (place / name).write_text(text, encoding="utf-8")
-    words = [compiler, *FLAGS, "-o", "driver", "driver.c", "-ldl"]
-    ended = Commands().run(words, place, environment(), LIMIT, Kept(1 << 12))
-    if ended.status:
-        raise Refused(f"the driver does not compile: {ended.output.strip()[:400]}")
-    return place / "driver"
+    def add(self, names: Sequence[str], found: Sequence[Digest | None]) -> None:
+        """Count the calls of these traces."""
+        row = struct.Struct(f"={2 * len(names) + 1}I")
+        counts = b"".join(one.counts for one in found if one is not None)
+        sums = iter([sum(column) for column in zip(*row.iter_unpack(counts), strict=True)])
+        for kept in (self.made, self.returned):
+            kept.update(dict(zip(names, islice(sums, len(names)), strict=False)))
+        self.looks += next(sums, 0)
 
 
 class DriverRunner:
     """A driver with a library; use it in a ``with`` statement, which leaves nothing behind.
 
+    Each belongs to one thread, but for :meth:`stop`.
+
     Args:
         head: what the worker is told first, see ``replay.repo.runner.library_head``.
         preload: a runtime to load first.
-        cpu: seconds of processor time that a trace may use.
+        cpu: seconds of processor time that a trace may use at most. It is called a hang
+            earlier where the others take far less.
         reset: whether traces run one after the other in a process, with the functions of
             the head's ``reset`` called between them, and only then in a fork of their own.
+            Not so where places are watched.
+        fill: which of ``replay.repo.runner.FILLS`` unwritten memory holds; stack and
+            buffers start elsewhere too.
+        reach: the places to watch, see ``replay.repo.reach.reach_request``; None for none.
+
+    Attributes:
+        reach_unknown: why it cannot be told what is reached; empty if it can.
 
     Raises:
         Refused: the driver cannot do it, the worker may.
@@ -152,20 +135,25 @@ class DriverRunner:
     """
 
     def __init__(
-        self, head: Mapping[str, Any], preload: str = "", cpu: float = 1.0, *, reset: bool = False
-    ) -> None:
-        self.cpu, self.preload = cpu, preload
-        self.reset = reset and "reset" in head
-        self.tally = Tally()
+        self, head: Mapping[str, Any], preload: str = "", cpu: float = 1.0, *,
+        reset: bool = False, fill: int = 0, reach: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        self.places: Sequence[int] = (reach or {}).get("reach", ())
+        self.helper = str((reach or {}).get("helper", ""))
+        self.reach_unknown = ""
+        self.reset = reset and "reset" in head and not self.places
+        self.cpu, self.limits, self.tally = cpu, Limits(cpu), Tally()
         self.names = [data["name"] for data in head["ops"]]
-        self.counts = 8 * (2 * len(self.names) + 1)
-        """Bytes of the counters of a batch."""
-        self.library = str(head["library"])
-        self.program, self.encoder = compiled(head)
-        self.file = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as this
-        self.file.truncate(SHARED)
-        self.shared = mmap.mmap(self.file.fileno(), SHARED)
-        self.process: subprocess.Popen[bytes] | None = None
+        self.counts = 4 * (2 * len(self.names) + 1)
+        """Bytes of the counts of a trace."""
+        self._told: set[int] = set()
+        program, self.encoder = compiled(head)
+        seen = {**os.environ, **OPTIONS} | ({"LD_PRELOAD": preload} if preload else {})
+        behind = (0 if preload else MEMORY, FILLS[fill], PADDING * fill, len(self.places))
+        self._link = Process(
+            program, [str(head["library"])], [*map(str, behind), self.helper],
+            seen | disturbed(fill), SHARED + 16 * len(self.places),
+        )  # fmt: skip
         try:
             self._start()
         except BaseException:
@@ -181,17 +169,25 @@ class DriverRunner:
     ) -> None:  # fmt: skip
         self.close()
 
+    @property
+    def process(self) -> Popen[bytes] | None:
+        """The driver, which leads a process group; None where none runs."""
+        return self._link.popen
+
     def close(self) -> None:
         """End the driver and all it started; may be called again."""
-        self._stop()
-        self.shared.close()
-        self.file.close()
+        self._link.close()
+
+    def stop(self) -> None:
+        """End it from another thread: what it has not answered yet it answers with None."""
+        self._link.stop()
 
     def digests(self, traces: Sequence[CallTrace]) -> list[Digest | None]:
         """A digest a trace; None where only the worker can tell.
 
-        That is so of a trace with a value that the driver does not pass, and of one that
-        took the driver's process along.
+        That is so of a trace with a value that the driver does not pass, of one that took
+        the driver's process along, of one that a breakpoint may have ended, and of all that
+        come after ``MOST_HANGS`` that hung: these do not run.
 
         Raises:
             Refused: the driver cannot be started again.
@@ -200,21 +196,25 @@ class DriverRunner:
         """
         found: list[Digest | None] = [None] * len(traces)
         for places, data in self._batches(traces):
-            for place, digest in zip(places, self._batch(data), strict=True):
+            answers = self._batch(data)
+            self.tally.add(self.names, answers)
+            for place, digest in zip(places, answers, strict=True):
                 found[place] = digest
         return found
 
     def _batches(self, traces: Sequence[CallTrace]) -> Iterator[tuple[list[int], list[bytes]]]:
-        room = SHARED - _BOARD.size - self.counts
+        room = SHARED - _BOARD.size
         places: list[int] = []
         data: list[bytes] = []
         left = room
         for place, trace in enumerate(traces):
+            if self._over:
+                return
             try:
                 one = self.encoder.trace(trace)
             except Refused:
                 continue
-            needs = len(one) + 4 + _ANSWER.size
+            needs = len(one) + 4 + _ANSWER.size + self.counts
             if needs > room:
                 continue
             if needs > left or len(places) == MOST:
@@ -226,117 +226,121 @@ class DriverRunner:
         if places:
             yield places, data
 
+    @property
+    def _over(self) -> bool:
+        return self.limits.over or self._link.stopped
+
     def _batch(self, traces: Sequence[bytes]) -> list[Digest | None]:
         """The answers to a batch, however often the driver has to be started for it."""
         found: list[Digest | None] = []
-        while len(found) < len(traces):
+        while len(found) < len(traces) and not self._over:
             rest = traces[len(found) :]
-            if self.process is None:
-                self._start()
-            whole = self._ask(rest)
-            answers, done = self._answers(rest)
-            found += answers[:done]
-            if not whole:
-                self._stop()
-                found.append(None)
-        return found
+            answers = self._run(rest, self.limits.seconds)
+            last = answers[-1]
+            if last is not None and last.end == "hang":
+                answers[-1] = self._again(rest[len(answers) - 1], last)
+            found += answers
+        return found + [None] * (len(traces) - len(found))
 
-    def _ask(self, traces: Sequence[bytes]) -> bool:
-        """Whether the driver came to the end of these."""
-        begin = _BOARD.size + len(traces) * _ANSWER.size + self.counts
+    def _again(self, trace: bytes, hung: Digest) -> Digest | None:
+        """A trace that hung, once more if it might have come to its end."""
+        pairs = zip(hung.made_by, hung.back_by, strict=True)
+        at = next((n for n, (made, back) in enumerate(pairs) if made > back), -1)
+        longer = self.limits.longer(at)
+        if longer is None:
+            self.limits.hangs += 1
+            return hung
+        (digest,) = self._run([trace], longer)
+        if digest is None:
+            self._told.difference_update(hung.reached)  # a driver that is started anew tells
+            return None
+        self.limits.hangs += digest.end == "hang"
+        return digest._replace(reached=(*hung.reached, *digest.reached))
+
+    def _run(self, traces: Sequence[bytes], limit: float) -> list[Digest | None]:
+        """What the driver answers until one hangs, or takes it along: then the last is None."""
+        if self._link.popen is None:
+            self._start()
+        whole = self._ask(traces, limit)
+        found = self._answers(len(traces))
+        if not whole or not found:
+            self._link.end()
+            found.append(None)
+        return found[: len(traces)]
+
+    def _start(self) -> None:
+        if not self.reach_unknown:
+            offsets = struct.pack(f"={len(self.places)}Q", *self.places)
+            self._link.memory[_BOARD.size : _BOARD.size + len(offsets)] = offsets
+        self.reach_unknown = self._link.start() or self.reach_unknown
+
+    def _ask(self, traces: Sequence[bytes], limit: float) -> bool:
+        """Whether the driver came to the end of these, or to one that hangs."""
+        memory, count = self._link.memory, len(traces)
+        counts = _BOARD.size + count * _ANSWER.size
+        places = counts + count * self.counts
+        begin = places + 8 * len(self.places)
         data = b"".join(part for one in traces for part in (_U32.pack(len(one)), one))
-        self.shared[_BOARD.size : begin] = bytes(begin - _BOARD.size)
-        self.shared[begin : begin + len(data)] = data
-        head = (len(traces), int(self.reset), 0, len(self.names), begin)
-        self.shared[: _BOARD.size] = _BOARD.pack(*head, self.cpu, self.cpu * WALL, 0.0, 0)
-        with contextlib.suppress(BrokenPipeError):
-            os.write(self.writing, b"\n")
-        return self._wait()
+        memory[begin : begin + len(data)] = data
+        wall = min(limit * WALL, self.cpu * BUSY)
+        parts = (counts, places, begin, limit, wall, 0.0, 0)
+        memory[: _BOARD.size] = _BOARD.pack(count, int(self.reset), 0, 0, *parts)
+        self._link.ask()
+        return self._wait(4 * wall + LATE)
 
-    def _wait(self) -> bool:
-        """Whether an answer comes; not where nothing has moved for too long."""
-        patience = self.cpu * WALL * (64 if self.reset else 2) + SLACK
+    def _wait(self, patience: float) -> bool:
+        """Whether an answer comes.
+
+        Where nothing has moved for that many seconds, the driver was stopped: it is not
+        asked any more.
+        """
         seen, since = -1, time.monotonic()
-        while not select.select([self.reading], [], [], 1.0)[0]:
-            done = _BOARD.unpack_from(self.shared)[2]
+        while (answered := self._link.answered(min(patience, 1.0))) is False:
+            done = _BOARD.unpack_from(self._link.memory)[2]
             if done != seen:
                 seen, since = done, time.monotonic()
             elif time.monotonic() - since > patience:
-                return False
-        return bool(os.read(self.reading, 1))
+                self.limits.hangs = MOST_HANGS
+                break
+        return bool(answered)
 
-    def _answers(self, traces: Sequence[bytes]) -> tuple[list[Digest | None], int]:
-        board = _BOARD.unpack_from(self.shared)
-        done = min(board[2], len(traces))
-        self.tally.seconds += board[7]
-        self.tally.forks += board[8]
-        at = _BOARD.size
+    def _answers(self, count: int) -> list[Digest | None]:
+        memory = self._link.memory
+        board = _BOARD.unpack_from(memory)
+        done = min(board[2], count)
+        self.tally.seconds += board[9]
+        self.tally.forks += board[10]
+        reached = self._reached(board[5], board[3], done)
+        counts = memory[board[4] : board[4] + done * self.counts]
+        answers = memory[_BOARD.size : _BOARD.size + done * _ANSWER.size]
         found: list[Digest | None] = []
-        for value, made, returned, reached, end, _, _ in _ANSWER.iter_unpack(
-            self.shared[at : at + done * _ANSWER.size]
-        ):
-            found.append(Digest(value, made, returned, ENDS[end], reached))
-        at += len(traces) * _ANSWER.size
-        counts = struct.unpack_from(f"={2 * len(self.names) + 1}Q", self.shared, at)
-        for place, name in enumerate(self.names):
-            self.tally.made[name] += counts[place]
-            self.tally.returned[name] += counts[len(self.names) + place]
-        self.tally.looks += counts[-1]
-        return found, done
+        for place, one in enumerate(_ANSWER.iter_unpack(answers)):
+            value, made, returned, at, end, number, took = one
+            if end == DOUBTED:
+                if number == SIGTRAP:
+                    self.reach_unknown = TRAPS
+                found.append(None)
+                continue
+            if end < ENDS.index("hang"):
+                self.limits.ended(took / 1e4)
+            own = counts[place * self.counts : (place + 1) * self.counts]
+            met = tuple(reached.get(place, ()))
+            found.append(Digest(value, made, returned, ENDS[end], at, own, met))
+        return found
 
-    def _start(self) -> None:
-        self.reading, theirs_out = os.pipe()
-        theirs_in, self.writing = os.pipe()
-        number = self.file.fileno()
-        words = [
-            str(self.program), self.library, str(theirs_in), str(theirs_out), str(number),
-            str(0 if self.preload else MEMORY),
-        ]  # fmt: skip
-        seen = {**os.environ, **OPTIONS} | ({"LD_PRELOAD": self.preload} if self.preload else {})
-        try:
-            self.process = subprocess.Popen(
-                words, pass_fds=(theirs_in, theirs_out, number), stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=seen,
-                start_new_session=True,
-            )  # fmt: skip
-        except OSError as error:
-            raise Refused(f"the driver cannot be started: {error}") from None
-        finally:
-            os.close(theirs_in)
-            os.close(theirs_out)
-        said = self._first_line()
-        if said is None:
-            raise Unbound("loading the library ended the process, or did not end")
-        if said.startswith("the "):
-            raise Refused(said)
-        if said:
-            raise Unbound(said)
-
-    def _first_line(self) -> str | None:
-        data = b""
-        deadline = time.monotonic() + SLACK
-        while not data.endswith(b"\n"):
-            left = max(deadline - time.monotonic(), 0)
-            if not select.select([self.reading], [], [], left)[0]:
-                return None
-            part = os.read(self.reading, 4096)
-            if not part:
-                return None
-            data += part
-        return data.decode("utf-8", "replace").strip()
-
-    def _stop(self) -> None:
-        if self.process is None:
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self.process = None
-        os.close(self.reading)
-        os.close(self.writing)
-
-
-_U32: Final = struct.Struct("=I")
+    def _reached(self, begin: int, count: int, done: int) -> dict[int, list[int]]:
+        """The new places by the trace that met them."""
+        reached: dict[int, list[int]] = {}
+        if not count or count > len(self.places):
+            return reached
+        memory = self._link.memory
+        found = _words(memory[begin : begin + 4 * count])
+        begin += 4 * len(self.places)
+        for place, trace in zip(found, _words(memory[begin : begin + 4 * count]), strict=True):
+            if trace < done and place not in self._told:
+                self._told.add(place)
+                reached.setdefault(trace, []).append(place)
+        return reached
 
 
 # --- what a campaign asks ---------------------------------------------------------------
@@ -361,8 +365,8 @@ class Looked:
     refused: str = ""
 
 
-def opened(target: Target, cpu: float, *, reset: bool = False) -> DriverRunner:
-    """A driver with a target.
+def opened(target: Target, cpu: float, *, reset: bool = False, fill: int = 0) -> DriverRunner:
+    """A driver with a target, which watches the places that the target's ``reach`` has.
 
     Raises:
         Refused: the driver cannot do it: of a model, say.
@@ -372,7 +376,7 @@ def opened(target: Target, cpu: float, *, reset: bool = False) -> DriverRunner:
     if target.model:
         raise Refused("a reference model is no library")
     head = {**target.bound.to_json(), "library": str(target.library)}
-    return DriverRunner(head, target.preload, cpu, reset=reset)
+    return DriverRunner(head, target.preload, cpu, reset=reset, fill=fill, reach=target.reach)
 
 
 def prefilter(pair: Pair, traces: Sequence[CallTrace], cpu: float = 1.0) -> Looked:

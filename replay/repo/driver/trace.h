@@ -5,9 +5,11 @@ enum { GUARD = 16, FILL = 0xA5, MOST_STRING = 4096, FAILED = 70 };
 
 struct board {
     uint32_t count, reset;    /* traces; whether they run without a fork between them */
-    uint32_t done, ops;       /* traces answered; operations there are */
+    uint32_t done, met;       /* traces answered; places that they met first */
+    uint64_t counts;          /* where the counts begin, COUNTS a trace */
+    uint64_t places;          /* where the places met begin, then the traces that did */
     uint64_t traces;          /* where the traces begin */
-    double cpu, wall;         /* seconds that a trace may take */
+    double cpu, wall;         /* seconds that a trace may take, or a row of them */
     double spent;             /* seconds of processor time, of all children, too */
     uint64_t forks;           /* children made */
 };
@@ -16,7 +18,7 @@ struct answer {
     uint64_t value;
     uint32_t made, returned, at;
     uint8_t end, number;
-    uint16_t unused;
+    uint16_t took;            /* in 0.1 ms */
 };
 
 /* --- what a child leaves --------------------------------------------------------------- */
@@ -30,9 +32,12 @@ struct mail {
     uint32_t records, made, returned;
     uint32_t done;            /* this child came to its end */
     uint32_t finished;        /* traces of a row that came to theirs */
-    uint32_t by_op[COUNTS];
-    uint32_t whole[COUNTS];     /* the same, of the finished traces of a row */
+    uint32_t by_op[COUNTS];   /* of a trace alone */
+};
+
+struct row {
     struct answer answers[ROW];
+    uint32_t by_op[ROW][COUNTS];
 };
 
 /* --- a trace ------------------------------------------------------------------------- */
@@ -89,14 +94,19 @@ struct trace {
 };
 
 static void *library;
-static struct mail *mail;
+static struct mail *mail;     /* in front of the traces that a child runs */
+static struct row *rows;
+static uint32_t *by_op;       /* counts of the trace that runs */
 static unsigned char *arena;
 static size_t mail_room;
 static int said[2];
 static int attribute;         /* what is written is told apart by the call that wrote it */
 static int sanitized;
+static unsigned char stack_fill;
+static size_t shift;          /* bytes by which the stack and the arena start elsewhere */
 
-enum { ARENA = 64 << 20, STACK = 8 << 20, PAINTED = 2048 };
+/* PAINTED: more takes one more page; MORE is for those who look for what is unwritten. */
+enum { ARENA = 64 << 20, STACK = 8 << 20, PAINTED = 2048, MORE = 4096 };
 
 static inline uint64_t mixed(uint64_t hash, uint64_t value)
 {
@@ -295,12 +305,21 @@ static struct look *new_look(struct trace *t, int observer)
     return made;
 }
 
-/* The library may read what it never wrote: then it reads the same in each trace. */
+/* The library may read what it never wrote: then it reads the same in each trace. The sizes
+ * are constants, which makes the two fast. */
 static __attribute__((noinline)) void paint(void)
 {
     unsigned char below[PAINTED];
 
-    set(below, STACK_FILL, sizeof below);
+    set(below, 0, sizeof below);
+    __asm__ volatile("" : : "r"(below) : "memory");
+}
+
+static __attribute__((noinline)) void paint_more(void)
+{
+    unsigned char below[MORE];
+
+    set(below, stack_fill, sizeof below);
     __asm__ volatile("" : : "r"(below) : "memory");
 }
 
@@ -308,9 +327,12 @@ static inline void began(struct trace *t, int op)
 {
     if (!t->ending) {
         mail->made++;
-        mail->by_op[op]++;
+        by_op[op]++;
     }
-    paint();
+    if (stack_fill)
+        paint_more();
+    else
+        paint();
     if (SEES_ERRNO)
         errno = 0;
 }
@@ -321,7 +343,7 @@ static inline void came_back(struct trace *t, int op)
         mix(t, (uint64_t)errno + 100);
     if (!t->ending) {
         mail->returned++;
-        mail->by_op[OPS + op]++;
+        by_op[OPS + op]++;
     }
 }
 
