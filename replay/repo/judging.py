@@ -27,7 +27,7 @@ from replay.repo.watching import Sources, Watch, watch
 from replay.search.campaign import examples
 from replay.search.verdict import Verdict
 
-SHRUNK_PAIRS: Final = 8
+SHRUNK_PAIRS: Final = 32
 """Pairs whose example is shortened; of more, the rest show theirs as found."""
 OTHERS: Final = 8
 """Traces that are asked for an example, where those before gave none."""
@@ -145,7 +145,7 @@ def _run(campaign: CallCampaign, recall: Recall, progress: Progress) -> CallTall
     early = recall.before(campaign) if sampling.given is None else {}
     tally = campaign.run(progress)
     for number, found in early.items():
-        if found.differing:
+        if found.differing and not tally.pairs[number].differing:
             tally.pairs[number].merge(found)
     if sampling.deeper and sampling.given is None:
         deepen(campaign, tally, progress, sampling.seconds)

@@ -2,9 +2,9 @@
 
 A remembered verdict counts where all traces at hand that earlier runs kept were run on its
 pair, or came from the run that found it. The others are judged anew, and first of all on
-the kept traces: a pair that differs on one of them needs no more, and a line that only they
-reach counts as reached by them. Else they leave no trace in what is said of a pair, so that
-the same seed says the same.
+the kept traces: a pair that differs on them alone differs, and a line that only they reach
+counts as reached by them. Else they leave no trace in what is said of a pair, so that the
+same seed says the same.
 """
 
 from __future__ import annotations
