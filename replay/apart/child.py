@@ -32,6 +32,7 @@ DONE, EXIT, SIGNAL, HANG, LOST = "done", "exit", "signal", "hang", "lost"
 
 _MARK = b"\0done\0"
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
+_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
 
 
 class End(NamedTuple):
@@ -86,7 +87,12 @@ class Channel:
 
 
 def confine(memory: int) -> None:
-    """Limit what this process and its children use: memory in bytes, 0 for as much as it likes."""
+    """Limit what this process and its children use: memory in bytes, 0 for as much as it likes.
+
+    Whatever its children leave running becomes its own, see :func:`run`.
+    """
+    if _prctl is not None:
+        _prctl(_SUBREAPER, 1, 0, 0, 0)
     limits = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, FILE_LIMIT)]
     if memory:
         limits.append((resource.RLIMIT_AS, memory))
@@ -133,15 +139,18 @@ def run(
         _work(work, writing, parent, cpu, wall if alarm else 0.0)
     os.close(writing)
     deadline = time.monotonic() + wall
-    data, why = _collect(reading, deadline, most_data)
-    status = None if why else _reap(child, deadline)
-    if status is None:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+    data, why, status = _collect(reading, child, deadline, most_data)
+    if status is None and not why:
+        status = _reap(child, deadline)
+    if status is None or why:
+        if status is None:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
         end = End(SIGNAL, signal.SIGXFSZ) if why == "flood" else End(HANG, signal.SIGKILL)
     else:
         end = _decoded(os.waitstatus_to_exitcode(status), data.endswith(_MARK), alarm)
     os.close(reading)  # not before: a write would end the child in another way
+    _leave_nobody()
     said = os.pread(2, most_said, 0).decode("utf-8", "replace")
     return end._replace(said=said), data.removesuffix(_MARK) if end.done else data
 
@@ -185,21 +194,59 @@ def _die_with(parent: int) -> None:
         os._exit(FAILED)
 
 
-def _collect(reading: int, deadline: float, most: int) -> tuple[bytes, str]:
-    """What a child writes until it closes its pipe, or why that was not waited for."""
+def _collect(reading: int, child: int, deadline: float, most: int) -> tuple[bytes, str, int | None]:
+    """What a child writes until it closes its pipe or ends, whoever else holds the pipe.
+
+    Also why that was not waited for, and its status if it was seen to end.
+    """
     parts: list[bytes] = []
-    size = 0
+    size, pause, status = 0, 1e-3, None
     while True:
         left = deadline - time.monotonic()
-        if left <= 0 or not select.select([reading], [], [], left)[0]:
-            return b"".join(parts), "late"
+        wait = 0.0 if status is not None else min(pause, left)
+        if left <= 0 and status is None:
+            return b"".join(parts), "late", None
+        if not select.select([reading], [], [], wait)[0]:
+            if status is not None:
+                return b"".join(parts), "", status
+            ended, code = os.waitpid(child, os.WNOHANG)
+            status = code if ended else None
+            pause = min(2 * pause, 0.05)
+            continue
         part = os.read(reading, 1 << 16)
         if not part:
-            return b"".join(parts), ""
+            return b"".join(parts), "", status
         parts.append(part)
         size += len(part)
         if size > most:
-            return b"".join(parts)[:most], "flood"
+            return b"".join(parts)[:most], "flood", status
+
+
+def _leave_nobody() -> None:
+    """End what a child has left running: as it is gone, its children are ours."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            if not os.waitpid(-1, os.WNOHANG)[0]:
+                for left in _children():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(left, signal.SIGKILL)
+                os.waitpid(-1, 0)
+
+
+def _children() -> list[int]:
+    """The processes of which this is the parent."""
+    found, own = [], str(os.getpid()).encode()
+    for name in os.listdir("/proc"):  # noqa: PTH208 - no pathlib in here: it starts sooner
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                file = os.open(f"/proc/{name}/stat", os.O_RDONLY)
+                try:
+                    state = os.read(file, 512)
+                finally:
+                    os.close(file)
+                if state.rpartition(b")")[2].split()[1:2] == [own]:
+                    found.append(int(name))
+    return found
 
 
 def _reap(child: int, deadline: float) -> int | None:

@@ -87,14 +87,18 @@ class Repeats:
 
 
 def repeat(checker: Checker, pair: Pair, trace: CallTrace, times: int = RUNS) -> Repeats:
-    """Run a trace on both sides, each time in another process."""
+    """Run a trace on both sides, each time in another process; one that hangs runs once."""
 
     def runs(target: Target) -> tuple[Run, ...]:
         found: list[Run] = []
         for number in range(1 if target.model else times):
             with checker.opened(target) as runner:
                 found.append(asked(runner, target, trace))
-            if not number and found[0].end == "ok" and _ends_well(checker, target, trace, times):
+            if number:
+                continue
+            if found[0].end == "hang" or (
+                found[0].end == "ok" and _ends_well(checker, target, trace, times)
+            ):
                 return tuple(found * times)
         return tuple(found)
 

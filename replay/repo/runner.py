@@ -36,6 +36,10 @@ PADDING: Final = 1009
 """Bytes by which the stack starts further down, for each fill."""
 _NO_RANDOMIZE: Final = 0x0040000
 _ASK: Final = 0xFFFFFFFF
+TRIES: Final = 2
+"""Times that a trace is run whose worker does not live to tell of it."""
+KILLED: Final = "it ended the process that had called it, and with it what was seen"
+NO_WORKER: Final = "a worker died while it ran a trace; was it short of memory?"
 LEFT: Final = " after the last call, when what was left was destroyed"
 
 
@@ -87,14 +91,21 @@ class Runner:
         self, head: dict[str, Any], preload: str = "", cpu: float = 1.0, fill: int = 0
     ) -> None:
         self.cpu = cpu
-        environment = {**os.environ, **OPTIONS} | ({"LD_PRELOAD": preload} if preload else {})
-        environment |= disturbed(fill)
+        self.model = "model" in head
+        self._head = {**head, "fill": FILLS[fill]}
+        self._preload = preload
+        self._stopped = False
+        self._environment = {**os.environ, **OPTIONS} | ({"LD_PRELOAD": preload} if preload else {})
+        self._environment |= disturbed(fill)
+        self._start()
+
+    def _start(self) -> None:
         # A model is the user's own Python, and may want what they have installed.
         self.apart = Apart(
-            SERVER, environment, NEEDS, sanitized=bool(preload), site="model" in head
+            SERVER, self._environment, NEEDS, sanitized=bool(self._preload), site=self.model
         )
         try:
-            answer, _ = self.apart.ask({**head, "fill": FILLS[fill]}, patience=SLACK)
+            answer, _ = self.apart.ask(self._head, patience=SLACK)
         except Gone as gone:
             self.close()
             how = f"loading the library ended the process: {gone.death.how}"
@@ -121,7 +132,8 @@ class Runner:
         return self.apart.process
 
     def stop(self) -> None:
-        """End it from another thread."""
+        """End it from another thread; it runs nothing any more."""
+        self._stopped = True
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
@@ -139,12 +151,20 @@ class Runner:
         """
         cpu = cpu or self.cpu
         asked = {"calls": request(trace), "cpu": cpu, "wall": cpu * WALL}
-        try:
-            answer, data = self.apart.ask(asked, patience=cpu * WALL + SLACK)
-        except Gone:
-            raise WorkerError(
-                "a worker died while it ran a trace; was it short of memory?"
-            ) from None
+        answer: dict[str, Any] = {}
+        data = b""
+        for _ in range(TRIES):
+            try:
+                answer, data = self.apart.ask(asked, patience=cpu * WALL + SLACK)
+                break
+            except Gone:
+                self.close()
+                if self.model or self._stopped:
+                    raise WorkerError(NO_WORKER) from None
+                self._start()
+        else:
+            # A library that ends the process which called it does so each time.
+            return Run((), "crash", KILLED)
         if "model" in answer:
             raise ModelError(str(answer["model"]))
         records = tuple(data.split(b"\n")[:-1])

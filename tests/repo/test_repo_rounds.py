@@ -216,3 +216,36 @@ def test_of_each_function_some_traces_are_recorded_however_late_it_is_called() -
     assert chosen >= set(range(RECORDED))
     assert len([number for number in chosen if traces[number] is rare]) == CALLED
     assert chosen == to_record(range(200), traces)
+
+
+# --- what a library leaves or takes along -----------------------------------------------
+
+
+def test_a_child_that_a_library_leaves_running_neither_hangs_nor_stays(tmp_path: Path) -> None:
+    source = "#include <unistd.h>\nint f(int x) { if (fork() == 0) for (;;) pause(); return %s; }\n"
+    repo = repository(tmp_path, [source % "x", source % "x + (x == 3)"])
+    row = told(verify(repo, "main~1..main", "--json", "--traces", 20, "--ops", 5))["commits"][1]
+    assert (row["verdict"], row["example"]["text"]) == ("undeclared difference", ["f(x=3)"])
+    left = [one for one in Path("/proc").glob("[0-9]*/maps") if _maps(one, "libx.so", "library.so")]
+    assert not left
+
+
+def _maps(path: Path, *names: str) -> bool:
+    try:
+        text = path.read_text()
+    except OSError:
+        return False
+    return any(name in text for name in names)
+
+
+def test_a_library_that_kills_its_parent_is_a_finding_and_ends_no_run(tmp_path: Path) -> None:
+    source = """#include <signal.h>
+#include <unistd.h>
+int f(int x) { %s return x; }
+"""
+    kill = "if (x == 4) kill(getppid(), 9);"
+    repo = repository(tmp_path, [source % "", source % kill])
+    done = verify(repo, "main~1..main", "--json", "--traces", 10, "--ops", 6, "--budget", 8)
+    row = told(done)["commits"][1]
+    assert (done.returncode, row["verdict"]) == (1, "crash")
+    assert "ended the process that had called it" in json.dumps(row["example"])
