@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
-from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, TypeVar
 
+from replay.base.closing import Closing
 from replay.errors import WorkerError
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ def default_jobs() -> int:
     return os.cpu_count() or 1
 
 
-class Pool:
+class Pool(Closing):
     """Worker processes, started when a second task comes; leave it to end them.
 
     Args:
@@ -63,15 +63,8 @@ class Pool:
         self.doing = doing
         self._executor: ProcessPoolExecutor | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End the workers; what has not begun is not done."""
         if self._executor is not None:
             self._executor.shutdown(wait=True, cancel_futures=True)
 
@@ -131,7 +124,7 @@ class Pool:
         )
 
 
-class Threads:
+class Threads(Closing):
     """Threads of this process, for work that mostly waits; leave it to end them.
 
     They never see Ctrl-C, which comes to the thread that takes the results.
@@ -143,15 +136,8 @@ class Threads:
     def __init__(self, jobs: int) -> None:
         self._executor = ThreadPoolExecutor(jobs)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End the workers; what has not begun is not done."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def map(

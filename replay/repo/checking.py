@@ -11,9 +11,9 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from types import TracebackType
-from typing import Final, Self, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
+from replay.base.closing import Closing
 from replay.base.pool import Threads
 from replay.repo.bound import Unbound
 from replay.repo.calls import CallTrace
@@ -34,7 +34,7 @@ AnyRunner = TypeVar("AnyRunner", Runner, DriverRunner)
 
 
 @dataclass(slots=True)
-class Checker:
+class Checker(Closing):
     """Workers, ``jobs`` at a time; use it in a ``with`` statement, which leaves none behind.
 
     A trace may take ``cpu`` seconds of processor time.
@@ -52,19 +52,13 @@ class Checker:
         self.threads = Threads(self.jobs)
         spread_addresses()
 
-    def __enter__(self) -> Self:
-        self.threads.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:  # fmt: skip
+    def close(self) -> None:
+        """End all workers, and what is asked of them."""
         with self.lock:
             self.stopped = True
             for runner in self.running:
                 runner.stop()
-        self.threads.__exit__(kind, error, trace)
+        self.threads.close()
 
     @contextlib.contextmanager
     def opened(self, target: Target, fill: int = 0) -> Iterator[Runner]:

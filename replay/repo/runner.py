@@ -11,11 +11,11 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from replay.apart.death import Death
 from replay.apart.parent import Apart, Gone
+from replay.base.closing import Closing
 from replay.errors import WorkerError
 from replay.repo.bound import Bound, Unbound
 from replay.repo.calls import Call, request
@@ -72,7 +72,7 @@ class ModelError(Exception):
     """The reference model raised, or lacks a method; the text says which."""
 
 
-class Runner:
+class Runner(Closing):
     """A worker with a library or a model; use it in a ``with`` statement.
 
     Args:
@@ -116,15 +116,6 @@ class Runner:
         if "error" in answer:
             self.close()
             raise Unbound(str(answer["error"]))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:  # fmt: skip
-        self.close()
 
     @property
     def process(self) -> subprocess.Popen[bytes]:

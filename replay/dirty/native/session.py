@@ -6,11 +6,11 @@ import os
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from replay.apart.death import Death
 from replay.apart.parent import Apart, Gone
+from replay.base.closing import Closing
 from replay.build.compile import Built, Outcome
 from replay.build.output import neutral
 from replay.dirty.language.trace import Trace
@@ -68,7 +68,7 @@ class Digests:
     deaths: dict[tuple[int, int], Death] = field(default_factory=dict)
 
 
-class Session:
+class Session(Closing):
     """A process that holds libraries, for as long as this is open. For one thread at a time.
 
     Raises:
@@ -102,17 +102,6 @@ class Session:
                 f"{neutral(problem)}; build it with this version's series/tree/driver.c"
             )
         self.broken = {int(step): Death.of(raw, neutral) for step, raw in answer["broken"].items()}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the process."""
