@@ -6,7 +6,6 @@ import dataclasses
 import os
 import random
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -18,14 +17,14 @@ from userrepo import EXAMPLES, UserRepo
 
 from replay.repo.binding import Interface
 from replay.repo.bindingfile import parse_binding
-from replay.repo.bound import bind
+from replay.repo.bound import Unbound, bind
 from replay.repo.calls import Call, CallTrace
 from replay.repo.drafting import draft
 from replay.repo.driver import run as driver
 from replay.repo.driver.generate import generate
 from replay.repo.driver.limits import LEAST, MOST_HANGS, Limits
 from replay.repo.driver.pieces import Refused
-from replay.repo.driver.run import Digest, DriverRunner, opened, prefilter
+from replay.repo.driver.run import Digest, DriverRunner, Tally, opened
 from replay.repo.language import CallLanguage
 from replay.repo.pairing import Pair
 from replay.repo.reach import helper
@@ -63,6 +62,44 @@ def worked(one: Target, traces: Sequence[CallTrace], cpu: float = 1.0) -> list[R
 def told(one: Target, traces: Sequence[CallTrace], cpu: float = 1.0) -> list[Digest | None]:
     with opened(one, cpu) as runner:
         return runner.digests(traces)
+
+
+@dataclasses.dataclass(frozen=True)
+class Looked:
+    """What the driver saw of a pair.
+
+    Attributes:
+        needed: which traces the worker has to run, for their records.
+        before: the digests of the one, and ``after``: of the other; empty where refused.
+        tallies: the calls of the one and of the other, by operation.
+        refused: why the driver saw nothing: then all traces are needed.
+
+    """
+
+    needed: tuple[int, ...]
+    before: tuple[Digest | None, ...] = ()
+    after: tuple[Digest | None, ...] = ()
+    tallies: tuple[Tally, ...] = ()
+    refused: str = ""
+
+
+def prefilter(pair: Pair, traces: Sequence[CallTrace], cpu: float = 1.0) -> Looked:
+    """Which traces may show a difference of a pair: all others have the same records."""
+    seen: list[tuple[Digest | None, ...]] = []
+    tallies: list[Tally] = []
+    try:
+        for one in (pair.before, pair.after):
+            with opened(one, cpu, reset=True) as runner:
+                seen.append(tuple(runner.digests(traces)))
+                tallies.append(runner.tally)
+    except (Refused, Unbound) as error:
+        return Looked(tuple(range(len(traces))), refused=str(error))
+    before, after = seen
+    needed = [
+        place for place, (a, b) in enumerate(zip(before, after, strict=True))
+        if a is None or b is None or a.value != b.value
+    ]  # fmt: skip
+    return Looked(tuple(needed), before, after, tuple(tallies))
 
 
 def agree(
@@ -640,7 +677,6 @@ def test_libraries_bound_alike_share_one_driver(boxes: list[Target]) -> None:
     assert os.access(first, os.X_OK)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the driver is for Linux")
 def test_nothing_is_left_when_a_driver_is_closed(boxes: list[Target]) -> None:
     with opened(boxes[0], 1.0) as runner:
         assert runner.process is not None

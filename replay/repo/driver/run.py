@@ -11,16 +11,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from signal import SIGTRAP
 from subprocess import Popen
-from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 
-from replay.repo.bound import Unbound
+from replay.base.closing import Closing
 from replay.repo.calls import CallTrace
 from replay.repo.driver.compiling import compiled
 from replay.repo.driver.limits import BUSY, MOST_HANGS, Limits
 from replay.repo.driver.pieces import Refused
 from replay.repo.driver.process import LATE, Process
-from replay.repo.pairing import Pair
 from replay.repo.runner import FILLS, OPTIONS, PADDING, WALL, disturbed
 from replay.repo.targets import Target
 
@@ -108,7 +106,7 @@ class Tally:
         self.looks += next(sums, 0)
 
 
-class DriverRunner:
+class DriverRunner(Closing):
     """A driver with a library; use it in a ``with`` statement, which leaves nothing behind.
 
     Each belongs to one thread, but for :meth:`stop`.
@@ -159,15 +157,6 @@ class DriverRunner:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:  # fmt: skip
-        self.close()
 
     @property
     def process(self) -> Popen[bytes] | None:
@@ -343,28 +332,6 @@ class DriverRunner:
         return reached
 
 
-# --- what a campaign asks ---------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """What the driver saw of a pair.
-
-    Attributes:
-        needed: which traces the worker has to run, for their records.
-        before: the digests of the one, and ``after``: of the other; empty where refused.
-        tallies: the calls of the one and of the other, by operation.
-        refused: why the driver saw nothing: then all traces are needed.
-
-    """
-
-    needed: tuple[int, ...]
-    before: tuple[Digest | None, ...] = ()
-    after: tuple[Digest | None, ...] = ()
-    tallies: tuple[Tally, ...] = ()
-    refused: str = ""
-
-
 def opened(target: Target, cpu: float, *, reset: bool = False, fill: int = 0) -> DriverRunner:
     """A driver with a target, which watches the places that the target's ``reach`` has.
 
@@ -377,22 +344,3 @@ def opened(target: Target, cpu: float, *, reset: bool = False, fill: int = 0) ->
         raise Refused("a reference model is no library")
     head = {**target.bound.to_json(), "library": str(target.library)}
     return DriverRunner(head, target.preload, cpu, reset=reset, fill=fill, reach=target.reach)
-
-
-def prefilter(pair: Pair, traces: Sequence[CallTrace], cpu: float = 1.0) -> Looked:
-    """Which traces may show a difference of a pair: all others have the same records."""
-    seen: list[tuple[Digest | None, ...]] = []
-    tallies: list[Tally] = []
-    try:
-        for target in (pair.before, pair.after):
-            with opened(target, cpu, reset=True) as runner:
-                seen.append(tuple(runner.digests(traces)))
-                tallies.append(runner.tally)
-    except (Refused, Unbound) as error:
-        return Looked(tuple(range(len(traces))), refused=str(error))
-    before, after = seen
-    needed = [
-        place for place, (a, b) in enumerate(zip(before, after, strict=True))
-        if a is None or b is None or a.value != b.value
-    ]  # fmt: skip
-    return Looked(tuple(needed), before, after, tuple(tallies))
