@@ -19,7 +19,7 @@ from typing import Final
 from replay.elf.errors import REBUILD, ElfError
 from replay.elf.image import ALLOC, EXECUTE, Image, Relocation, Section, Symbol
 from replay.elf.places import UNNAMED, Atlas, Match, Referent, match
-from replay.elf.x86 import Field, Instruction, UnknownInstructionError, decode
+from replay.elf.x86 import Field, Instruction, UnknownInstructionError, decode, slot_of
 
 _PLAIN: Final = frozenset((1, 2, 4, 10, 11, 24))
 """R_X86_64_64, PC32, PLT32, 32, 32S, PC64: the address of the symbol itself."""
@@ -318,20 +318,13 @@ class _Masker:
 
     def _stub(self, section: Section, address: int) -> Referent:
         """The function that an entry of the procedure linkage table jumps to."""
-        code = self.image.bytes_of(section)
-        at = address - section.address
-        try:
-            for _ in range(2):
-                instruction = decode(code, at)
-                at += instruction.length
-                if instruction.relative is not None and not instruction.branch:
-                    slot = section.address + at + instruction.relative.value
-                    entry = self.image.dynamic_relocations.get(slot)
-                    if entry is not None and entry.symbol is not None:
-                        return self.atlas.named(entry.symbol, 0)
-        except UnknownInstructionError:
-            pass
-        return UNNAMED
+        slot = slot_of(self.image.bytes_of(section), address - section.address)
+        if slot is None:
+            return UNNAMED
+        entry = self.image.dynamic_relocations.get(section.address + slot)
+        if entry is None or entry.symbol is None:
+            return UNNAMED
+        return self.atlas.named(entry.symbol, 0)
 
     def _place(self, section: Section, address: int, access: bool) -> Referent:
         """The place at an offset in a section of an object."""

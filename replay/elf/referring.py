@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 from replay.elf.alike import Neutral
 from replay.elf.image import ALLOC, EXECUTE, WRITE, Image, Relocation, Section, Symbol
 from replay.elf.names import Names
-from replay.elf.x86 import UnknownInstructionError, decode
+from replay.elf.x86 import UnknownInstructionError, decode, slot_of
 
 RELATIVE: Final = frozenset((8, 37))
 """R_X86_64_RELATIVE and IRELATIVE: an address in the file itself."""
@@ -167,16 +167,9 @@ class Linked:
 
     def _stub(self, section: Section, address: int) -> Place:
         """The function that an entry of the procedure linkage table jumps to."""
-        code = self.image.bytes_of(section)
-        at = address - section.address
-        try:
-            for _ in range(3):
-                instruction = decode(code, at)
-                at += instruction.length
-                if instruction.relative is not None and not instruction.branch:
-                    return self._slot(section.address + at + instruction.relative.value)
-        except UnknownInstructionError:
-            pass
+        slot = slot_of(self.image.bytes_of(section), address - section.address)
+        if slot is not None:
+            return self._slot(section.address + slot)
         return section.name, address - section.address
 
     def _slot(self, address: int) -> Place:

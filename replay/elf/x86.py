@@ -111,6 +111,28 @@ def decode(code: bytes, start: int) -> Instruction:
         raise UnknownInstructionError("the code ends inside an instruction") from None
 
 
+def slot_of(code: bytes, at: int) -> int | None:
+    """Where the address lies to which an entry of a procedure linkage table jumps.
+
+    Args:
+        code: of the section with the entry.
+        at: the offset of the entry in it.
+
+    Returns:
+        The offset of the slot from the start of the section; None where none is told.
+
+    """
+    try:
+        for _ in range(3):
+            instruction = decode(code, at)
+            at += instruction.length
+            if instruction.relative is not None and not instruction.branch:
+                return at + instruction.relative.value
+    except UnknownInstructionError:
+        pass
+    return None
+
+
 class _Decoder:
     def __init__(self, code: bytes) -> None:
         self.code = code
