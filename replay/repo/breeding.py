@@ -43,15 +43,16 @@ def _pair(campaign: CallCampaign, tally: CallTally, place: int, each: int) -> No
         if whole.differing:
             return
         start = drawn + turn * each
-        sampling = replace(campaign.sampling, bred={**campaign.sampling.bred, **made})
-        parents = [sampling.trace(pair.names, number) for number in reach.traces]
+        sampling = campaign.sampling
+        parents = [
+            whole.own.get(number) or sampling.trace(pair.names, number) for number in reach.traces
+        ]
         for number in range(start, start + each):
             parent = parents[number % len(parents)]
             made[number] = bred(language, parent, sampling.seed, number)
         alone = campaign.part([place])
         alone.sampling = replace(sampling, bred={**sampling.bred, **made})
         found = alone.look(range(start, start + each))
-        tally.calls += found.calls
         whole.merge(found.pairs[0])
         whole.firsts.bred += each
         whole.own |= {number: made[number] for number in range(start, start + each)}

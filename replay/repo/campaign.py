@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -139,7 +138,7 @@ class CallCampaign:
 
     def nothing(self) -> CallTally:
         """The tally of no traces."""
-        return CallTally(Counter(), [PairTally() for _ in self.pairs])
+        return CallTally([PairTally() for _ in self.pairs])
 
     def look(self, numbers: range) -> CallTally:
         """Run the traces of these numbers on all that take part, and compare.
@@ -151,8 +150,6 @@ class CallCampaign:
             for names in dict.fromkeys(pair.names for pair in self.pairs)
         }
         tally = self.nothing()
-        for traces in drawn.values():
-            tally.calls.update(call.op for trace in traces.values() for call in trace)
         for place, settled in self._settled(tuple(numbers), drawn, tally).items():
             self._compared(self.pairs[place], tally.pairs[place], settled)
         return tally
@@ -220,8 +217,9 @@ class CallCampaign:
         for place, keys in sides.items():
             for key in keys:
                 needed.setdefault(key, set()).update(found[place].needed)
-                target, made = asked[key]
-                self.repeater.told(target, [(made[at], told[key][at]) for at in needed[key]])
+        for key, places in needed.items():
+            target, made = asked[key]
+            self.repeater.told(target, ((made[at], told[key][at]) for at in places))
         runs = shares.runs(told, needed)
         for place, (old, new) in sides.items():
             traces, made = drawn[self.pairs[place].names], asked[old][1]

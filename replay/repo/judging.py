@@ -115,10 +115,10 @@ def _judged(
     campaign = CallCampaign(checker, sampling, [*before.values(), *reference.values()])
     campaign.watch = _watched(checker, sources, standings, before)
     tally = _run(campaign, recall, progress)
-    tally.calls = _calls(campaign, tally, pairs, known)
+    calls = _calls(campaign, tally, pairs, known)
     progress(0, 0, "shortening examples")
     grounded = [None if sampling.given else grounds[place] for place in before]
-    results, shortened = _results(campaign, tally, budget, grounded, _left(known))
+    results, shortened = _results(campaign, tally, budget, grounded, _left(known), calls)
     recall.keep(campaign, tally, tuple(before), results, shortened)
     tallies = dict(zip(before, tally.pairs, strict=False))
     tallies |= {place: _as_if(one.result) for place, one in known.items()}
@@ -126,7 +126,7 @@ def _judged(
     found |= {place: one.result for place, one in known.items()}
     return Judged(
         loaded, standings, found, dict(zip(reference, results[len(before) :], strict=True)),
-        tally.calls, behind_crashes(checker, sampling, loaded, standings, tallies, budget),
+        calls, behind_crashes(checker, sampling, loaded, standings, tallies, budget),
         everything_left_out(sampling.interface.binding, loaded), frozenset(known),
     )  # fmt: skip
 
@@ -213,13 +213,13 @@ def _try_model(checker: Checker, pair: Pair, model: tuple[Path, str]) -> None:
 
 def _results(
     campaign: CallCampaign, tally: CallTally, budget: int, known: Sequence[Ground | None],
-    full: int,
+    full: int, calls: Mapping[str, int],
 ) -> tuple[list[PairResult], list[bool]]:  # fmt: skip
     """What was found of each pair, with an example where it differs.
 
     ``known`` is what is known of the code of the first pairs; the others are with a model.
     The examples of the first ``full`` pairs that differ have the whole budget: which, is
-    told of each pair beside what was found.
+    told of each pair beside what was found. ``calls``: how often each operation was called.
     """
     seen = [
         Sighting(number, pair.soonest, None, tuple(pair.ranked()[1:OTHERS]), pair.shorter)
@@ -233,7 +233,7 @@ def _results(
     results = []
     for number, pair in enumerate(tally.pairs):
         ground = known[number] if number < len(known) else None
-        notes = campaign.repeater.mask(campaign.pairs[number]).notes(tally.calls)
+        notes = campaign.repeater.mask(campaign.pairs[number]).notes(calls)
         reach = campaign.watch.reach(number, campaign.pairs[number], pair.firsts)
         executed = campaign.watch.executed(number, reach)
         result = _result(pair, shown.get(number), ground, executed)

@@ -40,17 +40,19 @@ def deepen(
     done = first = campaign.sampling.count
     waiting = [
         place for place, pair in enumerate(campaign.pairs)
-        if not (pair.before.model or pair.after.model)
+        if not (pair.before.model or pair.after.model or tally.pairs[place].differing)
     ]  # fmt: skip
     while waiting and (end is not None or done < MOST * first):
-        waiting = [place for place in waiting if not tally.pairs[place].differing]
         known = {place: _places(tally.pairs[place]) for place in waiting}
         numbers = range(done, 2 * done)
         if not _round(campaign, tally, waiting, numbers, end, progress):
             return
         done = numbers.stop
-        if end is None:
-            waiting = [p for p in waiting if _places(tally.pairs[p]) > known[p]]
+        waiting = [
+            place for place in waiting
+            if not tally.pairs[place].differing
+            and (end is not None or _places(tally.pairs[place]) > known[place])
+        ]  # fmt: skip
 
 
 def _places(tally: PairTally) -> int:
@@ -69,7 +71,6 @@ def _round(
             return False
         share = range(first, min(first + part.share, numbers.stop))
         found = part.look(share)
-        tally.calls += found.calls
         for place, pair in zip(places, found.pairs, strict=True):
             tally.pairs[place].merge(pair)
         progress(share.stop, numbers.stop, f"{share.stop} traces")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -107,13 +106,11 @@ class PairTally:
 
 @dataclass(slots=True)
 class CallTally:
-    """What traces show: how often each operation was called, and of each pair."""
+    """What traces show of each pair."""
 
-    calls: Counter[str]
     pairs: list[PairTally]
 
     def merge(self, other: CallTally) -> None:
         """Add the share that comes next."""
-        self.calls += other.calls
         for mine, theirs in zip(self.pairs, other.pairs, strict=True):
             mine.merge(theirs)

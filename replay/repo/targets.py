@@ -44,11 +44,12 @@ class Target:
     preload: str = ""
     model: str = ""
     reach: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    key: str = field(init=False, compare=False, repr=False)
+    """Equal for two that must behave the same."""
 
-    @property
-    def key(self) -> str:
-        """Equal for two that must behave the same."""
-        return self.checksum + json.dumps(self.bound.to_json())
+    def __post_init__(self) -> None:
+        # It is asked for with every trace, and made of all that is bound.
+        object.__setattr__(self, "key", self.checksum + json.dumps(self.bound.to_json()))
 
     def open(self, cpu: float, fill: int = 0) -> Runner:
         """A worker with it; ``fill`` as in ``Runner``.
