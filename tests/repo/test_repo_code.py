@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -226,7 +225,6 @@ def test_what_is_no_library_is_not_identical_and_no_error(shop: Shop, tmp_path: 
     assert "not an ELF file" in found.unknown
 
 
-@pytest.mark.skipif(not shutil.which("clang"), reason="needs clang")
 def test_clang_too(shop: Shop) -> None:
     a = shop.build(SOURCE, compiler="clang")
     assert compare_code(a, shop.build("//\n" + SOURCE, compiler="clang")) == IDENTICAL

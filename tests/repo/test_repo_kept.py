@@ -10,31 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from boxes import BOXES, interface, op
 from userrepo import UserRepo, environment
 
-from replay.repo.binding import Binding, Draft, Interface, Operation, Param, Returns
+from replay.repo.binding import Interface
 from replay.repo.calls import Call, CallTrace, read_calls, to_text
 from replay.repo.git import Repository
 from replay.repo.kept import MOST, Kept, Why, repository_id, trace_id
-from replay.repo.shapes import Shape
 
-INT = Shape("int", "int", 4, signed=True)
-
-
-def op(name: str, *params: Param, makes: str = "", destroys: str = "") -> Operation:
-    return Operation(name, Draft(name, (name,)), params, Returns("void", INT), makes, destroys)
-
-
-def interface(*ops: Operation) -> Interface:
-    return Interface(Binding("binding.toml", ()), {one.name: one for one in ops}, ())
-
-
-BOX = Param("b", "handle", kind="box")
-BOXES = interface(
-    op("open", makes="box"),
-    op("put", BOX, Param("n", "int", 0, 9), Param("s", "string", 0, 4), Param("x", "float")),
-    op("shut", BOX, destroys="box"),
-)
 TRACE: CallTrace = (Call("open", (), 1), Call("put", (1, 3, "a\xff", "nan")))
 
 

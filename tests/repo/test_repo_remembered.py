@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from boxes import BOXES, interface, op
 from userrepo import MAKE, UserRepo
 
 from replay.repo import remembered, verify
-from replay.repo.binding import Binding, Draft, Interface, Operation, Param, Returns
 from replay.repo.bound import Bound
 from replay.repo.calls import Call, CallTrace
 from replay.repo.evidence import Evidence, Stop
@@ -33,29 +33,11 @@ from replay.repo.reach import Reach
 from replay.repo.remembered import Calls, Known, Memory, total
 from replay.repo.results import Counterexample, Divergence, PairResult
 from replay.repo.runner import Run
-from replay.repo.shapes import Shape
 from replay.repo.targets import Target
 from replay.search.verdict import Verdict
 
 # --- the key ------------------------------------------------------------------------------
 
-INT = Shape("int", "int", 4, signed=True)
-
-
-def op(name: str, *params: Param, makes: str = "", destroys: str = "") -> Operation:
-    return Operation(name, Draft(name, (name,)), params, Returns("void", INT), makes, destroys)
-
-
-def interface(*ops: Operation) -> Interface:
-    return Interface(Binding("binding.toml", ()), {one.name: one for one in ops}, ())
-
-
-BOX = Param("b", "handle", kind="box")
-BOXES = interface(
-    op("open", makes="box"),
-    op("put", BOX, Param("n", "int", 0, 9), Param("s", "string", 0, 4), Param("x", "float")),
-    op("shut", BOX, destroys="box"),
-)
 ASKED = Question(BOXES, 1, "200 traces", 40, 1500, 1.0)
 BOUND = Bound(({"name": "open"}, {"name": "put"}), (), (), (), ())
 TREES = ("a" * 40, "b" * 40)
