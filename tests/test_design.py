@@ -248,3 +248,15 @@ def test_the_tests_mirror_the_rooms() -> None:
     for path in (ROOT / "tests").iterdir():
         if path.is_dir() and not path.name.startswith((".", "__")):
             assert path.name in ROOMS or path.name in own, path
+
+
+def test_no_two_modules_of_the_tests_are_imported_by_one_name() -> None:
+    """A folder without ``__init__.py`` is put on the path: the first of two alike hides the other.
+
+    Each folder by itself passes then, and only the whole fails.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        if path.name != "conftest.py" and not (path.parent / "__init__.py").exists():
+            other = found.setdefault(path.stem, path)
+            assert other == path, f"{path} and {other} are both imported as {path.stem}"

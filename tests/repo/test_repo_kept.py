@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from boxes import BOXES, interface, op
+from boxcases import BOXES, interface, op
 from userrepo import UserRepo, environment
 
 from replay.repo.binding import Interface

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boxes import BOXES, interface, op
+from boxcases import BOXES, interface, op
 from userrepo import MAKE, UserRepo
 
 from replay.repo import remembered, verify
