@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import click
 
 from replay import __version__
-from replay.cli.common import ExitCode, Stop, examples, guarded
+from replay.cli.common import ExitCode, Stop, examples, guarded, heed_termination, interrupted
 
 
 class Entry(NamedTuple):
@@ -90,8 +90,8 @@ class Commands(click.Group):
         """Run the command. Click would turn these two into messages and codes of its own."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise Stop(ExitCode.INTERRUPTED) from None
+        except KeyboardInterrupt as error:
+            raise Stop(interrupted(error)) from None
         except BrokenPipeError:
             raise Stop(ExitCode.NO_READER) from None
 
@@ -104,6 +104,8 @@ class Commands(click.Group):
         # Also where it is started as `python -m replay`.
         extra.setdefault("prog_name", "replay")
         parent: Any = super().main
+        if standalone_mode:
+            heed_termination()
         code = guarded(lambda: parent(*args, standalone_mode=False, **extra))
         if standalone_mode:
             sys.exit(code)

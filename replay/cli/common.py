@@ -8,11 +8,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterable
 from enum import IntEnum
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NoReturn
 
 import click
 
@@ -39,12 +41,40 @@ class ExitCode(IntEnum):
     """Ctrl-C."""
     NO_READER = 141
     """Whoever read the output has left; as if the signal SIGPIPE had ended the process."""
+    TERMINATED = 143
+    """SIGTERM: a job that is cancelled, or runs out of time."""
 
 
 EXIT_HELP: Final = (
     "Exit codes: 0 as claimed or equal, 1 a difference, 2 bad input or usage, "
-    "3 an internal failure, 4 no difference found but something not decided, 130 interrupted."
+    "3 an internal failure, 4 no difference found but something not decided, 130 interrupted, "
+    "143 terminated."
 )
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came. Whoever cleans up behind Ctrl-C cleans up behind it, too."""
+
+
+def heed_termination() -> None:
+    """Let SIGTERM unwind this process as Ctrl-C does, so that nothing is left behind.
+
+    A process that is told to ignore it, or has a handler of its own, keeps its way.
+    """
+    here = threading.current_thread() is threading.main_thread()
+    if here and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    # A second one finds nobody to unwind: it ends the process at once.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise Terminated
+
+
+def interrupted(error: BaseException) -> ExitCode:
+    """The code for a signal that ended a run."""
+    return ExitCode.TERMINATED if isinstance(error, Terminated) else ExitCode.INTERRUPTED
 
 
 class Stop(Exception):
@@ -78,8 +108,8 @@ def guarded(call: Callable[[], Any]) -> int:
         code = ExitCode.USAGE
     except click.ClickException as error:
         code, message = ExitCode.USAGE, _usage(error)
-    except (KeyboardInterrupt, click.Abort):
-        code = ExitCode.INTERRUPTED
+    except (KeyboardInterrupt, click.Abort) as error:
+        code = interrupted(error)
     except BrokenPipeError:
         code = ExitCode.NO_READER
     except SystemExit as error:

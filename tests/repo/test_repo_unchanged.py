@@ -197,9 +197,10 @@ def test_where_nothing_builds_there_are_rows_and_no_traceback(tmp_path: Path) ->
     assert [r["verdict"] for r in json.loads(done.stdout)["commits"]] == ["cannot be built"] * 2
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("when", ["building", "calling"])
-def test_ctrl_c_leaves_no_process_no_folder_and_the_repository_as_it_was(
-    when: str, tmp_path: Path
+def test_an_interrupt_leaves_no_process_no_folder_and_the_repository_as_it_was(
+    when: str, number: signal.Signals, tmp_path: Path
 ) -> None:
     repo = UserRepo(tmp_path / "repo")
     mark = tmp_path / "mark"
@@ -219,9 +220,9 @@ def test_ctrl_c_leaves_no_process_no_folder_and_the_repository_as_it_was(
     while not mark.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert mark.exists()
-    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, number)
     out, err = process.communicate(timeout=30)
-    assert (process.returncode, out, err) == (130, "", "")
+    assert (process.returncode, out, err) == (128 + number, "", "")
     assert repo.digest() == before
     assert not _processes("sleep 481", "sleep 482", str(tmp_path / "scratch"))
     assert not list((tmp_path / "scratch").iterdir())
