@@ -27,6 +27,8 @@ MOST_DATA = 1 << 30
 """Bytes that a child may write to its pipe."""
 FAILED = 70
 """The status of a child whose work raised: EX_SOFTWARE."""
+PATIENCE = 20
+"""Milliseconds that the threads which a child's work leaves running get to end."""
 
 DONE, EXIT, SIGNAL, HANG, LOST = "done", "exit", "signal", "hang", "lost"
 
@@ -172,12 +174,25 @@ def _work(
         _die_with(parent)
         arm(cpu, wall)
         work(writing)
+        _let_threads_end()
         os.write(writing, _MARK)
         code = 0
     except BaseException as error:
         os.write(2, f"{type(error).__name__}: {error}".encode())
     finally:
         os._exit(code)
+
+
+def _let_threads_end() -> None:
+    """What the work leaves running gets a moment, so that it shows how it ends."""
+    for _ in range(PATIENCE):
+        try:
+            links = os.stat("/proc/self/task").st_nlink  # noqa: PTH116 - no pathlib in here
+            if links <= 3:  # its own two, and this thread
+                return
+        except OSError:
+            return
+        time.sleep(1e-3)
 
 
 try:

@@ -120,6 +120,25 @@ static void run_trace(const unsigned char *in)
 
 static double cpu;
 static int parent, pipes[2], row;
+static int patience = 20;     /* milliseconds for threads to end */
+
+/* What a library leaves running gets a moment, so that it shows how it ends. */
+static void let_threads_end(void)
+{
+    struct timespec moment = {.tv_nsec = 1000000};
+    struct stat is;
+
+    for (int i = 0;; i++) {
+        /* A folder of processes has a link a thread, beside its own two. */
+        if (sys(SYS_newfstatat, AT_FDCWD, (long)"/proc/self/task", (long)&is, 0) ||
+            is.st_nlink <= 3)
+            return;
+        if (i == patience)
+            break;
+        sys(SYS_nanosleep, (long)&moment, 0, 0, 0);
+    }
+    mail->threads = 1;
+}
 
 static const unsigned char *inputs(void)
 {
@@ -190,6 +209,7 @@ static void child(void)
         take32(&in);
         run_trace(in);
     }
+    let_threads_end();
     mail->done = 1;
     quit(0);
 }
@@ -295,6 +315,8 @@ static void wait_for(long made, double wall, struct answer *a)
             kill((pid_t)made, SIGKILL);
         }
     nobody_left();
+    if (mail->threads && patience > 1)
+        patience /= 2;        /* they are there to stay */
     if (late)
         a->end = HANG, a->number = SIGKILL;
     else if (WIFSIGNALED(status)) {

@@ -32,6 +32,7 @@ struct mail {
     uint32_t records, made, returned;
     uint32_t done;            /* this child came to its end */
     uint32_t finished;        /* traces of a row that came to theirs */
+    uint32_t threads;         /* some were still running then */
     uint32_t by_op[COUNTS];   /* of a trace alone */
 };
 
