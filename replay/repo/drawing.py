@@ -27,6 +27,9 @@ ENDS: Final = 0.2
 """How often an end of a range is drawn."""
 NARROW: Final = 32
 """Integers in a range that is drawn from evenly."""
+MINED: Final = 0.15
+"""How often a string or buffer is as long as a constant says, and ``LONG``: of any length."""
+LONG: Final = 0.3
 FEW: Final = 17
 """The end of small integers: past a power of two."""
 
@@ -172,13 +175,24 @@ class Drawing:
 
     # --- texts and bytes --------------------------------------------------------------
 
-    def length(self, low: int, high: int, far: int) -> int:
-        """How many characters or bytes."""
+    def length(self, low: int, high: int, far: int, scale: int = 1) -> int:
+        """How many characters or bytes; ``scale`` are the bytes of what the code counts.
+
+        Few, as a rule; but code that goes another way from 300 on says 300.
+        """
+        rng = self.rng
         if high - low <= FEW:
             return self.integer(low, high, far)
-        if far == ANY and self.rng.random() < 0.3:
-            return self.rng.randint(low, high)
-        return self.rng.randint(low, low + (4 if far == SMALL else FEW))
+        way = rng.random()
+        if far > SMALL and way < MINED:
+            told = self.pick(self.constants(self.kind(far)).ints)
+            wanted = 0 if told is None else scale * (abs(told) + self.beside())
+            if wanted > FEW and low <= wanted <= high:
+                return wanted
+        if far == ANY and way > 1 - LONG:
+            span = 1 << rng.randrange((high - low).bit_length())
+            return min(low + rng.randint(0, span), high)
+        return rng.randint(low, low + (4 if far == SMALL else FEW))
 
     def text(self, param: Param, far: int) -> str:
         """A string of the characters that a parameter takes, made of what the code holds."""
@@ -218,8 +232,9 @@ class Drawing:
     def data(self, param: Param, far: int) -> str:
         """Bytes, in hexadecimal: elements of what is pointed to, or any."""
         rng = self.rng
-        size = self.length(param.low, param.high, far)
         to = param.shape.to if param.shape is not None else None
+        scale = to.size if to is not None and to.size in (2, 4, 8) else 1
+        size = self.length(param.low, param.high, far, scale)
         if to is not None and to.kind in ("int", "float") and to.size in (2, 4, 8):
             made = b"".join(self.element(to.kind, to.size, far) for _ in range(size // to.size))
             return (made + bytes(size - len(made))).hex()

@@ -25,6 +25,9 @@ UNCALLED: Final = 0.1
 """How often an operation is drawn that the trace has not called yet."""
 MAKING: Final = 0.1
 """How much rarer an operation is drawn that makes or destroys than one that does not."""
+FOCUS: Final = 0.25
+"""How often a trace keeps to one to three operations, and to what makes their objects: what
+goes wrong only after many calls of the same in a row is not come by among all the others."""
 
 
 def generate(interface: Interface, seed: int, number: int, length: int) -> CallTrace:
@@ -46,11 +49,25 @@ class _Generator:
         self.made = {name: op.kind_made for name, op in interface.ops.items()}
         self.needs = {name: _kinds(op) for name, op in interface.ops.items()}
         self.waiting = Counter(kind for kinds in self.needs.values() for kind in kinds)
+        self.among = self.focus() if rng.random() < FOCUS else frozenset(interface.ops)
         mood = rng.choice((0.0, 1.0, 2.0))
         self.weights: dict[str, float] = {
             name: (op.draft.weight or self.usual(op)) * (1 + rng.random()) ** (3 * mood)
             for name, op in interface.ops.items()
         }
+
+    def focus(self) -> frozenset[str]:
+        """A few operations, and all that make what they need."""
+        plain = [name for name, op in self.interface.ops.items() if self.usual(op) == 1.0]
+        if len(plain) < 2:
+            return frozenset(self.interface.ops)
+        kept = set(self.rng.sample(plain, min(self.rng.choice((1, 1, 2, 3)), len(plain))))
+        missing = set().union(*(self.needs[name] for name in kept))
+        while missing:
+            makers = {name for name, kind in self.made.items() if kind in missing} - kept
+            missing = set().union(*(self.needs[name] for name in makers))
+            kept |= makers
+        return frozenset(kept)
 
     def usual(self, op: Operation) -> float:
         return MAKING if op.kind_made or op.destroys else 1.0
@@ -79,7 +96,8 @@ class _Generator:
 
         It changes when an object comes or goes, and at no other call.
         """
-        able = [op for op in self.interface.ops.values() if self.is_able(op)]
+        ops = self.interface.ops.values()
+        able = [op for op in ops if op.name in self.among and self.is_able(op)]
         return able, [self.weight(op) for op in able]
 
     def weight(self, op: Operation) -> float:

@@ -40,8 +40,8 @@ ROOM: Final = 16
 """Bytes in a buffer of which nothing is known."""
 ARRAY: Final = 64
 """Bytes in an array whose elements are counted."""
-LONGEST: Final = 64
-"""Characters in a string."""
+LONGEST: Final = 1024
+"""Characters in a string, or bytes in a buffer whose length is told; most are far shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ def _pointer(  # noqa: PLR0911 - a line a kind of pointer
         return Param(name, "string", 0, LONGEST, shape=shape)
     if to.kind == "void" or (to.size == 1 and to.kind == "int"):
         if shape.const:
-            return Param(name, "bytes", 0, ROOM, shape=shape)
+            return Param(name, "bytes", 0, LONGEST if counted else ROOM, shape=shape)
         if counted and following is not None:
             return Param(name, "out", of=following[0], shape=shape)
         return Param(name, "out", high=ROOM, shape=shape)
