@@ -17,7 +17,7 @@ from replay.base.closing import Closing
 from replay.base.pool import Threads
 from replay.repo.bound import Unbound
 from replay.repo.calls import CallTrace
-from replay.repo.driver.limits import MOST_HANGS, Limits
+from replay.repo.driver.limits import GROWN, LEAST, MOST_HANGS, Limits, Usual
 from replay.repo.driver.pieces import Refused
 from replay.repo.driver.run import Digest, DriverRunner
 from replay.repo.driver.run import opened as driver_of
@@ -47,6 +47,7 @@ class Checker(Closing):
     lock: threading.Lock = field(default_factory=threading.Lock)
     stopped: bool = False
     threads: Threads = field(init=False)
+    _usual: dict[tuple[str, str], Usual] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.threads = Threads(self.jobs)
@@ -59,6 +60,10 @@ class Checker(Closing):
             for runner in self.running:
                 runner.stop()
         self.threads.close()
+
+    def usual(self, key: str, by: str = "driver") -> Usual:
+        """What is known of how long the target of this key takes in such a process."""
+        return self._usual.setdefault((key, by), Usual())
 
     @contextlib.contextmanager
     def opened(self, target: Target, fill: int = 0) -> Iterator[Runner]:
@@ -119,7 +124,7 @@ class Checker(Closing):
         if self.stopped or target.key in self.refused:
             raise Refused("stopped" if self.stopped else "it was asked before")
         try:
-            driver = driver_of(target, self.cpu, fill=fill)
+            driver = driver_of(target, self.cpu, fill=fill, usual=self.usual(target.key))
         except Refused:
             self.refused.add(target.key)
             raise
@@ -169,13 +174,15 @@ class Checker(Closing):
         if len(traces) == 1 and not known:
             return [self._worst(target, traces[0], spread)]
         runs: Runs = [None] * len(traces)
-        limits = Limits(self.cpu)
+        limits = Limits(self.cpu, self.usual(target.key, "worker"))
         for first in range(min(spread, len(traces))):
             with self.opened(target) as runner:
                 for place in range(first, len(traces), spread):
                     if limits.over:
                         break
-                    runs[place] = limited(limits, runner, target, traces[place])
+                    digest = told[place] if told else None
+                    hung = digest is not None and digest.end == "hang"
+                    runs[place] = limited(limits, runner, target, traces[place], hung)
         for place in self._unlike(runs, told)[:RARE]:
             runs[place] = self._worst(target, traces[place], PROCESSES)
         return runs
@@ -201,16 +208,23 @@ class Checker(Closing):
         return first
 
 
-def limited(limits: Limits, runner: Runner, target: Target, trace: CallTrace) -> Run:
+def limited(
+    limits: Limits, runner: Runner, target: Target, trace: CallTrace, hung: bool = False
+) -> Run:
     """Run a trace with the limit of this moment; what hangs again with a longer one.
+
+    Not so where it is known (``hung``) that it hangs in the driver, too.
 
     Raises:
         RepoError: the model failed.
 
     """
     start = time.monotonic()
-    run = asked(runner, target, trace, limits.seconds)
-    if run.end == "hang":
+    limit = max(LEAST, limits.seconds / GROWN) if hung else limits.seconds
+    run = asked(runner, target, trace, limit)
+    if run.end == "hang" and hung:
+        limits.hangs += 1
+    elif run.end == "hang":
         at = trace[len(run.records)].op if len(run.records) < len(trace) else ""
         longer = limits.longer(at)
         if longer is not None:

@@ -5,8 +5,8 @@ other addresses, fresh memory and the stack hold other bytes, and where the libr
 the time, a second has passed. What differs from the first run is no behaviour to compare,
 and is left out of the comparison of a pair; the rest is compared.
 
-All traces that differ are repeated, and the first few of the others, so that what is left
-out does not depend on which of them happened to differ.
+All traces that differ are repeated, of those that hang two, and the first few of the others, so
+that what is left out does not depend on which of them happened to differ.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ FULL: Final = 32
 CONFIRMED: Final = 3
 """Traces that differ after all which are repeated with every fill: a bit of an address is
 the same by chance every other time."""
+HUNG: Final = 2
+"""Traces that hang on a side which are repeated: each repetition takes as long as a hang does."""
 TURNS: Final = 16
 MOST_HANGS: Final = 1
 """Hangs after which a process is asked no further."""
@@ -84,7 +86,8 @@ class Repeater:
     def learn(self, pair: Pair, traces: Sequence[CallTrace], before: Runs, after: Runs) -> Mask:
         """Learn from traces that ran on both of a pair what to leave out.
 
-        Every trace that differs nevertheless was run again in other processes.
+        Every trace that differs nevertheless was run again in other processes, but for most of
+        those that hang.
 
         Raises:
             WorkerError: a worker could not be started, or was killed.
@@ -98,7 +101,9 @@ class Repeater:
             for at, (trace, old, new) in enumerate(zip(traces, before, after, strict=True))
             if old is not None and new is not None
         ]
-        differing = [at for at, *_ in both[:SAMPLE]]
+        hung = [at for at, _, *runs in both if any(run.end == "hang" for run in runs)]
+        spared = frozenset(hung[HUNG:])
+        differing = [at for at, *_ in both[:SAMPLE] if at not in spared]
         for target, _ in sides:
             self._know(target, [traces[at] for at in differing])
         self._tick([target for target, _ in sides])
@@ -109,7 +114,7 @@ class Repeater:
             differing = [
                 at for at, trace, *runs in both if pair.differs(*mask.applied(trace, *runs))
             ]
-            due = self._due(sides, traces, differing)
+            due = self._due(sides, traces, [at for at in differing if at not in spared])
             if not due:
                 break
         return self.mask(pair)

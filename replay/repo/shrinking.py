@@ -83,8 +83,9 @@ class Shrinking:
 
         It is given less time: a trace shown only under this limit is asked once more.
         """
-        if self._alike(trace):
-            return False
+        told = self._told(trace)
+        if told is not None:
+            return told
         limit = min(self.limit, self.targets[0].cpu)
         try:
             before, after = (runner.run(trace, limit) for runner in self.targets)
@@ -98,7 +99,19 @@ class Shrinking:
         old, new = (other.run(trace, limit) for other in self.unlike)
         return compare(*self.without.applied(trace, old, new)) is None
 
-    def _alike(self, trace: CallTrace) -> bool:
-        """Whether the drivers show the same, which is sooner known than what it is."""
-        told = [digest for driver in self.drivers for digest in driver.digests([trace])]
-        return bool(told) and None not in told and len({one.value for one in told if one}) == 1
+    def _told(self, trace: CallTrace) -> bool | None:
+        """What the drivers know sooner: that both show the same, or that one alone hangs.
+
+        None where they cannot tell whether it shows what the first trace did.
+        """
+        told = []
+        for driver in self.drivers:
+            driver.limits.hangs = 0  # here each hang is one that was looked for
+            told += driver.digests([trace])
+        if not told or None in told:
+            return None
+        if len({one.value for one in told if one}) == 1:
+            return False
+        hanging = [one.end == "hang" for one in told if one]
+        sure = self.verdict is Verdict.HANG and not self.unlike and hanging == [False, True]
+        return True if sure else None

@@ -14,7 +14,7 @@ from typing import Final
 
 MOST_HANGS: Final = 10
 """Hangs of a library after which it is not asked further."""
-LEAST: Final = 0.05
+LEAST: Final = 0.02
 """Seconds that a trace may take at least before it may be called a hang."""
 TIMES: Final = 20
 """The same in times of what the traces took that ended, the faster ones of them."""
@@ -28,27 +28,47 @@ BUSY: Final = 4
 """Seconds that the longest limit lasts in real time, for each of processor time."""
 
 
+class Usual:
+    """What is usual for one library, whichever process runs it.
+
+    Attributes:
+        times: seconds of real time that traces took, in ascending order.
+        hung: how often each operation hung, and was run again.
+
+    """
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+        self.hung: Counter[Hashable] = Counter()
+
+
 class Limits:
-    """The limit of this moment, for the traces of one library.
+    """The limit of this moment, for the traces of one library in one process.
 
     Args:
         most: seconds of processor time that a trace may take at most.
+        usual: what other processes learned of the library, and learn from this one.
 
     Attributes:
         hangs: traces that hung for good.
 
     """
 
-    def __init__(self, most: float) -> None:
+    def __init__(self, most: float, usual: Usual | None = None) -> None:
         self.most = most
         self.hangs = 0
-        self._times: list[float] = []
-        self._hung: Counter[Hashable] = Counter()
+        usual = usual or Usual()
+        self._times, self._hung = usual.times, usual.hung
 
     @property
     def over(self) -> bool:
         """Whether there were so many hangs that no trace is to run any more."""
         return self.hangs >= MOST_HANGS
+
+    @property
+    def known(self) -> bool:
+        """Whether a trace has told what is usual."""
+        return bool(self._times)
 
     @property
     def seconds(self) -> float:
@@ -60,6 +80,10 @@ class Limits:
         """A trace came to its end, in so many seconds of real time."""
         if len(self._times) < KEPT:
             bisect.insort(self._times, seconds)
+
+    def came_back(self, operation: Hashable) -> None:
+        """A trace that hung there came to its end when it was run again."""
+        self._hung[operation] -= 1
 
     def longer(self, operation: Hashable) -> float | None:
         """The limit of a second run of a trace that hung there; None where one is enough.

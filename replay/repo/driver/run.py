@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from replay.base.closing import Closing
 from replay.repo.calls import CallTrace
 from replay.repo.driver.compiling import compiled
-from replay.repo.driver.limits import BUSY, MOST_HANGS, Limits
+from replay.repo.driver.limits import BUSY, MOST_HANGS, Limits, Usual
 from replay.repo.driver.pieces import Refused
 from replay.repo.driver.process import LATE, Process
 from replay.repo.runner import FILLS, OPTIONS, PADDING, WALL, disturbed
@@ -122,6 +122,7 @@ class DriverRunner(Closing):
         fill: which of ``replay.repo.runner.FILLS`` unwritten memory holds; stack and
             buffers start elsewhere too.
         reach: the places to watch, see ``replay.repo.reach.reach_request``; None for none.
+        usual: what is known of how long the library takes; None for nothing.
 
     Attributes:
         reach_unknown: why it cannot be told what is reached; empty if it can.
@@ -135,12 +136,13 @@ class DriverRunner(Closing):
     def __init__(
         self, head: Mapping[str, Any], preload: str = "", cpu: float = 1.0, *,
         reset: bool = False, fill: int = 0, reach: Mapping[str, Any] | None = None,
+        usual: Usual | None = None,
     ) -> None:  # fmt: skip
         self.places: Sequence[int] = (reach or {}).get("reach", ())
         self.helper = str((reach or {}).get("helper", ""))
         self.reach_unknown = ""
         self.reset = reset and "reset" in head and not self.places
-        self.cpu, self.limits, self.tally = cpu, Limits(cpu), Tally()
+        self.cpu, self.limits, self.tally = cpu, Limits(cpu, usual), Tally()
         self.names = [data["name"] for data in head["ops"]]
         self.counts = 4 * (2 * len(self.names) + 1)
         """Bytes of the counts of a trace."""
@@ -220,19 +222,26 @@ class DriverRunner(Closing):
         return self.limits.over or self._link.stopped
 
     def _batch(self, traces: Sequence[bytes]) -> list[Digest | None]:
-        """The answers to a batch, however often the driver has to be started for it."""
+        """The answers to a batch, however often the driver has to be started for it.
+
+        What hangs is run again, but not before another trace has told what is usual.
+        """
         found: list[Digest | None] = []
+        hung: list[int] = []
         while len(found) < len(traces) and not self._over:
-            rest = traces[len(found) :]
-            answers = self._run(rest, self.limits.seconds)
-            last = answers[-1]
-            if last is not None and last.end == "hang":
-                answers[-1] = self._again(rest[len(answers) - 1], last)
+            answers = self._run(traces[len(found) :], self.limits.seconds)
             found += answers
+            if answers[-1] is not None and answers[-1].end == "hang":
+                hung.append(len(found) - 1)
+            if self.limits.known or len(hung) == MOST_HANGS or len(found) == len(traces):
+                for place in hung:
+                    found[place] = self._again(traces[place], found[place])
+                hung = []
         return found + [None] * (len(traces) - len(found))
 
-    def _again(self, trace: bytes, hung: Digest) -> Digest | None:
+    def _again(self, trace: bytes, hung: Digest | None) -> Digest | None:
         """A trace that hung, once more if it might have come to its end."""
+        assert hung is not None
         pairs = zip(hung.made_by, hung.back_by, strict=True)
         at = next((n for n, (made, back) in enumerate(pairs) if made > back), -1)
         longer = self.limits.longer(at)
@@ -243,7 +252,10 @@ class DriverRunner(Closing):
         if digest is None:
             self._told.difference_update(hung.reached)  # a driver that is started anew tells
             return None
-        self.limits.hangs += digest.end == "hang"
+        if digest.end == "hang":
+            self.limits.hangs += 1
+        else:
+            self.limits.came_back(at)
         return digest._replace(reached=(*hung.reached, *digest.reached))
 
     def _run(self, traces: Sequence[bytes], limit: float) -> list[Digest | None]:
@@ -332,7 +344,9 @@ class DriverRunner(Closing):
         return reached
 
 
-def opened(target: Target, cpu: float, *, reset: bool = False, fill: int = 0) -> DriverRunner:
+def opened(
+    target: Target, cpu: float, *, reset: bool = False, fill: int = 0, usual: Usual | None = None
+) -> DriverRunner:
     """A driver with a target, which watches the places that the target's ``reach`` has.
 
     Raises:
@@ -343,4 +357,6 @@ def opened(target: Target, cpu: float, *, reset: bool = False, fill: int = 0) ->
     if target.model:
         raise Refused("a reference model is no library")
     head = {**target.bound.to_json(), "library": str(target.library)}
-    return DriverRunner(head, target.preload, cpu, reset=reset, fill=fill, reach=target.reach)
+    return DriverRunner(
+        head, target.preload, cpu, reset=reset, fill=fill, reach=target.reach, usual=usual
+    )
