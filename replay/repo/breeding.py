@@ -7,6 +7,7 @@ what the drawn ones reached alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -50,11 +51,19 @@ def _pair(campaign: CallCampaign, tally: CallTally, place: int, each: int) -> No
         for number in range(start, start + each):
             parent = parents[number % len(parents)]
             made[number] = bred(language, parent, sampling.seed, number)
-        alone = campaign.part([place])
-        alone.sampling = replace(sampling, bred={**sampling.bred, **made})
-        found = alone.look(range(start, start + each))
-        whole.merge(found.pairs[0])
+        run_own(campaign, tally, place, {n: made[n] for n in range(start, start + each)})
         whole.firsts.bred += each
-        whole.own |= {number: made[number] for number in range(start, start + each)}
-        for number in found.pairs[0].differing:
-            whole.shorter.setdefault(number, made[number])
+
+
+def run_own(
+    campaign: CallCampaign, tally: CallTally, place: int, made: Mapping[int, CallTrace]
+) -> None:
+    """Run traces that were made for one pair, by their numbers, and add what they show."""
+    whole = tally.pairs[place]
+    alone = campaign.part([place])
+    alone.sampling = replace(campaign.sampling, bred={**whole.own, **made})
+    found = alone.look(range(min(made), max(made) + 1)).pairs[0]
+    whole.merge(found)
+    whole.own |= made
+    for number in found.differing:
+        whole.shorter.setdefault(number, made[number])

@@ -138,7 +138,7 @@ class _Reader:
             if len(text) > 1:
                 held.texts.append(text)
         for at in range(0, len(data) - 7, 8):
-            held.floats += _plausible(data[at : at + 8], 8)
+            held.floats += plausible(data[at : at + 8], 8)
         return held
 
 
@@ -187,7 +187,7 @@ class _Walk:
         size = float_size(code)
         if size:
             data = self.reader.bytes_at(address, size)
-            self.held.floats += _plausible(data, size)
+            self.held.floats += plausible(data, size)
             self.form += data
             return
         for text in self.reader.texts_at(address):
@@ -204,7 +204,7 @@ class _Walk:
         self.near = [*self.near[1 - _WINDOW :], (value, how)]
         for width in (4, 8):
             if size == width:
-                self.held.floats += _plausible(value.to_bytes(width, "little", signed=True), width)
+                self.held.floats += plausible(value.to_bytes(width, "little", signed=True), width)
         raw = value.to_bytes(size, "little", signed=True).rstrip(b"\0")
         text = _printable(raw)
         if text or not _adds(code):
@@ -281,7 +281,8 @@ def _follow(before: int, did: str, value: int) -> list[int]:
     return [value // before] if did == "*" and before > 0 else []
 
 
-def _plausible(data: bytes, size: int) -> list[float]:
+def plausible(data: bytes, size: int) -> list[float]:
+    """The floating number in some bytes; none where they are more likely something else."""
     if len(data) != size:
         return []
     value = float(struct.unpack("<f" if size == 4 else "<d", data)[0])

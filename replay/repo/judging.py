@@ -14,6 +14,7 @@ from replay.repo.campaign import CallCampaign, Sampling, Sighting
 from replay.repo.checking import Checker
 from replay.repo.errors import RepoError
 from replay.repo.evidence import Evidence, Ground, decide
+from replay.repo.feeding import feed
 from replay.repo.grounds import everything_left_out, grounds_of
 from replay.repo.pairing import Pair, Standing, neighbours, unpaired, with_model
 from replay.repo.past import Past, behind_crashes
@@ -150,6 +151,7 @@ def _run(campaign: CallCampaign, recall: Recall, progress: Progress) -> CallTall
     if sampling.deeper and sampling.given is None:
         deepen(campaign, tally, progress, sampling.seconds)
     breed(campaign, tally)
+    feed(campaign, tally)
     for number, found in early.items():
         tally.pairs[number].firsts.fill(found.firsts)
     return tally

@@ -61,6 +61,67 @@ static long find(uintptr_t place)
     return low < count && places[low] == place ? (long)low : -1;
 }
 
+/*
+ * Operands of comparisons: what two values were when they were compared. Of a place that has
+ * some, a child tells the first few, and steps over the instruction to meet it again.
+ */
+#define SAMPLES 65536
+#define TIMES 4 /* that a child tells of a place */
+#define STEPPING 0x100
+
+struct sample {
+    uint64_t place, values[2];
+};
+
+static uint64_t *compares; /* four words a place, see replay/elf/compares.py */
+static unsigned char *told;
+static struct sample *samples; /* shared with all children */
+static volatile size_t *sampled;
+static uintptr_t stepped;
+
+#if defined(__x86_64__)
+static uint64_t value_of(const uint64_t *words, const greg_t *registers, const void *vectors)
+{
+    static const int order[] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI,
+                                REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13,
+                                REG_R14, REG_R15};
+    unsigned kind = words[0] & 255, size = words[0] >> 8 & 255, base = words[0] >> 16 & 255;
+    unsigned index = words[0] >> 24 & 255;
+    uint64_t value = 0;
+
+    if (kind == 0)
+        memcpy(&value, &registers[order[base & 15]], size);
+    else if (kind == 2)
+        memcpy(&value, (const char *)vectors + 16 * (base & 15), size);
+    else {
+        uint64_t at = words[1];
+
+        if (base < 16)
+            at += (uint64_t)registers[order[base]];
+        if (index < 16)
+            at += (words[0] >> 32) * (uint64_t)registers[order[index]];
+        memcpy(&value, (const void *)at, size);
+    }
+    return value;
+}
+
+static void note(size_t at, ucontext_t *context)
+{
+    const greg_t *registers = context->uc_mcontext.gregs;
+    const void *vectors = context->uc_mcontext.fpregs->_xmm;
+    struct sample found = {at, {0, 0}};
+
+    for (int side = 0; side < 2; side++)
+        found.values[side] = value_of(compares + 4 * at + 2 * side, registers, vectors);
+    if (found.values[0] != found.values[1] && *sampled < SAMPLES)
+        samples[(*sampled)++] = found;
+    if (++told[at] < TIMES) {
+        stepped = places[at];
+        context->uc_mcontext.gregs[REG_EFL] |= STEPPING;
+    }
+}
+#endif
+
 static void on_trap(int number, siginfo_t *info, void *given)
 {
     ucontext_t *context = given;
@@ -69,6 +130,12 @@ static void on_trap(int number, siginfo_t *info, void *given)
 
     (void)info;
 #if defined(__x86_64__)
+    if (stepped) {
+        put(stepped, trap);
+        stepped = 0;
+        context->uc_mcontext.gregs[REG_EFL] &= ~STEPPING;
+        return;
+    }
     place = (uintptr_t)context->uc_mcontext.gregs[REG_RIP] - STEP;
 #else
     place = (uintptr_t)context->uc_mcontext.pc - STEP;
@@ -84,6 +151,8 @@ static void on_trap(int number, siginfo_t *info, void *given)
     }
     put(place, kept[at]);
 #if defined(__x86_64__)
+    if (compares)
+        note((size_t)at, context);
     context->uc_mcontext.gregs[REG_RIP] = (greg_t)place;
 #endif
 }
@@ -142,6 +211,36 @@ int reach_arm(void *library, const uint64_t *offsets, size_t number)
         put(places[i], trap);
     }
     return 0;
+}
+
+/* Tell operands of the places, which are comparisons, by four words each. 0, or an errno. */
+int reach_compare(void *library, const uint64_t *words)
+{
+    struct link_map *map;
+    size_t size = sizeof *sampled + SAMPLES * sizeof *samples;
+    void *shared;
+
+    if (dlinfo(library, RTLD_DI_LINKMAP, &map))
+        return ENOENT;
+    told = calloc(count + 1, 1);
+    compares = calloc(4 * count + 1, sizeof *compares);
+    shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (!told || !compares || shared == MAP_FAILED)
+        return ENOMEM;
+    sampled = shared;
+    samples = (struct sample *)((char *)shared + sizeof *sampled);
+    memcpy(compares, words, 4 * count * sizeof *words);
+    for (size_t i = 0; i < 2 * count; i++)
+        if ((compares[2 * i] & 255) == 1 && (compares[2 * i] >> 16 & 255) == 17)
+            compares[2 * i + 1] += (uint64_t)map->l_addr;
+    return 0;
+}
+
+/* What was told of them so far: three numbers each, the place and both values; how many. */
+size_t reach_operands(const uint64_t **found)
+{
+    *found = (const uint64_t *)samples;
+    return samples ? *sampled : 0;
 }
 
 /* Put back what was met since the last time; how many, their numbers in found. */

@@ -18,6 +18,8 @@ class Reaching:
         library: as ``ctypes`` loaded it; None for a model, which has no places.
         request: the first message. ``reach`` has the offsets of the places in the library,
             in ascending order, and ``helper`` is the path of ``reach.c``, compiled.
+            With ``compares``, four words a place, each is told by the operands of all
+            comparisons there instead, see ``replay.elf.compares``.
 
     Attributes:
         unknown: why it cannot be told what is reached; empty if it can.
@@ -25,6 +27,7 @@ class Reaching:
 
     def __init__(self, library: Any, request: dict[str, Any]) -> None:
         self.helper: Any = None
+        self.compares: list[int] = []
         self.unknown = ""
         self.held = False
         offsets: list[int] = request.get("reach") or []
@@ -43,6 +46,12 @@ class Reaching:
         if failed:
             self.unknown = f"breakpoints cannot be set: {os.strerror(failed)}"
             return
+        self.compares = request.get("compares") or []
+        if self.compares:
+            words = (ctypes.c_uint64 * len(self.compares))(*self.compares)
+            helper.reach_operands.restype = ctypes.c_size_t
+            helper.reach_compare.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+            helper.reach_compare(library._handle, words)
         self.helper = helper
 
     def doubts(self, kind: str, number: int) -> bool:
@@ -51,7 +60,7 @@ class Reaching:
         The kernel ends a process that meets one while it holds the signal back, and a
         handler of the library's own may do anything. No verdict rests on such an end.
         """
-        if self.helper is None or kind != "signal" or not self.helper.reach_left():
+        if self.helper is None or self.compares or kind != "signal" or not self.helper.reach_left():
             return False
         self.helper.reach_hold(1)
         self.held = True
@@ -66,8 +75,16 @@ class Reaching:
             return {"reach_unknown": self.unknown}
         if self.helper is None:
             return {}
+        if self.compares:
+            return {"operands": self.operands()}
         fresh = self.helper.reach_sync(self.found)
         if self.held:
             self.helper.reach_hold(0)
             self.held = False
         return {"reached": self.found[:fresh]}
+
+    def operands(self) -> list[int]:
+        """What was told of comparisons so far: for each the place and its two values."""
+        found = ctypes.POINTER(ctypes.c_uint64)()
+        count = self.helper.reach_operands(ctypes.byref(found))
+        return found[: 3 * count]

@@ -54,6 +54,8 @@ class Run:
         detail: how it crashed or hung, in words.
         reached: the places that no earlier trace of this worker came by, by number.
         reach_unknown: why that cannot be told.
+        operands: what this worker's traces compared so far, see ``replay.repo.operands``:
+            three numbers each, the place and the two values.
 
     """
 
@@ -62,6 +64,7 @@ class Run:
     detail: str = ""
     reached: tuple[int, ...] = field(default=(), compare=False)
     reach_unknown: str = field(default="", compare=False)
+    operands: tuple[int, ...] = field(default=(), compare=False)
 
     def record(self, index: int) -> dict[str, Any] | None:
         """What was observed of a call; None where the run had ended."""
@@ -159,7 +162,10 @@ class Runner(Closing):
         if "model" in answer:
             raise ModelError(str(answer["model"]))
         records = tuple(data.split(b"\n")[:-1])
-        reached = (tuple(answer.get("reached", ())), answer.get("reach_unknown", ""))
+        reached = (
+            tuple(answer.get("reached", ())), answer.get("reach_unknown", ""),
+            tuple(answer.get("operands", ())),
+        )  # fmt: skip
         if answer["end"]["kind"] == "done":
             return Run(records, "ok", "", *reached)
         death = Death.of(answer["end"])

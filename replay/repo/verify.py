@@ -230,12 +230,12 @@ def opened(request: Request, binding: Binding | None, place: Path) -> History:
 
 @contextlib.contextmanager
 def workspace() -> Iterator[Path]:
-    """A temporary folder that is gone afterwards, a second Ctrl-C notwithstanding."""
+    """A temporary folder that is gone afterwards, a second Ctrl-C or SIGTERM notwithstanding."""
     place = Path(tempfile.mkdtemp(prefix="replay-verify-"))
     try:
         yield place
     finally:
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
             shutil.rmtree(place, ignore_errors=True)
         finally:

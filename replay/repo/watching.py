@@ -122,6 +122,12 @@ class Watch:
         met = {whole[place]: number for place, number in first.items()}
         return reached(lines, {numbers[a]: n for a, n in met.items() if a in numbers})
 
+    def functions(self, number: int) -> frozenset[str]:
+        """The functions of a pair that have a changed line."""
+        changed = self.lines.get(number, ChangedLines())
+        lines = (*changed.new, *changed.old)
+        return frozenset(name for line in lines for name in line.functions if name)
+
     def executed(self, number: int, reach: Reach | None) -> frozenset[str]:
         """The functions of a pair in which a changed line was executed."""
         if reach is None or reach.unknown or not reach.executed:

@@ -50,9 +50,9 @@ def row_line(row: JudgedCommit) -> str:
 
 
 def reach_line(row: JudgedCommit) -> str:
-    """Which of the lines that a commit changed were executed, where any has code."""
+    """Which of the lines that a commit changed were executed; of equal code, nothing."""
     reach = row.reach
-    if reach is None or not (reach.unknown or reach.executed or reach.missed):
+    if reach is None or row.evidence is None or row.evidence.identical:
         return ""
     return printable(reach.text())
 
