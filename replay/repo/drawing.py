@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -41,6 +42,9 @@ _KINDS: Final = {
           ("bits", 0.1), ("joined", 0.15)),
 }  # fmt: skip
 """How often each kind of value is drawn, by reach."""
+SPELLED: Final = 0.2
+"""How often a string is, or holds, a number as it is written."""
+_CONVERSION: Final = re.compile(r"%[-+ #0-9.*hlqjzt]*([a-zA-Z%])")
 _TEXTS: Final = ("plain", "word", "part", "pieces", "changed")
 
 
@@ -199,6 +203,10 @@ class Drawing:
         rng, low, high = self.rng, param.low, param.high
         words = [w for w in self.constants(self.kind(far)).words if self.fits(param, w)]
         pool = self.pool(param, far)
+        if far > SMALL and rng.random() < SPELLED:
+            text = self.spelled(words, far)
+            if self.fits(param, text) and low <= len(text) <= high:
+                return text
         made = rng.choice(_TEXTS) if words and far > SMALL else "plain"
         if made == "plain":
             return "".join(rng.choice(pool) for _ in range(self.length(low, high, far)))
@@ -212,6 +220,50 @@ class Drawing:
             at = rng.randrange(len(text))
             text = text[:at] + rng.choice(("", rng.choice(pool))) + text[at + rng.randrange(2) :]
         return text[:high] + "".join(rng.choice(pool) for _ in range(low - len(text)))
+
+    def spelled(self, words: Sequence[str], far: int) -> str:
+        """A number as it is written, alone, in a format that the code holds, or among words."""
+        rng = self.rng
+        formats = [word for word in words if "%" in word]
+        way = rng.random()
+        if formats and way < 0.5:
+            return _CONVERSION.sub(lambda one: self.converted(one[1], far), rng.choice(formats))
+        number = self.digits(far)
+        if way < 0.7:
+            return number
+        marks = [*self.near.letters, *"=:-, "]
+        if words and way < 0.85:
+            return f"{rng.choice(words)}{rng.choice(marks)}{number}"
+        marks += words
+        pieces = [rng.choice(marks) for _ in range(rng.randint(1, 3))]
+        pieces.insert(rng.randint(0, len(pieces)), number)
+        return "".join(pieces)
+
+    def digits(self, far: int) -> str:
+        """An integer as it is written, or now and then with a point, or in another base."""
+        rng = self.rng
+        number = self.integer(-(1 << 31), (1 << 31) - 1, far)
+        way = rng.random()
+        if way < 0.7:
+            return str(number)
+        if way < 0.8:
+            return f"{abs(number):#x}"
+        if way < 0.9:
+            return f"{rng.choice(('+', '0', ' '))}{abs(number)}"
+        return f"{number}.{rng.randint(0, 99)}"
+
+    def converted(self, letter: str, far: int) -> str:
+        """What is read or written by a conversion of a format."""
+        if letter in "di":
+            return str(self.integer(-(1 << 31), (1 << 31) - 1, far))
+        if letter in "uoxX":
+            number = self.integer(0, (1 << 32) - 1, far)
+            return f"{number:{'d' if letter == 'u' else letter}}"
+        if letter == "c":
+            return self.rng.choice("ab0 ")
+        if letter in "aAeEfFgG":
+            return self.digits(far)
+        return "%" if letter == "%" else "".join(self.rng.choice("ab") for _ in range(3))
 
     def fits(self, param: Param, word: str) -> bool:
         """Whether a word has only characters that a parameter takes."""

@@ -167,6 +167,19 @@ PAIRS = {
         "int f(int n) { pthread_t t; pthread_create(&t, 0, run, 0); pthread_detach(t); return n; }",
         "", "*(volatile int *)0 = 1",
     ),
+    "a number in a text": (
+        "#include <stdlib.h>\nint f(const char *s) { return atoi(s) == 4711 ? %s : 0; }",
+        "1", "2",
+    ),
+    "a text as a format has it": (
+        "#include <stdio.h>\nint f(const char *s) { int y, m, d; return sscanf(s, "
+        "\"%%d-%%d-%%d\", &y, &m, &d) == 3 && m > %s; }", "12", "13",
+    ),
+    "a setting": (
+        "#include <stdlib.h>\n#include <string.h>\nint f(const char *s) { const char *e = "
+        "strchr(s, '='); return e && !strncmp(s, \"mode\", 4) && atoi(e + 1) > 99 ? %s : 0; }",
+        "1", "2",
+    ),
     "many calls in a row among eight others": (BOX, "1", "2"),
 }  # fmt: skip
 
