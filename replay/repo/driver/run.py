@@ -235,7 +235,8 @@ class DriverRunner(Closing):
                 hung.append(len(found) - 1)
             if self.limits.known or len(hung) == MOST_HANGS or len(found) == len(traces):
                 for place in hung:
-                    found[place] = self._again(traces[place], found[place])
+                    stopped = self._link.stopped
+                    found[place] = None if stopped else self._again(traces[place], found[place])
                 hung = []
         return found + [None] * (len(traces) - len(found))
 
