@@ -51,15 +51,15 @@ def operands(
     found = _compares(target.library, frozenset(functions))[:MOST_COMPARES]
     if not found or target.model:
         return Constants()
-    seen: list[Counter[int | float]] = []
+    told: list[Counter[int | float]] = []
     with contextlib.suppress(Unbound, NoReach, BuildError):
         request = reach_request([one.address for one in found], helper())
         request["compares"] = [word for one in found for word in one.words]
         watched = replace(target, reach=request)
-        seen = [_told(checker, watched, found, traces, fill) for fill in FILLED]
-    if len(seen) < len(FILLED):
+        told = [_told(checker, watched, found, traces, fill) for fill in FILLED]
+    if len(told) < len(FILLED):
         return Constants()
-    both = [(value, count) for value, count in seen[0].items() if value in seen[1]]
+    both = [(value, count) for value, count in told[0].items() if value in told[1]]
     both.sort(key=lambda one: -one[1])
     kept = [value for value, _ in both[:MOST_VALUES]]
     return Constants(

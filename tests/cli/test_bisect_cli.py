@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from faults import ASK_ALL
 from faults.catalogue import FAULTS as MODEL_FAULTS
 from faults.history import plant, plant_systematic
 from faults.patches import FAULTS as PATCH_FAULTS
@@ -140,7 +140,7 @@ def test_a_fault_in_a_model_is_found_by_bisection(fault, tmp_path: Path) -> None
     assert small is not None and len(small.ops) <= len(example.trace.ops)
 
 
-STAYING = (4, 14, 24, 31, 38, 39) if "REPLAY_TEST_ALL" in os.environ else (4, 24, 39)
+STAYING = (4, 14, 24, 31, 38, 39) if ASK_ALL else (4, 24, 39)
 """Faults whose lines occur nowhere else, so that they can be planted in all later trees."""
 
 
@@ -179,8 +179,8 @@ def test_git_bisect_and_the_tool_agree(fault, tmp_path: Path) -> None:
 
 SHOWN = [step for step in range(2, 40) if step not in (15, 18)]
 """Step 1 has no code. What 15 asserts, and what 18 adds, no trace reaches: only direct calls."""
-ASKED = SHOWN if "REPLAY_TEST_ALL" in os.environ else SHOWN[1::5]
-"""Each step costs some fifteen builds: with the variable all are asked, without it a sample."""
+ASKED = SHOWN if ASK_ALL else SHOWN[1::5]
+"""Each step costs some fifteen builds."""
 
 
 @pytest.mark.parametrize("step", ASKED)

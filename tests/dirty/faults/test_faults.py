@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from faults import ASK_ALL
 
 from refmodels import FOLD
 from refmodels.machine import OutOfDomain, RAMBlock
@@ -40,14 +41,15 @@ def test_what_is_argued_to_change_nothing_is_a_fault_that_is_made() -> None:
     assert set(equivalents()) <= set(ALL) | set(IN_C)
 
 
-@pytest.mark.parametrize("name", sorted(equivalents())[::4])
+@pytest.mark.parametrize("name", sorted(equivalents())[:: 4 if ASK_ALL else 8])
 def test_no_argument_is_refuted(name: str) -> None:
     assert not judge_fault((ALL | IN_C)[name], Search(traces=40, seed=3)).found
 
 
 def test_a_sample_of_faults_is_found_at_the_right_step() -> None:
-    result = survey(chosen([2, 7, 14, 18, 23, 26, 28, 31, 38, 39], 5), Search(traces=120))
-    assert len(result.judged) > 20
+    steps = [2, 7, 14, 18, 23, 26, 28, 31, 38, 39] if ASK_ALL else [7, 18, 26, 38, 39]
+    result = survey(chosen(steps, 5), Search(traces=120))
+    assert len(result.judged) > 2 * len(steps)
     assert not result.misblamed and not result.survivors and not result.refuted
 
 
@@ -76,9 +78,9 @@ def test_the_driver_gets_no_faults() -> None:
 
 
 def test_a_sample_of_faults_in_the_c_is_found_at_the_right_step_by_every_lane() -> None:
-    wanted = chosen([2, 7, 14, 18, 23, 26, 28, 31, 38, 39], 6, "c")
-    result = survey(wanted, Search(traces=120, budget=60), jobs=2)
-    assert len(result.found) > 10
+    steps = [2, 7, 14, 18, 23, 26, 28, 31, 38, 39] if ASK_ALL else [14, 18, 23, 31, 39]
+    result = survey(chosen(steps, 6, "c"), Search(traces=120, budget=60), jobs=2)
+    assert len(result.found) > len(steps)
     assert not result.misblamed and not result.survivors and not result.refuted
     assert {lane for judged in result.found for lane in judged.lanes} >= {"native", "both", "calls"}
     lengths = [judged.shortest for judged in result.found if judged.shortest is not None]
