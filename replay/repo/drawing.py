@@ -11,9 +11,10 @@ import math
 import random
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
-from replay.repo import floats
+from replay.repo import floats, parted
 from replay.repo.binding import ALPHABET, Param
 from replay.repo.mining import Constants, Mined
 
@@ -33,6 +34,8 @@ MINED: Final = 0.15
 LONG: Final = 0.3
 FEW: Final = 17
 """The end of small integers: past a power of two."""
+MOST_WORD: Final = 12
+"""Characters of a string in an array of strings."""
 
 _KINDS: Final = {
     SMALL: (("small", 1.0),),
@@ -201,6 +204,12 @@ class Drawing:
     def text(self, param: Param, far: int) -> str:
         """A string of the characters that a parameter takes, made of what the code holds."""
         rng, low, high = self.rng, param.low, param.high
+        if param.grammar is not None:
+            return param.grammar.draw(rng)
+        if param.passed == "strings":
+            one = replace(param, low=0, high=MOST_WORD, passed="")
+            count = self.length(low, min(high, low + FEW), far)
+            return "".join(self.text(one, far).replace("\n", " ") + "\n" for _ in range(count))
         words = [w for w in self.constants(self.kind(far)).words if self.fits(param, w)]
         pool = self.pool(param, far)
         if far > SMALL and rng.random() < SPELLED:
@@ -283,6 +292,8 @@ class Drawing:
 
     def data(self, param: Param, far: int) -> str:
         """Bytes, in hexadecimal: elements of what is pointed to, or any."""
+        if param.layout is not None:
+            return parted.draw(self, param, far)
         rng = self.rng
         to = param.shape.to if param.shape is not None else None
         scale = to.size if to is not None and to.size in (2, 4, 8) else 1

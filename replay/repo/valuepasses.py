@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from replay.repo import floats
+from replay.repo import floats, parted
 from replay.repo.binding import ALPHABET, Interface, Param
 from replay.repo.calls import CallTrace, Value
 from replay.repo.drawing import within
@@ -54,10 +54,16 @@ def smaller_values(interface: Interface, s: Shrinker[CallTrace]) -> None:
         value = s.best[index].values[position]
         if param.role == "choice":
             any(offer(choice) for choice in param.choices[: param.choices.index(value)])
+        elif param.callback is not None and isinstance(value, int):
+            any(offer(one) for one in param.callback.simpler(value))
         elif param.role == "int" and isinstance(value, int):
             _smaller_integer(param, value, interface.mined, offer)
         elif param.role == "float" and isinstance(value, str):
             _smaller_floating(param, value, interface.mined, offer)
+        elif param.layout is not None and isinstance(value, str):
+            _smaller_elements(param, value, interface.mined, offer)
+        elif param.grammar is not None and param.grammar.words:
+            any(offer(word) for word in param.grammar.words if word != value)
         elif param.role in ("string", "bytes", "inout") and isinstance(value, str):
             _smaller_items(_Items(param), value, offer)
 
@@ -123,6 +129,39 @@ def _smaller_floating(param: Param, text: str, mined: Mined, offer: Offer) -> No
             high = middle
         else:
             low = middle
+
+
+# --- arrays and structs ---------------------------------------------------------------
+
+
+def _smaller_elements(param: Param, value: str, mined: Mined, offer: Offer) -> None:
+    """Fewer elements, then simpler numbers in them."""
+
+    def take(candidate: Value) -> bool:
+        nonlocal value
+        if candidate == value or not offer(candidate):
+            return False
+        value = str(candidate)
+        return True
+
+    while any(take(one) for one in parted.without_runs(param, value)):
+        pass
+    for one in parted.zeroed(param, value):
+        take(one)
+    for index in range(len(value) // 2 // param.unit):
+        for place in parted.places(param):
+            now, inner = parted.get(parted.elements(param, value)[index], place), place[3]
+
+            def with_it(number: Value, at: int = index, where: parted.Place = place) -> bool:
+                plain = float(number) if isinstance(number, str) else number
+                return take(parted.with_number(param, value, at, where, plain))
+
+            if inner.role == "choice":
+                any(with_it(choice) for choice in inner.choices if choice != now)
+            elif inner.role == "float":
+                _smaller_floating(inner, repr(float(now)), mined, with_it)
+            elif isinstance(now, int) and inner.role == "int":
+                _smaller_integer(inner, now, mined, with_it)
 
 
 # --- texts and bytes ------------------------------------------------------------------
