@@ -65,7 +65,8 @@ class FunctionInfo:
     """A function that the file defines.
 
     Attributes:
-        prototype: its one spelling, see ``normalise_prototype``.
+        prototype: its one spelling, see ``normalise_prototype``; ``NAME(?)`` where it is not
+            known, for want of types.
         types: the same without parameter names.
         external: visible to other files; otherwise ``static``.
         inline: known to be declared so. False says nothing for a function that was not
@@ -211,8 +212,8 @@ def _function(
     located = die if "decl_file" in die.values else declared
     return FunctionInfo(
         name,
-        prototype.text,
-        prototype.types,
+        f"{name}(?)" if die.unit.untyped else prototype.text,
+        f"{name}(?)" if die.unit.untyped else prototype.types,
         bool(die.values.get("external") or declared.values.get("external")),
         inline in _DECLARED_INLINE,
         inline in _INLINED,

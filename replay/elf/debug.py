@@ -9,6 +9,7 @@ here, relocated by us: its own handler knows fewer machines and no thread-local 
 from __future__ import annotations
 
 import inspect
+import re
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -53,12 +54,15 @@ _TYPES: Final = frozenset(
         "unspecified_type",
     ]
 )
-_PARTS: Final = frozenset(
-    ["formal_parameter", "unspecified_parameters", "subrange_type", "member", "subprogram"]
-)
+"""Of C. Those of other languages, all that end in ``_type``, are kept for their names."""
+_PARTS: Final = frozenset((
+    "formal_parameter", "unspecified_parameters", "subrange_type", "member", "inheritance",
+    "subprogram",
+))  # fmt: skip
 _NUMBERS: Final = frozenset(
     [
         "byte_size",
+        "encoding",
         "inline",
         "decl_file",
         "decl_line",
@@ -66,12 +70,15 @@ _NUMBERS: Final = frozenset(
         "data_bit_offset",
         "bit_offset",
         "bit_size",
+        "GNU_vector",
         "upper_bound",
         "count",
     ]
 )
 _FLAGS: Final = frozenset(["declaration", "external", "prototyped"])
 _REFERENCES: Final = frozenset(["type", "abstract_origin", "specification", "signature"])
+_CXX: Final = frozenset((0x04, 0x1A, 0x21, 0x2B, 0x3A))
+_LEVEL: Final = re.compile(r"-g(gdb)?[0-3]?")
 _PRESENCE: Final = frozenset(["low_pc", "ranges"])
 
 Value: TypeAlias = int | str | bool
@@ -117,6 +124,8 @@ class Unit:
         address_size: bytes of a pointer.
         name, directory: of its source file, and where the compiler ran.
         assembler: written in assembly, so without prototypes.
+        cxx: written in C++.
+        untyped: compiled without types (-g1), so that no prototype is known.
         dies: the kept entries by offset.
         top: those at the unit's top level.
         lines: offset of its line table.
@@ -128,6 +137,8 @@ class Unit:
     name: str = ""
     directory: str = ""
     assembler: bool = False
+    cxx: bool = False
+    untyped: bool = False
     split: bool = False
     lines: int | None = None
     dies: dict[int, Die] = field(default_factory=dict)
@@ -188,7 +199,7 @@ class DebugInfo:
             )
         # A type with a unit of its own has just its signature here.
         signed = found.number("signature")
-        if signed is not None and signed != offset and found.tag in _TYPES:
+        if signed is not None and signed != offset and _is_type(found.tag):
             inner = self._unit(bisect_right(self._starts, signed) - 1).dies.get(signed)
             return inner or found
         return found
@@ -303,7 +314,18 @@ def _read_unit(cu: CompileUnit, signatures: Signatures) -> Unit:
         at += raw.size
     if parents:
         raise ValueError("the unit ends inside an entry")
+    unit.untyped = unit.untyped or not any(map(_is_telling, unit.dies.values()))
     return unit
+
+
+def _is_type(tag: str) -> bool:
+    return tag in _TYPES or tag.endswith("_type")
+
+
+def _is_telling(die: Die) -> bool:
+    """Whether an entry shows that its unit was compiled with types."""
+    typed = die.tag == "subprogram" and ("type" in die.values or "prototyped" in die.values)
+    return typed or die.tag == "formal_parameter" or _is_type(die.tag)
 
 
 def _describe(unit: Unit, root: DIE) -> None:
@@ -312,6 +334,10 @@ def _describe(unit: Unit, root: DIE) -> None:
     unit.directory = _decoded(values["DW_AT_comp_dir"].value) if "DW_AT_comp_dir" in values else ""
     language = values.get("DW_AT_language")
     unit.assembler = language is not None and language.value == 0x8001
+    unit.cxx = language is not None and language.value in _CXX
+    made = values["DW_AT_producer"].value if "DW_AT_producer" in values else b""
+    levels = [word for word in _decoded(made).split() if _LEVEL.fullmatch(word)]
+    unit.untyped = bool(levels) and levels[-1] in ("-g1", "-ggdb1")
     unit.split = "DW_AT_GNU_dwo_name" in values or "DW_AT_dwo_name" in values
     lines = values.get("DW_AT_stmt_list")
     unit.lines = lines.value if lines is not None and isinstance(lines.value, int) else None
@@ -319,13 +345,14 @@ def _describe(unit: Unit, root: DIE) -> None:
 
 def _keep(raw: DIE, unit: Unit, top: bool, signatures: Signatures) -> Die | None:
     tag = str(raw.tag).removeprefix("DW_TAG_")
-    if not (tag in _TYPES or tag in _PARTS or (top and tag == "variable")):
+    tag = "typedef" if tag == "template_alias" else tag
+    if not (_is_type(tag) or tag in _PARTS or (top and tag == "variable")):
         return None
     values: dict[str, Value] = {}
     for full, attribute in raw.attributes.items():
         name = str(full).removeprefix("DW_AT_")
-        if name == "name":
-            values[name] = _decoded(attribute.value)
+        if name in ("name", "linkage_name", "MIPS_linkage_name"):
+            values[name.removeprefix("MIPS_")] = _decoded(attribute.value)
         elif name in _NUMBERS:
             number = _number(attribute.value)
             # A bound may refer to a variable that holds it: no number to know here.

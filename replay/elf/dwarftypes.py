@@ -13,18 +13,22 @@ from replay.elf.prototype import Prototype
 MOST_PARTS: Final = 4096
 """Types that one declaration may be made of; damaged files can refer in circles."""
 
-_QUALIFIER: Final = {
+QUALIFIER: Final = {
     "const_type": "const",
     "volatile_type": "volatile",
     "restrict_type": "restrict",
     "atomic_type": "_Atomic",
 }
-_DERIVED: Final = frozenset((*_QUALIFIER, "pointer_type", "array_type"))
+_DERIVED: Final = frozenset((*QUALIFIER, "pointer_type", "array_type"))
 _TAGGED: Final = {
     "structure_type": "struct",
     "union_type": "union",
     "enumeration_type": "enum",
+    "class_type": "class",
 }
+_REFERENCES: Final = {"reference_type": "&", "rvalue_reference_type": "&&"}
+POINTERS: Final = frozenset(("pointer_type", *_REFERENCES))
+"""What is an address when it is passed."""
 
 
 class TypeReader:
@@ -65,7 +69,7 @@ class TypeReader:
     def resolved(self, die: Die | None) -> Die | None:
         """A type without the typedefs and qualifiers around it."""
         for _ in range(ctype.DEEPEST):
-            if die is None or not (die.tag == "typedef" or die.tag in _QUALIFIER):
+            if die is None or not (die.tag == "typedef" or die.tag in QUALIFIER):
                 return die
             die = self.target(die)
         raise self._endless()
@@ -80,7 +84,7 @@ class TypeReader:
             own = die.number("byte_size")
             if own is not None:
                 return own * factor
-            if die.tag == "pointer_type":
+            if die.tag in POINTERS:
                 return die.unit.address_size * factor
             if die.tag != "array_type":
                 return None
@@ -103,22 +107,26 @@ class TypeReader:
         target = self.target(die)
         return ctype.VOID if target is None else self._type(target, depth)
 
-    def _type(self, die: Die, depth: int) -> CType:
+    def _type(self, die: Die, depth: int) -> CType:  # noqa: PLR0911 - a line a tag
         self._parts += 1
         if depth > ctype.DEEPEST or self._parts > MOST_PARTS:
             raise self._endless()
         if die.tag in ("subroutine_type", "subprogram"):
             return self._function(die, die, depth)
-        if die.tag not in _DERIVED:
+        if die.tag not in _DERIVED and die.tag not in _REFERENCES:
             return Named(_plain_name(die))
         inner = self._referred(die, depth + 1)
+        if die.tag in _REFERENCES:
+            return Named(f"{ctype.spell(inner)} {_REFERENCES[die.tag]}")
+        if "GNU_vector" in die.values:
+            return Named(f"{ctype.spell(inner)} __attribute__((vector_size({self.size(die)})))")
         if die.tag == "pointer_type":
             return Pointer(inner)
         if die.tag == "array_type":
             for length in reversed(lengths(die)):
                 inner = Array(inner, "" if length is None else str(length))
             return inner
-        return ctype.qualified(inner, frozenset((_QUALIFIER[die.tag],)))
+        return ctype.qualified(inner, frozenset((QUALIFIER[die.tag],)))
 
     def _function(self, die: Die, parameters: Die, depth: int) -> Function:
         tags = [child.tag for child in parameters.children]
@@ -128,9 +136,10 @@ class TypeReader:
             if child.tag == "formal_parameter"
         )
         variadic = "unspecified_parameters" in tags
-        prototyped = bool(found) or bool(die.values.get("prototyped"))
+        # In C++, and in a function's type there, ``f()`` takes nothing.
+        prototyped = bool(found) or bool(die.values.get("prototyped")) or die.unit.cxx
         # GCC says ``f()`` with a lone ellipsis; C knows no such function.
-        if variadic and not found:
+        if variadic and not found and not die.unit.cxx:
             variadic = prototyped = False
         return Function(self._referred(die, depth + 1), found, variadic, prototyped)
 
