@@ -1,165 +1,355 @@
 """``replay init``: a commented binding from what a library says of itself.
 
-What is written parses, and says what was guessed; what cannot be guessed is there as a
-comment that says what to decide.
+What is written parses and fits the library, and says what was guessed. What cannot be
+called is there as a comment, with its prototype and the reason.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Final
 
 from replay.base.jsonlines import printable
-from replay.repo import guessing
-from replay.repo.binding import Param
-from replay.repo.bindingfile import FORMAT
-from replay.repo.errors import RepoError
-from replay.repo.guessing import Problem
+from replay.repo import guessingcalls, objects
+from replay.repo.binding import Binding, Param
+from replay.repo.bindingfile import FORMAT, parse_binding
+from replay.repo.draftingtext import HEAD
+from replay.repo.errors import BindingError, RepoError
+from replay.repo.guessing import Problem, guess_returns
+from replay.repo.resolving import resolve
+from replay.repo.roles import Guess, guesses, stores
 from replay.repo.shapes import Function, LibraryShape
+from replay.repo.speaking import said
 
-_HEAD: Final = """\
-# What replay verify calls in {name}, and what it looks at.
-#
-# Written by replay init from the library's debug information: the prototypes are facts,
-# the roles and ranges are guesses. Look through them: a range should hold what the
-# library must cope with and no more, and small ranges find more than wide ones. What is
-# given no range takes any value of its type: small ones first, then the constants that
-# the code holds and what is beside them, then any.
-#
-#   range = [0, 9]        a number             handle = "KIND"     an object made by an op
-#   choices = [0, 1, 4]   one of these         makes = "KIND"      where a new object is put
-#   bytes = [0, 16]       a buffer to read     storage = "KIND"    memory for a new object
-#   inout = [0, 16]       and to change        length_of = "P"     the length of parameter P
-#   out = 16              a buffer to fill     value = 0           always this
-#   string = [0, 64]      characters; also     null = true         always NULL
-#                         alphabet = "abc"
-#
-# An op may also have: name, weight = 3 (drawn more often), live = 2 (objects at once),
-# returns = "ignored", optional = true (not at every commit), makes, destroys, requires.
-# Where a commit has another function for an op:
-#
-#   [[map]]
-#   commits = "A..B"
-#   op = "NAME"
-#   function = "OTHER"
-#   args = ["a", "b", 0]
+NAME: Final = "the drafted binding"
+_MANGLED: Final = re.compile(r"_Z|_R[A-Z]|\?")
+"""Symbols of C++ and Rust: not for C to call."""
 
-format = "{format}"
-"""
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """A binding that was drafted.
+
+    Attributes:
+        text: of the file.
+        binding: as read from it; None where nothing can be called.
+        left_out: each function that is exported and not called, with the reason.
+
+    """
+
+    text: str
+    binding: Binding | None
+    left_out: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A function on its way into the draft: with ``why``, as a comment."""
+
+    function: Function
+    params: list[Guess]
+    makes: str
+    destroys: str
+    observer: bool
+    why: list[str] = field(default_factory=list)
+    borrowed: bool = False
+
+    @property
+    def kinds(self) -> set[str]:
+        """Of which objects it needs one."""
+        roles = [g.param for g in self.params if g.param is not None and _is_used(g)]
+        return {param.kind for param in roles if param.role == "handle"}
+
+    @property
+    def parent(self) -> str:
+        """The parameter whose object what it makes may not outlive: the one of another kind."""
+        handles = [
+            guess.param for guess in self.params
+            if guess.param is not None and guess.param.role == "handle" and _is_used(guess)
+        ]  # fmt: skip
+        others = [param for param in handles if param.kind != self.destroys]
+        return others[0].name if self.made and self.made not in self.kinds and others else ""
+
+    @property
+    def made(self) -> str:
+        """Which kind it makes, however it does."""
+        roles = [g.param for g in self.params if g.param is not None and _is_used(g)]
+        return self.makes or next((p.kind for p in roles if p.role in ("makes", "storage")), "")
+
+
+def _is_used(guess: Guess) -> bool:
+    """Whether a parameter is drafted by its role, and not by what is written for it."""
+    return guess.param is not None and not _is_written(guess) and (
+        not guess.careful
+    )  # fmt: skip
+
+
+def _is_written(guess: Guess) -> bool:
+    """Whether what is written for a parameter may be said in a binding."""
+    return bool(guess.role) and _known(guess.role) and (not guess.needs or _known(guess.needs))
+
+
+def _known(role: str) -> bool:
+    """Whether a binding may say this of a parameter."""
+    return said(role) is not None
 
 
 def draft(shape: LibraryShape, name: str) -> str:
-    """A binding for a library.
+    """A binding for a library, as text.
 
     Raises:
-        RepoError: it has no debug information, or exports nothing that could be called.
+        RepoError: nothing in it can be called by what is known.
 
     """
-    if not shape.functions:
-        why = shape.problem or "it exports no function"
-        raise RepoError(f"{name}: a binding is drafted from prototypes, and there are none: {why}")
-    functions = sorted(shape.functions.values(), key=_order)
-    made = frozenset(
-        kind for f in functions for kind in (guessing.makes(f), *_made_by_pointer(f)) if kind
-    )
-    stored = frozenset(
-        p.kind for f in functions for p in guessing.guess_params(f, shape.enums, made)
-        if isinstance(p, Param) and p.role == "storage"
-    )  # fmt: skip
-    parts = [_HEAD.format(name=printable(PurePath(name).name), format=FORMAT)]
-    usable = 0
-    for function in functions:
-        text, is_op = _entry(function, shape, made, made | stored)
-        parts.append(text)
-        usable += is_op
-    if not usable:
+    made = drafted(shape, name)
+    if made.binding is None:
+        why = next(iter(Counter(made.left_out.values())), shape.problem or "it exports nothing")
         raise RepoError(
-            f"{name}: none of its functions can be called by what is known of them; write a "
-            "binding by hand"
+            f"{name}: none of its functions can be called by what is known of them: {why}; "
+            "see replay init"
         )
-    return "\n".join(parts)
+    return made.text
 
 
-def _order(function: Function) -> tuple[int, str]:
-    """Constructors first, then what works on their objects, observers last."""
-    if guessing.makes(function):
-        return 0, function.name
-    return (2 if guessing.observes(function) else 1), function.name
+def drafted(shape: LibraryShape, name: str) -> Drafted:
+    """A binding for a library: one in any case, if only of comments."""
+    entries = _entries(shape)
+    _borrow(entries)
+    _without_makers(entries)
+    while True:
+        parts = [entry for entry in entries if not entry.why]
+        text = "\n".join([_head(name), *(_text(entry) for entry in entries)])
+        if not any(not entry.observer for entry in parts):
+            for entry in parts:
+                entry.why.append("no operation is left to look behind")
+            break
+        found = _misfit(text, shape, parts)
+        if found is None:
+            break
+        entry, why = found
+        entry.why.append(why)
+        _without_makers(entries)
+    unknown = _unknown(shape)
+    ops = any(not entry.why for entry in entries)
+    text = "\n".join([_head(name), *map(_text, entries), *_comments(unknown)])
+    left = {entry.function.name: "; ".join(entry.why) for entry in entries if entry.why}
+    binding = parse_binding(text, NAME) if ops else None
+    return Drafted(text, binding, dict(sorted((left | unknown).items())))
 
 
-def _made_by_pointer(function: Function) -> list[str]:
-    return [
-        guessing.kind_of(shape.to)
-        for _, shape in function.params
-        if shape.kind == "pointer" and shape.to is not None and guessing.is_handle(shape.to)
-    ]
+def _head(name: str) -> str:
+    return HEAD.format(name=printable(PurePath(name).name), format=FORMAT)
+
+
+# --- what each function is ------------------------------------------------------------
+
+
+def _entries(shape: LibraryShape) -> list[_Entry]:
+    functions = [f for name, f in shape.functions.items() if not _MANGLED.match(name)]
+    made = frozenset(
+        kind for f in functions for kind in (objects.makes(f), *objects.made_by_pointer(f)) if kind
+    )
+    # What is taken for an object, and nothing makes it, may be borrowed from a function.
+    made |= {
+        objects.kind_of(f.returns) for f in functions
+        if objects.is_handle(f.returns) and not objects.is_libc(f.returns)
+    }  # fmt: skip
+    stored = frozenset(stores(function, made) for function in functions) - {""}
+    found = [_entry(function, shape, made, stored) for function in functions]
+    return sorted(found, key=_order)
 
 
 def _entry(
-    function: Function, shape: LibraryShape, made: frozenset[str], known: frozenset[str]
-) -> tuple[str, bool]:
-    """The table of a function, and whether it is an operation."""
-    params = guessing.guess_params(function, shape.enums, made)
-    makes = guessing.makes(function)
-    destroys = guessing.destroys(function)
-    problems = [f"{p.text}" for p in params if isinstance(p, Problem)]
-    problems += [
-        f"nothing makes a {p.kind}: give {p.name} another role, or add the op that makes it"
-        for p in params if isinstance(p, Param) and p.role == "handle" and p.kind not in known
-    ]  # fmt: skip
-    returns = guessing.guess_returns(function.returns, makes)
+    function: Function, shape: LibraryShape, made: frozenset[str], stored: frozenset[str]
+) -> _Entry:
+    params = guesses(function, shape.enums, made, stored)
+    observer = objects.observes(function) and all(map(_is_used, params))
+    makes, destroys = objects.makes(function), objects.destroys(function)
+    if observer:
+        makes = destroys = ""
+    entry = _Entry(function, params, makes, destroys, observer)
+    warning = objects.warning(function)
+    if warning:
+        entry.why.append(warning)
+        return entry
+    if function.variadic and not guessingcalls.is_format(function):
+        entry.why.append(
+            "it takes any number of arguments, and no format says how many: wrap it, or write "
+            'varargs = [["FORMAT", "int"]] if its last parameter is one'
+        )
+    for guess in params:
+        if not _is_used(guess) and not _is_written(guess):
+            entry.why.append(guess.why)
+    returns = guess_returns(function.returns, makes)
     if isinstance(returns, Problem):
-        problems.append(returns.text)
+        entry.why.append(returns.text)
+    entry.why = list(dict.fromkeys(entry.why))
+    return entry
+
+
+def _order(entry: _Entry) -> tuple[int, str]:
+    """Constructors first, then what works on their objects, what ends them, observers last."""
+    rank = 4 if entry.observer else 3 if entry.makes and entry.destroys else 1
+    if rank == 1:
+        rank = 0 if entry.makes else 2 if entry.destroys else 1
+    return rank, entry.function.name
+
+
+def _borrow(entries: Iterable[_Entry]) -> None:
+    """Let functions that return an object, and take none, stand for its constructors."""
+    entries = list(entries)
+    made = {entry.made for entry in entries if not entry.why}
+    ended = {entry.destroys for entry in entries}
+    wanted = {kind for entry in entries for kind in entry.kinds} - made
+    for entry in entries:
+        returns = entry.function.returns
+        if entry.why or entry.makes or entry.observer or not objects.is_handle(returns):
+            continue
+        kind = objects.kind_of(returns)
+        if kind in wanted and kind not in entry.kinds and not (returns.const and kind in ended):
+            entry.makes, entry.borrowed = kind, True
+
+
+def _without_makers(entries: list[_Entry]) -> None:
+    """Leave out what needs an object that nothing makes."""
+    while True:
+        made = {entry.made for entry in entries if not entry.why and not entry.kinds} - {""}
+        more = True
+        while more:
+            ready = [e for e in entries if not e.why and e.kinds <= made and e.made not in made]
+            more = bool({e.made for e in ready} - {""})
+            made |= {e.made for e in ready} - {""}
+        lost = [entry for entry in entries if not entry.why and entry.kinds - made]
+        for entry in lost:
+            entry.why += [_lacks(kind, entries) for kind in sorted(entry.kinds - made)]
+        if not lost:
+            break
+    for entry in entries:
+        lacking = [_lacks(kind, entries) for kind in sorted(entry.kinds - made) if entry.why]
+        entry.why = list(dict.fromkeys((*entry.why, *lacking)))
+
+
+def _lacks(kind: str, entries: Iterable[_Entry]) -> str:
+    makers = sorted(e.function.name for e in entries if e.made == kind and e.why)
+    if makers:
+        return f"nothing makes a {kind}: {' and '.join(makers[:3])} left out"
+    return f'nothing makes a {kind}: add the op that does, with makes = "{kind}"'
+
+
+def _misfit(text: str, shape: LibraryShape, parts: list[_Entry]) -> tuple[_Entry, str] | None:
+    """The first entry that a binding file may not say, or that does not fit the library."""
+    try:
+        resolve(parse_binding(text, NAME), [shape], lambda rule, place: False)
+    except BindingError as error:
+        found = re.match(r"(op|observe)\[(\d+)\]", error.key)
+        if found is None:
+            raise
+        kin = [entry for entry in parts if entry.observer == (found[1] == "observe")]
+        place = error.key.removeprefix(found[0]).lstrip(".").removeprefix("args.")
+        return kin[int(found[2]) - 1], f"{place}: {error.problem}" if place else error.problem
+    return None
+
+
+def _unknown(shape: LibraryShape) -> dict[str, str]:
+    """What is exported and has no prototype, each with the reason."""
+    why = shape.problem or "the debug information does not tell it"
+    return {
+        name: "a C++ or Rust symbol: add an extern \"C\" function that calls it"
+        if _MANGLED.match(name) else f"its prototype is unknown: {why}"
+        for name in sorted(shape.exported)
+        if name not in shape.functions or _MANGLED.match(name)
+    }  # fmt: skip
+
+
+# --- text -----------------------------------------------------------------------------
+
+
+def _comments(unknown: Mapping[str, str]) -> list[str]:
+    """What has no prototype, as comments; mangled names are counted alone."""
+    named = [f"# {name}\n# Left out: {why}.\n" for name, why in unknown.items()
+             if not _MANGLED.match(name)]  # fmt: skip
+    count = len(unknown) - len(named)
+    if count:
+        named.append(
+            f"# {count} C++ or Rust function{'s' if count > 1 else ''} with mangled names.\n"
+            '# Left out: add extern "C" functions that call them.\n'
+        )
+    return named
+
+
+def _text(entry: _Entry) -> str:
+    """The table of a function, as a comment if it is left out."""
+    function, table = entry.function, "observe" if entry.observer else "op"
+    lines = [f"[[{table}]]", f'function = "{function.name}"']
+    if entry.makes:
+        lines.append(f'makes = "{entry.makes}"')
+    if entry.destroys:
+        lines.append(f'destroys = "{entry.destroys}"')
+    if entry.parent:
+        lines.append(f'dies_with = "{entry.parent}"')
     if function.variadic:
-        problems.append("it takes any number of arguments; wrap it")
-    observer = guessing.observes(function) and not problems
-    lines = [f"# {function.prototype}"]
-    lines.append("[[observe]]" if observer else "[[op]]")
-    lines.append(f'function = "{function.name}"')
-    if makes and not observer:
-        lines.append(f'makes = "{makes}"')
-    if destroys and not observer:
-        lines.append(f'destroys = "{destroys}"')
-    lines += _args("observe" if observer else "op", params)
-    if problems:
-        why = [f"# Left out: {problem}." for problem in problems]
-        lines = [lines[0], *why, *(f"# {line}" for line in lines[1:])]
-    return "\n".join(lines) + "\n", not problems and not observer
+        lines.append(f"varargs = {guessingcalls.VARARGS}")
+    if entry.params:
+        lines.append(f"[{table}.args]")
+        lines += [_arg(guess) for guess in entry.params]
+    notes = [f"# {note}" for note in _notes(entry)]
+    prototype = f"# {function.prototype}"
+    if entry.why:
+        why = [f"# Left out: {problem}." for problem in entry.why]
+        return "\n".join([prototype, *why, *(f"# {line}" for line in lines)]) + "\n"
+    return "\n".join([prototype, *notes, *lines]) + "\n"
 
 
-def _args(table: str, params: list[Param | Problem]) -> list[str]:
-    if not params:
-        return []
-    lines = [f"[{table}.args]"]
+def _notes(entry: _Entry) -> list[str]:
+    notes = []
+    if entry.borrowed:
+        notes.append(f"(its result is taken for a {entry.makes}, since nothing else makes one)")
+    params = [guess.param for guess in entry.params if guess.param is not None]
     for param in params:
-        if isinstance(param, Problem):
-            lines.append(f"#   a parameter to decide on: {param.text}")
-        elif _is_any(param):
-            text = param.shape.text if param.shape is not None else "number"
-            lines.append(f"#   {param.name}: any {text}")
-        else:
-            lines.append(f"{param.name} = {{ {_role(param)} }}")
-    return lines
+        if param.role == "int" and param.shape is not None and param.shape.kind == "pointer":
+            other = f"{param.name} = {{ bytes = [64, 64] }}"
+            notes.append(f"({param.name} is taken for a number that is kept; else write {other})")
+    if entry.parent:
+        notes.append(f"(what it makes is taken to be dead once {entry.parent} is)")
+    if entry.makes and entry.destroys:
+        notes.append(f"(takes one {entry.destroys}, and makes the one that takes its place)")
+    return notes
+
+
+def _arg(guess: Guess) -> str:
+    if _is_written(guess):
+        return f"{guess.name} = {{ {guess.role} }}"
+    if guess.param is None or guess.careful:
+        return f"#   {guess.name}: to be decided"
+    if _is_any(guess.param):
+        text = guess.param.shape.text if guess.param.shape is not None else "number"
+        return f"#   {guess.name}: any {text}"
+    return f"{guess.name} = {{ {_role(guess.param)} }}"
 
 
 def _is_any(param: Param) -> bool:
     """Whether a parameter takes all of its type: then the binding need not name it."""
     if param.role == "int" and param.shape is not None:
-        return (param.low, param.high) == guessing.whole(param.shape)
+        return (param.low, param.high) == objects.whole(param.shape)
     return param.role == "float"
 
 
-def _role(param: Param) -> str:  # noqa: PLR0911 - a line a role
-    if param.role == "int":
-        return f"range = [{param.low}, {param.high}]"
-    if param.role in ("bytes", "inout", "string"):
-        return f"{param.role} = [{param.low}, {param.high}]"
-    if param.role == "choice":
-        return f"choices = {list(param.choices)}"
-    if param.role == "out":
-        return f'out = "{param.of}"' if param.of else f"out = {param.high}"
-    if param.role == "length":
-        return f'length_of = "{param.of}"'
-    if param.role == "null":
-        return "null = true"
-    return f'{param.role} = "{param.kind}"'
+def _role(param: Param) -> str:
+    span = f"[{param.low}, {param.high}]"
+    return {
+        "int": f"range = {span}",
+        "choice": f"choices = {list(param.choices)}",
+        "bytes": f"bytes = {span}",
+        "inout": f"inout = {span}",
+        "string": f"string = {span}",
+        "out": f'out = "{param.of}"' if param.of else f"out = {param.high}",
+        "length": f'length_of = "{param.of}"',
+        "handle": f'handle = "{param.kind}"',
+        "makes": f'makes = "{param.kind}"',
+        "storage": f'storage = "{param.kind}"',
+        "null": "null = true",
+    }[param.role]
