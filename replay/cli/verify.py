@@ -29,6 +29,7 @@ from replay.cli.common import (
     seed_option,
     traces_option,
 )
+from replay.cli.programs import NOT_DECLARED, asked, program_options, verified
 from replay.cli.progress import progress_bar
 from replay.errors import UsageError
 from replay.repo.calls import to_text
@@ -38,6 +39,7 @@ from replay.repo.searching import Search, search
 from replay.repo.targets import Progress
 from replay.repo.verify import CALL_LIMIT, Request, verify
 from replay.report.commits import Commands, CommitsView
+from replay.report.expecting import write_draft
 
 
 def _model(
@@ -62,6 +64,7 @@ def _model(
         "replay verify … --trace counterexamples/commit-5-difference.jsonl",
         "replay verify … --for 5m                 look harder, for a time",
         "replay verify … --bisect                 build only what a search asks",
+        "replay verify … --build true --program 'python3 tool.py'",
     ),
 )
 @click.option(
@@ -77,10 +80,11 @@ def _model(
     help="Builds the library at the top of a commit's tree. The shell EXECUTES it.",
 )  # fmt: skip
 @click.option(
-    "--library", required=True, metavar="PATH",
+    "--library", metavar="PATH",
     help="The shared library that the build makes, relative to the top of the tree.",
 )  # fmt: skip
 @binding_option
+@program_options
 @traces_option(
     None, "Exactly so many random traces of calls.", most=1_000_000,
     shown="200, and more as long as they reach something new",
@@ -113,6 +117,15 @@ def _model(
     "--bisect", is_flag=True,
     help="Search the commit that changed something, and build only those that this asks.",
 )  # fmt: skip
+@click.option(
+    "--expect", type=click.Path(path_type=Path), metavar="FILE",
+    help="Differences that are intended, each with its commit and reason: these pass, all others "
+    "fail, and so does one that does not show. Its rules, Python, are EXECUTED.",
+)  # fmt: skip
+@click.option(
+    "--write-expect", "drafting", type=click.Path(path_type=Path), metavar="FILE",
+    help="Draft such a file from what is found.",
+)  # fmt: skip
 @wrapper_option
 @incremental_option
 @click.option(
@@ -121,7 +134,9 @@ def _model(
 )  # fmt: skip
 @click.option("--rebuild", is_flag=True, help="Build also what is in the cache of builds.")
 @format_option
-def command(save: Path | None, bisect: bool, format: str, **options: Any) -> int:
+def command(
+    save: Path | None, bisect: bool, drafting: Path | None, format: str, **options: Any
+) -> int:
     """Check that each commit of a range does the same as the one before.
 
     Each commit is built in a folder of its own, and random traces of calls run on its
@@ -136,26 +151,44 @@ def command(save: Path | None, bisect: bool, format: str, **options: Any) -> int
     a binary search finds each commit since which a trace that tells them apart shows
     something else.
 
+    With --program a program is run instead, each time in an empty folder of its own, and
+    its outputs, its exit status and the files that it writes are compared; its traces are
+    single runs.
+
     What was built is kept in a cache, so a run that was interrupted goes on where it was.
     """
+    if asked(options):
+        if drafting is not None:
+            raise click.UsageError(NOT_DECLARED.format(option="--write-expect"))
+        folder = save or _default_folder(options["repo"])
+        return verified(folder, bisect, format, options)
     request = _request(options)
-    if request.seconds is not None and request.traces is not None:
-        raise click.UsageError("--traces is exact: it takes no --for")
-    if bisect and request.model:
-        raise click.UsageError("--bisect compares with the start of the range, not with --model")
-    find(request.repo)
+    _check(request, bisect, drafting)
     with progress_bar("verifying") as bar:
         look = search if bisect else _verified
         searched = look(request, bar.show)
     report = searched.report
     saved = _save(report, request, save, bisect)
+    if drafting is not None:
+        write_draft(drafting, report)
     emit(CommitsView(searched, saved, bisect), format)
     return _code(report)
 
 
+def _check(request: Request, bisect: bool, drafting: Path | None) -> None:
+    """Refuse, before anything is built, what does not go together."""
+    if request.seconds is not None and request.traces is not None:
+        raise click.UsageError("--traces is exact: it takes no --for")
+    if bisect and request.model:
+        raise click.UsageError("--bisect compares with the start of the range, not with --model")
+    find(request.repo)
+    if drafting is not None and drafting.exists():
+        raise UsageError(f"{drafting}: it is there already; name another file to draft")
+
+
 def _code(report: Report) -> ExitCode:
     """A difference wins over what is not decided; 0 is for what is decided alone."""
-    if report.differs:
+    if report.differs or report.unshown:
         return ExitCode.DIFFERENCE
     return ExitCode.OK if report.passed else ExitCode.NOT_DECIDED
 
@@ -213,6 +246,8 @@ def _again(request: Request, span: str, path: Path, example: Counterexample) -> 
         words += ["--model", ":".join(map(str, request.model))]
     for wrapper in request.wrapper:
         words += ["--wrapper", str(wrapper)]
+    if request.expect is not None:
+        words += ["--expect", str(request.expect)]
     if request.call_limit != CALL_LIMIT:
         words += ["--call-timeout", f"{request.call_limit:g}"]
     return shlex.join([*words, "--trace", str(path)])

@@ -23,8 +23,28 @@ makes     a pointer to a pointer, where a new object is put       nothing
 storage   a pointer to ``high`` bytes that become a new object    nothing
 value     the constant ``value``                                  nothing
 null      NULL                                                    nothing
+callback  a function that notes its calls; how it returns         a seed, when it stops
+compare   a function that orders two elements                     nothing
+function  the address of an exported function                     nothing
+user      the user data of the callback ``of``                    nothing
+gives     a pointer to a number, which names a new object         nothing
+pointer   a pointer to a pointer, where the call puts one         nothing
 each      of observers: every integer from ``low`` to ``high``    nothing
 ========= ======================================================= ====================
+
+What else a binding says of a parameter becomes one of these, with ``passed`` for how:
+
+======== ======== ========================================================================
+passed   role     what is passed
+======== ======== ========================================================================
+struct   bytes    a struct by value: its bytes, drawn field by field
+start    int      a pointer to a number that starts as the integer; observed after the call
+strings  string   an array of strings, each of which ends in a line feed in the trace
+======== ======== ========================================================================
+
+``elements`` of a pointer are bytes or inout with a ``layout``: whole elements, whose fields
+are drawn like parameters; ``low`` and ``high`` are bytes, too. ``flags`` are a choice of all
+their combinations. An integer may also be carried in a ``void *``.
 """
 
 from __future__ import annotations
@@ -35,18 +55,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from replay.repo.behaviour import PLAIN, Behaviour, Callback
+from replay.repo.layouts import Layout
 from replay.repo.mining import NOTHING, Mined
 from replay.repo.shapes import Shape
+from replay.repo.texts import Grammar
 
 ROLES: Final = (
     "int", "float", "choice", "bytes", "inout", "string", "out", "length", "handle", "makes",
-    "storage", "value", "null", "each",
+    "storage", "value", "null", "each", "callback", "compare", "function", "user", "gives",
+    "pointer",
 )  # fmt: skip
-GIVEN: Final = frozenset(("int", "float", "choice", "bytes", "inout", "string", "handle", "each"))
+GIVEN: Final = frozenset((
+    "int", "float", "choice", "bytes", "inout", "string", "handle", "each", "callback",
+))  # fmt: skip
 """The roles of which a trace holds a value."""
 POINTERS: Final = frozenset(
-    ("bytes", "inout", "string", "out", "handle", "makes", "storage", "null")
-)
+    ("bytes", "inout", "string", "out", "handle", "makes", "storage", "null",
+     "callback", "compare", "function", "user", "gives", "pointer")
+)  # fmt: skip
 _FIRST: Final = string.ascii_lowercase + string.digits + string.ascii_uppercase
 ALPHABET: Final = _FIRST + "".join(
     chr(code) for code in (*range(32, 127), *range(1, 32), *range(127, 256))
@@ -64,7 +91,10 @@ class Param:
 
     A string is of the characters of ``alphabet``, the simplest first; of any, if it is empty.
     ``number`` is "signed" or "unsigned" where what is written to it is one number, and
-    ``shape`` is its type, which may come from the binding or from the library.
+    ``shape`` is its type, which may come from the binding or from the library. ``passed``:
+    see above. ``layout`` is that of the elements of a buffer, or of a struct; their fields are
+    drawn as ``fields`` of these names say. A string is one of ``grammar`` if that is given. An
+    object that a call ``consumes`` is dead behind it.
     """
 
     name: str
@@ -80,6 +110,17 @@ class Param:
     shape: Shape | None = None
     least: float = -math.inf
     most: float = math.inf
+    consumes: bool = False
+    callback: Callback | None = None
+    passed: str = ""
+    layout: Layout | None = None
+    fields: tuple[Param, ...] = ()
+    grammar: Grammar | None = None
+
+    @property
+    def unit(self) -> int:
+        """Bytes of an element of a buffer."""
+        return self.layout.size if self.layout is not None else 1
 
     @property
     def is_bounded(self) -> bool:
@@ -102,8 +143,12 @@ class Draft:
         weight: how often it is drawn, relative to others.
         optional: commits without it are judged by the others.
         requires: it is called only while an object of this kind is alive.
+        varargs: of a variadic function a format, then the types of what that takes.
         line: where it stands in the file.
         key: how to call its place in the file: ``op[2]``.
+        behaviour: what it does to objects, and what holds between its parameters.
+        like: of a drafted one, the signature of the prototype that it was drafted from: it
+            calls no other, see ``replay.repo.parting``.
 
     """
 
@@ -120,6 +165,14 @@ class Draft:
     requires: str = ""
     line: int | None = None
     key: str = ""
+    behaviour: Behaviour = PLAIN
+    like: str = ""
+    varargs: tuple[str, ...] = ()
+
+    @property
+    def is_variadic(self) -> bool:
+        """Whether it is called with a format and what that wants."""
+        return bool(self.varargs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +199,9 @@ class Binding:
     the handles of a kind are observed.
     ``reset``: functions that undo what a trace did, called where traces run one after the
     other in a process; None where each needs a process of its own.
+    ``fail_malloc``: a trace may have an allocation of the library fail.
+    ``drafted``: there is no file, and what cannot be called is left out; ``dropped``: the
+    functions that are, with the reason.
     """
 
     path: Path | str
@@ -158,6 +214,9 @@ class Binding:
     errno: bool = False
     behind: dict[str, int] = field(default_factory=dict)
     reset: tuple[str, ...] | None = None
+    fail_malloc: bool = False
+    drafted: bool = False
+    dropped: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +224,15 @@ class Returns:
     """How a returned value is observed.
 
     ``what``: void, int, float, pointer (NULL or not), string, bytes (``size`` of them, as
-    ``number`` if that is set), ignored.
+    ``number`` if that is set), struct (its fields), place (what a pointer points to: an object,
+    or an offset in the parameter ``of``, in any if that is empty), ignored.
     """
 
     what: str
     shape: Shape
     size: int = 0
     number: str = ""
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +256,7 @@ class Operation:
         """The kind of object that a call makes, however it does."""
         if self.makes:
             return self.makes
-        made = [p.kind for p in self.params if p.role in ("makes", "storage")]
+        made = [p.kind for p in self.params if p.role in ("makes", "storage", "gives")]
         return made[0] if made else ""
 
 

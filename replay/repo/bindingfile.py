@@ -36,8 +36,11 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from replay.base.jsonlines import nearest, shown
-from replay.repo.binding import MOST_BYTES, Binding, Draft, Mapping, Param
+from replay.repo import behaving
+from replay.repo.binding import MOST_BYTES, Binding, Draft, Param
 from replay.repo.bindinglines import lines_of
+from replay.repo.bindingmaps import read_map
+from replay.repo.bindingroles import MORE_ROLES, RETURNS, choices, is_more, operations, read_role
 from replay.repo.errors import BindingError
 from replay.repo.shapes import TYPE_NAMES, shape_of
 
@@ -46,13 +49,15 @@ MOST_FILE: Final = 1 << 20
 MOST_BEHIND: Final = 4096
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_RETURNS: Final = ("int", "void", "float", "pointer", "string", "bytes", "ignored")
 _ROLE_KEYS: Final[dict[str, str]] = {
     "range": "int", "choices": "choice", "bytes": "bytes", "inout": "inout", "string": "string",
     "out": "out", "length_of": "length", "handle": "handle", "makes": "makes",
-    "storage": "storage", "value": "value", "null": "null", "each": "each",
+    "storage": "storage", "value": "value", "null": "null", "each": "each", **MORE_ROLES,
+    **behaving.ROLE_KEYS,
 }  # fmt: skip
-_EXTRAS: Final = {"string": ("alphabet",), "storage": ("size",)}
+_EXTRAS: Final = {
+    "string": ("alphabet",), "storage": ("size",), "elements": ("fields",), **behaving.EXTRAS,
+}  # fmt: skip
 
 
 def read_binding(path: Path) -> Binding:
@@ -101,6 +106,7 @@ class _File:
     def __init__(self, path: Path | str, lines: dict[str, int]) -> None:
         self.path = path
         self.lines = lines
+        self.functions: dict[str, str] = {}
 
     def fail(self, key: str, problem: str) -> NoReturn:
         """Raise what is wrong at a key; the line is that of the nearest key above it."""
@@ -109,7 +115,8 @@ class _File:
             at = f"{key}[1]"
         while at and at not in self.lines:
             at = at.rpartition(".")[0]
-        raise BindingError(problem, self.path, self.lines.get(at), key)
+        function = self.functions.get(key.partition(".")[0], "")
+        raise BindingError(problem, self.path, self.lines.get(at), key, function)
 
     # --- typed access -----------------------------------------------------------------
 
@@ -168,25 +175,18 @@ class _File:
             self.fail("format", f'the format {found}; write format = "{FORMAT}"')
         library = self.keys(
             data.get("library", {}), "library",
-            ("setup", "teardown", "reset", "destroy_at_end", "errno", "behind"),
+            ("setup", "teardown", "reset", "destroy_at_end", "errno", "behind", "fail_malloc"),
         )  # fmt: skip
-        ops = [self.draft(v, f"op[{n}]", False) for n, v in enumerate(self.tables(data, "op"), 1)]
-        if not ops:
-            self.fail("op", 'no operation: add at least one [[op]] with function = "NAME"')
-        seen: dict[str, str] = {}
-        for op in ops:
-            if op.name in seen:
-                self.fail(
-                    op.key, f"the name {op.name!r} is that of {seen[op.name]} too; give one of "
-                    "them another name = \"…\"",
-                )  # fmt: skip
-            seen[op.name] = op.key
+        ops = operations(self, self.tables(data, "op"))
+        self.distinct(ops)
         observers = [
             self.draft(v, f"observe[{n}]", True)
             for n, v in enumerate(self.tables(data, "observe"), 1)
         ]
-        known = [*seen, *(o.name for o in observers)]
-        maps = [self.map(v, f"map[{n}]", known) for n, v in enumerate(self.tables(data, "map"), 1)]
+        known = [one.name for one in (*ops, *observers)]
+        maps = [
+            read_map(self, v, f"map[{n}]", known) for n, v in enumerate(self.tables(data, "map"), 1)
+        ]
         simple = {
             when: self.names(library[when], f"library.{when}", "function")
             for when in ("setup", "teardown", "reset")
@@ -199,7 +199,21 @@ class _File:
             self.flag(library.get("errno", False), "library.errno"),
             self.behind(library.get("behind", {})),
             reset=simple.get("reset", ()) if "reset" in library else None,
+            fail_malloc=self.flag(library.get("fail_malloc", False), "library.fail_malloc"),
         )  # fmt: skip
+
+    def distinct(self, ops: list[Draft]) -> None:
+        """Fail where there is no operation, or where two have one name."""
+        if not ops:
+            self.fail("op", 'no operation: add at least one [[op]] with function = "NAME"')
+        seen: dict[str, str] = {}
+        for op in ops:
+            if op.name in seen:
+                self.fail(
+                    op.key, f"the name {op.name!r} is that of {seen[op.name]} too; give one of "
+                    "them another name = \"…\"",
+                )  # fmt: skip
+            seen[op.name] = op.key
 
     def behind(self, value: Any) -> dict[str, int]:
         if not isinstance(value, dict):
@@ -214,7 +228,11 @@ class _File:
     def draft(self, value: Any, key: str, observer: bool) -> Draft:
         known = ["function", "name", "args", "returns", "optional"]
         if not observer:
-            known += ["makes", "destroys", "live", "weight", "requires"]
+            known += ["makes", "destroys", "live", "weight", "requires", "varargs"]
+            known += behaving.OP_KEYS
+        named = value.get("function") if isinstance(value, dict) else None
+        first = named[0] if isinstance(named, list) and named else named
+        self.functions[key] = first if isinstance(first, str) and _NAME.fullmatch(first) else ""
         table = self.keys(value, key, known)
         if "function" not in table:
             self.fail(key, 'no function: write function = "NAME", the C function to call')
@@ -227,19 +245,20 @@ class _File:
             self.name(table.get("name", functions[0]), f"{key}.name", "name"),
             functions,
             tuple(params),
-            self.returns(table.get("returns", ""), f"{key}.returns"),
-            self._kind(table, key, "makes"),
-            self._kind(table, key, "destroys"),
+            self.returns(behaving.returned(table), f"{key}.returns"),
+            behaving.made(self, table, key),
+            self.kind(table, key, "destroys"),
             self.integer(table.get("live", 2), f"{key}.live", 1, 16),
             self.integer(table["weight"], f"{key}.weight", 1, 1000) if "weight" in table else 0,
             self.flag(table.get("optional", False), f"{key}.optional"),
             observer,
-            self._kind(table, key, "requires") or "",
+            self.kind(table, key, "requires") or "",
             self.lines.get(key),
             key,
+            behaving.read_op(self, table, key),
         )
 
-    def _kind(self, table: dict[str, Any], key: str, name: str) -> str | None:
+    def kind(self, table: dict[str, Any], key: str, name: str) -> str | None:
         if name not in table:
             return None
         if table[name] is False:
@@ -248,42 +267,15 @@ class _File:
 
     def returns(self, value: Any, key: str) -> str:
         if not isinstance(value, str):
-            self.fail(key, f"{_seen(value)} must be a string, one of {', '.join(_RETURNS)}")
+            self.fail(key, f"{_seen(value)} must be a string, one of {', '.join(RETURNS)}")
         plain, _, size = value.partition(":")
         sized = plain == "bytes" and size.isdecimal() and 0 < int(size) <= MOST_BYTES
-        named = plain != "bytes" and (plain in _RETURNS or shape_of(plain) is not None)
+        named = plain != "bytes" and (plain in RETURNS or shape_of(plain) is not None)
+        sized |= plain == "offset_of" and bool(_NAME.fullmatch(size))
         if value and not sized and (size or not named):
-            hint = nearest(plain, (*_RETURNS, *TYPE_NAMES))
+            hint = nearest(plain, (*RETURNS, *TYPE_NAMES))
             self.fail(key, f'unknown {shown(value)}{hint} (of bytes: "bytes:8")')
         return value
-
-    def map(self, value: Any, key: str, known: list[str]) -> Mapping:
-        table = self.keys(value, key, ("commits", "op", "function", "args"))
-        for name in ("commits", "op"):
-            if not isinstance(table.get(name), str) or not table[name].strip():
-                self.fail(f"{key}.{name}", f'a map needs {name} = "…"')
-        if table["op"] not in known:
-            self.fail(
-                f"{key}.op", f"no operation {shown(table['op'])}{nearest(table['op'], known)}"
-            )
-        if "function" not in table and "args" not in table:
-            self.fail(key, "a map without function and args changes nothing; drop it")
-        args: tuple[str | int, ...] | None = None
-        if "args" in table:
-            if not isinstance(table["args"], list):
-                self.fail(f"{key}.args", 'write the parameters in order, as in ["r", "value", 0]')
-            args = tuple(self._map_arg(v, f"{key}.args") for v in table["args"])
-        functions = (
-            self.names(table["function"], f"{key}.function", "function")
-            if "function" in table
-            else ()
-        )
-        return Mapping(table["commits"], table["op"], functions, args, self.lines.get(key), key)
-
-    def _map_arg(self, value: Any, key: str) -> str | int:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        return self.name(value, key, "name of a parameter")
 
     # --- one parameter ----------------------------------------------------------------
 
@@ -291,7 +283,7 @@ class _File:
         """A parameter: one key of it is its role."""
         if not isinstance(value, dict):
             self.fail(key, f"{_seen(value)} is no role; write for instance {{ range = [0, 9] }}")
-        roles = [k for k in value if k in _ROLE_KEYS]
+        roles = [k for k in value if k in _ROLE_KEYS and (k != "fields" or "elements" not in value)]
         known = ("type", *_ROLE_KEYS, *_EXTRAS.get(roles[0] if roles else "", ()))
         self.keys(value, key, known)
         if len(roles) != 1:
@@ -301,7 +293,7 @@ class _File:
         shape = None
         if "type" in value:
             text = value["type"]
-            shape = shape_of(text) if isinstance(text, str) else None
+            shape = behaving.type_of(text) if isinstance(text, str) else None
             if shape is None:
                 hint = nearest(str(text), TYPE_NAMES)
                 self.fail(f"{key}.type", f"{_seen(text)} is no C type known here{hint}")
@@ -312,8 +304,9 @@ class _File:
             self.fail(key, f"an observer is given no {roles[0]}; write each = [0, 9], or value = 0")
         if role == "int" and _has_fraction(value["range"]):
             role = "float"
-        made = self._role(role, value, roles[0], key)
-        return Param(name, role, shape=shape, **made)
+        if is_more(role, value[roles[0]]):
+            return Param(name, shape=shape, **read_role(self, role, value, roles[0], key))
+        return Param(name, role, shape=shape, **self._role(role, value, roles[0], key))
 
     def _role(self, role: str, table: dict[str, Any], word: str, key: str) -> dict[str, Any]:
         value = table[word]
@@ -324,10 +317,9 @@ class _File:
             "bytes": lambda: self._range(value, key, 0, MOST_BYTES),
             "inout": lambda: self._range(value, key, 0, MOST_BYTES),
             "string": lambda: self._string(table, key),
-            "choice": lambda: {"choices": self._choices(value, key)},
+            "choice": lambda: {"choices": choices(self, value, key)},
             "out": lambda: self._out(value, key),
             "length": lambda: {"of": self.name(value, key, "name of a parameter")},
-            "handle": lambda: {"kind": self.name(value, key, "kind of handle")},
             "makes": lambda: {"kind": self.name(value, key, "kind of handle")},
             "storage": lambda: {
                 "kind": self.name(value, key, "kind of handle"),
@@ -336,7 +328,8 @@ class _File:
             "value": lambda: {"value": self.integer(value, key, -(1 << 63), (1 << 64) - 1)},
             "null": lambda: self._null(value, key),
         }
-        return readers[role]()
+        own = behaving.role(self, word, table, key)
+        return readers[role]() if own is None else own
 
     def _range(self, value: Any, key: str, low: int, high: int) -> dict[str, Any]:
         first, last = self.pair(value, key, low, high)
@@ -365,14 +358,6 @@ class _File:
         ):
             self.fail(f"{key}.alphabet", 'write the characters to draw from, as in "abc"')
         return {**self._range(table["string"], key, 0, 4096), "alphabet": alphabet}
-
-    def _choices(self, value: Any, key: str) -> tuple[int | float, ...]:
-        if not isinstance(value, list) or not value:
-            self.fail(key, "write the numbers to choose from, as in [0, 1, 4]")
-        for number in value:
-            if not isinstance(number, int | float) or isinstance(number, bool):
-                self.fail(key, f"{_seen(number)} is no number")
-        return tuple(value)
 
     def _out(self, value: Any, key: str) -> dict[str, Any]:
         if isinstance(value, str):

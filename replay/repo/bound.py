@@ -10,9 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from replay.base.jsonlines import nearest
-from replay.repo.binding import Interface, Operation, Param
+from replay.repo import behaving
+from replay.repo.behaviour import FAILING
+from replay.repo.binding import Interface, Operation, Param, Returns
 from replay.repo.binding import Mapping as Rule
 from replay.repo.exported import DataObject
+from replay.repo.fitting import misfit
+from replay.repo.fitting import result as result_type
+from replay.repo.parting import arranged, grown, outs, returning, signature
 from replay.repo.resolving import fit, nearest_only
 from replay.repo.shapes import Function, LibraryShape, Shape
 
@@ -31,6 +36,7 @@ class Bound:
     errno: bool = False
     behind: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     reset: tuple[str, ...] | None = None
+    drafted: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The first message to a worker."""
@@ -67,13 +73,13 @@ def bind(interface: Interface, shape: LibraryShape, rules: Mapping[str, Sequence
     observers: list[dict[str, Any]] = []
     missing: list[str] = []
     for op in (*interface.ops.values(), *interface.observers):
-        name = _present(op, shape, rules.get(op.name, ()))
-        if name is None:
-            if op.draft.optional:
-                missing.append(op.name)
-                continue
-            raise _missing(op, shape, rules.get(op.name, ()))
-        data = _bound(op, name, shape.functions.get(name), rules.get(op.name, ()))
+        if op.draft.key == FAILING:
+            ops.append({**_bound(op, FAILING, None, ()), "own": True})
+            continue
+        data = _called(op, shape, rules.get(op.name, ()), interface.binding.drafted)
+        if data is None:
+            missing.append(op.name)
+            continue
         (observers if op.draft.observer else ops).append(data)
     reset = interface.binding.reset
     simple = (*interface.binding.setup, *interface.binding.teardown, *(reset or ()))
@@ -86,7 +92,25 @@ def bind(interface: Interface, shape: LibraryShape, rules: Mapping[str, Sequence
         tuple(ops), tuple(observers), destroy if interface.binding.destroy_at_end else (),
         interface.binding.setup, interface.binding.teardown, tuple(missing), shape.data,
         interface.binding.errno, _behind(interface, shape), reset,
+        interface.binding.drafted,
     )  # fmt: skip
+
+
+def _called(
+    op: Operation, shape: LibraryShape, rules: Sequence[Rule], drafted: bool
+) -> dict[str, Any] | None:
+    """How an operation is called; None where it may be left out, and cannot be called."""
+    name = _present(op, shape, rules)
+    if name is None and (op.draft.optional or drafted):
+        return None
+    if name is None:
+        raise _missing(op, shape, rules)
+    try:
+        return _bound(op, name, shape.functions.get(name), rules)
+    except Unbound:
+        if drafted:
+            return None
+        raise
 
 
 def _behind(interface: Interface, shape: LibraryShape) -> dict[str, dict[str, Any]]:
@@ -139,38 +163,29 @@ def _present(op: Operation, shape: LibraryShape, rules: Sequence[Rule]) -> str |
 def _bound(
     op: Operation, name: str, function: Function | None, rules: Sequence[Rule]
 ) -> dict[str, Any]:
-    params = _ordered(op, rules)
-    if function is not None and len(function.params) != len(params):
-        raise Unbound(
-            f"{op.draft.key} gives {len(params)} arguments, and here it is "
-            f"{function.prototype}; add a [[map]] with args = [...] for this commit"
-        )
+    params = _arranged(op, function, rules)
     places = {param.name: index for index, param in enumerate(op.given)}
     args = []
     for index, param in enumerate(params):
-        shape = function.params[index][1] if function is not None else param.shape
-        problem = fit(param.role, shape)
+        shape = param.shape
+        if function is not None and index < len(function.params):
+            shape = function.params[index][1]
+        if param.role == "value" and not param.value and shape and shape.kind == "pointer":
+            param = replace(param, role="null")  # noqa: PLW2901
+        problem = misfit(param, shape)
+        problem = fit(param.role, shape) if problem is None else problem
         assert shape is not None
         if problem:
-            raise Unbound(f"{op.draft.key}.args.{param.name}: {problem} ({name} at this commit)")
-        args.append(_arg(op, param, shape, places))
-    returns = op.returns
-    if function is not None and returns.what in ("int", "float", "void", "ignored"):
-        shape = function.returns
-        if (shape.kind == "void") != (returns.what == "void") and returns.what != "ignored":
-            raise Unbound(
-                f"{op.draft.key} returns {returns.shape.text}, and here it is "
-                f"{function.prototype}; "
-                'write returns = "ignored" to judge by the rest'
-            )
-        if shape.code:
-            returns = replace(returns, shape=shape)
+            raise Unbound(f"{op.draft.key}.args.{param.name} of {name}: {problem} (at this commit)")
+        args.append(_arg(op, grown(param, shape), shape, places))
     return {
         "name": op.name, "function": name, "args": args, "makes": op.makes,
-        "destroys": op.destroys,
-        "returns": {
-            "as": returns.what, "type": returns.shape.code or "v", "size": returns.size,
-            "number": returns.number,
+        "destroys": op.destroys, **behaving.told(op),
+        "returns": _observed(op.returns if function is None else _returned(op, function)),
+        "fixed": len(params) - _more(op) if op.draft.varargs else 0,
+        "sizes": {
+            p.kind: p.shape.to.size for p in params
+            if p.role == "handle" and p.shape is not None and p.shape.to is not None
         },
         "values": [
             {"role": p.role, "kind": p.kind, "low": p.low, "high": p.high} for p in op.given
@@ -178,12 +193,63 @@ def _bound(
     }  # fmt: skip
 
 
-def _ordered(op: Operation, rules: Sequence[Rule]) -> list[Param]:
-    """The parameters in the order of the function at this commit."""
+def _arranged(op: Operation, function: Function | None, rules: Sequence[Rule]) -> list[Param]:
+    """The parameters in the order of the function at this commit, as many as it has."""
+    params = _ordered(op, function, rules)
+    if function is None:
+        return params
+    mapped = any(rule.args is not None for rule in rules)
+    found = None if mapped else arranged(op, function)
+    like, count = op.draft.like, len(params) - _more(op)
+    if len(function.params) == count and (not like or like == signature(function)):
+        return params
+    if found is None or _more(op):
+        raise Unbound(
+            f"{op.draft.key} gives {count} arguments, and here it is "
+            f"{function.prototype}; add a [[map]] with args = [...] for this commit"
+        )
+    return found
+
+
+def _more(op: Operation) -> int:
+    """The arguments that are no parameters of the prototype."""
+    return max(0, len(op.draft.varargs) - 1)
+
+
+def _returned(op: Operation, function: Function) -> Returns:
+    """How the result is observed at this commit."""
+    returns = op.returns
+    other = returning(op, function)
+    if other is not None:
+        return other
+    if returns.what not in ("int", "float", "void", "ignored", "struct"):
+        return returns
+    shape = result_type(returns.what, function.returns) or function.returns
+    if returns.what == "struct" and shape.code != "s":
+        raise Unbound(f"{op.draft.key} returns a struct, and here it is {function.prototype}")
+    if (shape.kind == "void") != (returns.what == "void") and returns.what != "ignored":
+        raise Unbound(
+            f"{op.draft.key} returns {returns.shape.text}, and here it is {function.prototype}; "
+            'write returns = "ignored" to judge by the rest'
+        )
+    return replace(returns, shape=shape) if shape.code else returns
+
+
+def _observed(returns: Returns) -> dict[str, Any]:
+    """What is observed of the result."""
+    return {
+        "as": returns.what, "type": returns.shape.code or "v", "size": returns.size,
+        "number": returns.number, **_inside(returns.shape, returns.shape.code == "s"),
+        **({"of": returns.of} if returns.what == "place" else {}),
+    }  # fmt: skip
+
+
+def _ordered(op: Operation, function: Function | None, rules: Sequence[Rule]) -> list[Param]:
+    """The parameters in the order that a map gives them, or that of the operation."""
     rule = next((r for r in rules if r.args is not None), None)
     if rule is None or rule.args is None:
         return list(op.params)
-    known = {param.name: param for param in op.params}
+    known = (outs(function) if function is not None else {}) | {p.name: p for p in op.params}
     ordered = []
     for arg in rule.args:
         if isinstance(arg, int):
@@ -197,19 +263,40 @@ def _ordered(op: Operation, rules: Sequence[Rule]) -> list[Param]:
 
 
 def _arg(op: Operation, param: Param, shape: Shape, places: dict[str, int]) -> dict[str, Any]:
+    def failed(problem: str) -> Unbound:
+        return Unbound(f"{op.draft.key}.args.{param.name} of {op.draft.functions[0]}: {problem}")
+
     constant, value, is_hex = param.high, places.get(param.name), False
     other = next((p for p in op.params if p.name == param.of), None)
     if param.role == "value":
         constant = param.value
+    elif param.role == "user":
+        value = places[param.of]
     elif param.role == "out":
         value = places[param.of] if param.of else None
     elif param.role == "length" and other is not None:
-        value, constant = places.get(other.name), other.high
+        value, constant = places.get(other.name), other.high // other.unit
         is_hex = other.role != "string"
     elif param.role == "storage" and shape.to is not None and shape.to.size:
         # The struct may grow from one commit to the next.
         constant = max(shape.to.size, param.high)
+    elif param.passed == "start":
+        constant = shape.to.size if shape.to is not None else 0
+    counted = param if param.role != "length" or other is None else other
+    element = shape.to if shape.to is not None else shape
     return {
-        "name": param.name, "role": param.role, "type": shape.code, "value": value,
-        "constant": constant, "kind": param.kind, "hex": is_hex, "number": param.number,
+        "name": param.name, "role": param.passed or param.role, "type": shape.code,
+        "value": value, "constant": constant, "kind": param.kind, "hex": is_hex,
+        "number": param.number, "unit": counted.unit, "lines": counted.passed == "strings",
+        **_inside(element, param.layout is not None),
+        "single": param.high == param.unit and (
+            param.low == param.high or (param.role == "out" and not param.of)
+        ),
+        **behaving.told_arg(op, param, shape, failed),
     }  # fmt: skip
+
+
+def _inside(shape: Shape, asked: bool) -> dict[str, Any]:
+    """The layout of a type, where it is asked for."""
+    element = shape.element if asked else None
+    return {} if element is None else {"layout": element.to_json()}

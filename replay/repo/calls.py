@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Any, Final, TypeAlias
 
 from replay.base.jsonlines import Place, check_keys, decode, nearest, read_lines, shown
 from replay.errors import TraceError
-from replay.repo import floats
+from replay.repo import dying, floats, parted, relations
 from replay.repo.binding import Interface, Operation, Param
 
 FORMAT: Final = "replay-calls/1"
@@ -61,8 +62,15 @@ def _plain(param: Param, value: Value) -> Value:
 def _text(param: Param, value: Value) -> str:
     if param.role == "handle":
         return f"{param.name}={param.kind}{value}"
+    if param.callback is not None:
+        return f"{param.name}={param.callback.text(int(value))}"
+    if param.passed == "strings":
+        lines = str(value).split("\n")[:-1]
+        return f"{param.name}={json.dumps(lines)}"
     if param.role == "string":
         return f"{param.name}={json.dumps(value)}"
+    if param.layout is not None:
+        return f"{param.name}={parted.shown(param, str(value))}"
     return f"{param.name}={value!r}" if param.role == "bytes" else f"{param.name}={value}"
 
 
@@ -80,6 +88,7 @@ class Live:
     def __init__(self, interface: Interface) -> None:
         self.interface = interface
         self.kinds: dict[int, str] = {}
+        self.parents: dict[int, int] = {}
         self.used: set[int] = set()
 
     def of(self, kind: str) -> list[int]:
@@ -94,37 +103,70 @@ class Live:
             return f"makes must be a number of its own for the {kind} that it makes" if kind else (
                 "makes: it makes nothing"
             )  # fmt: skip
-        if kind and len(self.of(kind)) >= op.draft.live:
+        dead = self.dying(call) if kind else set()
+        if kind and sum(n not in dead for n in self.of(kind)) >= op.draft.live:
             return f"there may be {op.draft.live} live {kind} objects at once"
         if op.draft.requires and not self.of(op.draft.requires):
             return f"it requires a live {op.draft.requires}"
         for param, value in zip(op.given, call.values, strict=True):
             if param.role == "handle" and self.kinds.get(int(value)) != param.kind:
                 return f"{param.name}: there is no live {param.kind} {value}"
+        twice = self.twice(call)
+        if twice:
+            return twice
+        wrong = relations.broken(op, call.values)
+        return f"{wrong} does not hold" if wrong else ""
+
+    def twice(self, call: Call) -> str:
+        """Why a call must not be: it takes an object that it consumes for something else, too."""
+        given, consumed = self.taken(call)
+        for number in consumed:
+            if given.count(number) > 1:
+                return f"it consumes the {self.kinds.get(number)} {number} and takes it again"
         return ""
+
+    def taken(self, call: Call) -> tuple[list[int], list[int]]:
+        """The objects that a call takes, and those of them that it consumes."""
+        op = self.interface.ops[call.op]
+        handles = [
+            (param, int(value))
+            for param, value in zip(op.given, call.values, strict=True) if param.role == "handle"
+        ]  # fmt: skip
+        consumed = [n for p, n in handles if p.consumes or p.kind == op.destroys]
+        return [number for _, number in handles], consumed
+
+    def dying(self, call: Call) -> set[int]:
+        """The objects that are dead after a call."""
+        ends = self.interface.ops[call.op].draft.behaviour.ends
+        return dying.gone(self.kinds, self.parents, *self.taken(call), ends)
 
     def follow(self, call: Call) -> None:
         """Move past a call."""
         op = self.interface.ops[call.op]
-        if op.destroys:
-            for param, value in zip(op.given, call.values, strict=True):
-                if param.role == "handle" and param.kind == op.destroys:
-                    self.kinds.pop(int(value), None)
+        for number in self.dying(call):
+            self.kinds.pop(number, None)
+            self.parents.pop(number, None)
         if call.makes:
             self.used.add(call.makes)
             self.kinds[call.makes] = op.kind_made
+            for param, value in zip(op.given, call.values, strict=True):
+                if param.name == op.draft.behaviour.dies_with:
+                    self.parents[call.makes] = int(value)
 
 
 def takes(param: Param, value: Value) -> bool:
     """Whether the binding allows a value for a parameter."""
     if param.role == "choice":
         return value in param.choices
-    if param.role in ("int", "each", "handle"):
-        return isinstance(value, int) and (param.role != "int" or param.low <= value <= param.high)
+    if param.role in ("int", "each", "handle", "callback"):
+        ranged = param.role in ("int", "callback")
+        return isinstance(value, int) and (not ranged or param.low <= value <= param.high)
     if not isinstance(value, str):
         return False
     if param.role == "float":
         return _is_floating(param, value)
+    if parted.is_made_of_parts(param):
+        return not parted.problem(param, value)
     size = len(value) if param.role == "string" else len(value) // 2
     return param.low <= size <= param.high
 
@@ -203,6 +245,8 @@ def read_calls(path: Path, interface: Interface) -> CallTrace:
 def _call(value: dict[str, Any], interface: Interface, place: Place) -> Call:
     check_keys(value, ("call", "args"), ("makes",), "the call", place)
     name, args = value["call"], value["args"]
+    if interface.binding.drafted and isinstance(name, str) and isinstance(args, dict):
+        name = _drafted(name, frozenset(args), interface)
     if not isinstance(name, str) or name not in interface.ops:
         place.fail(f"no operation {shown(name)}{nearest(str(name), interface.ops)}")
     if not isinstance(args, dict):
@@ -215,13 +259,23 @@ def _call(value: dict[str, Any], interface: Interface, place: Place) -> Call:
     return Call(name, tuple(_value(args[p.name], p, op, place) for p in op.given), makes)
 
 
+def _drafted(name: str, args: frozenset[str], interface: Interface) -> str:
+    """An operation where there is no binding: each range numbers the ways to call a function."""
+    functions = (name, re.sub(r"_\d+$", "", name))
+    alike = [
+        op.name for op in interface.ops.values()
+        if op.draft.functions[0] in functions and args == {p.name for p in op.given}
+    ]  # fmt: skip
+    return name if name in alike or not alike else alike[0]
+
+
 def _value(value: Any, param: Param, op: Operation, place: Place) -> Value:
     what = f"{op.name}: {param.name}"
     number = isinstance(value, int) and not isinstance(value, bool)
-    if param.role in ("int", "each", "handle"):
+    if param.role in ("int", "each", "handle", "callback"):
         if not number:
             place.fail(f"{what} is {shown(value)}; it must be an integer")
-        if param.role == "int" and not param.low <= value <= param.high:
+        if param.role in ("int", "callback") and not param.low <= value <= param.high:
             place.fail(f"{what} is {value}; the binding says {param.low} to {param.high}")
     elif param.role == "choice":
         if value not in param.choices:
@@ -230,6 +284,17 @@ def _value(value: Any, param: Param, op: Operation, place: Place) -> Value:
         return _floating(value, param, what, place)
     elif not isinstance(value, str):
         place.fail(f"{what} is {shown(value)}; it must be a string")
+    else:
+        _textual(value, param, what, place)
+    return value  # type: ignore[no-any-return]
+
+
+def _textual(value: str, param: Param, what: str, place: Place) -> None:
+    """Check a text, or bytes in hexadecimal."""
+    if parted.is_made_of_parts(param):
+        problem = parted.problem(param, value)
+        if problem:
+            place.fail(f"{what} is {shown(value)}; {problem}")
     elif param.role == "string":
         if not all(0 < ord(c) < 256 for c in value) or not param.low <= len(value) <= param.high:
             place.fail(f"{what}: the binding says {param.low} to {param.high} characters")
@@ -240,7 +305,6 @@ def _value(value: Any, param: Param, op: Operation, place: Place) -> Value:
             place.fail(f"{what} is {shown(value)}; it must be hexadecimal digits")
         if not param.low <= size <= param.high:
             place.fail(f"{what} has {size} bytes; the binding says {param.low} to {param.high}")
-    return value  # type: ignore[no-any-return]
 
 
 def _floating(value: Any, param: Param, what: str, place: Place) -> str:

@@ -93,7 +93,9 @@ def repeat(checker: Checker, pair: Pair, trace: CallTrace, times: int = RUNS) ->
         found: list[Run] = []
         for number in range(1 if target.model else times):
             with checker.opened(target) as runner:
-                found.append(asked(runner, target, trace))
+                run = asked(runner, target, trace)
+            declared = pair.expected is not None and pair.expected.forgives(trace, run)
+            found.append(Run(run.records) if declared else run)
             if number:
                 continue
             if found[0].end == "hang" or (

@@ -206,6 +206,8 @@ def decide(
     if evidence.identical:
         return Verdict.SAME, ""
     reasons = [*_too_little(evidence)]
+    if reasons and ground is not None and ground.after.drafted and not evidence.calls[1]:
+        reasons = ["no call could be made: none of the functions of both sides can be called"]
     if ground is not None:
         reasons += _changed(evidence, ground, executed, vacuous=bool(reasons))
     return (Verdict.UNDECIDED, "; ".join(reasons)) if reasons else (Verdict.SAME, "")

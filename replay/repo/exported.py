@@ -170,7 +170,7 @@ class Leaves:
         elif inner.tag == "array_type":
             yield from self._elements(inner, path, offset, depth)
         elif size:
-            code = _code(inner, size)
+            code = plain_code(inner, size)
             yield path, offset, code, size if code == "x" else 1
 
     def _members(self, struct: Die, path: str, offset: int, depth: int) -> Iterator[Leaf]:
@@ -214,7 +214,7 @@ class Leaves:
                 yield from self._rows(rest, element, size, inside, offset + index * stride, depth)
             return
         plain = element.tag in ("base_type", "enumeration_type", "pointer_type")
-        code = _code(element, size) if plain else ""
+        code = plain_code(element, size) if plain else ""
         if code in ("i1", "u1"):
             yield path, offset, "c", count
         elif plain and code != "x" and count:
@@ -228,7 +228,7 @@ def _width(code: str) -> int:
     return 8 if code == "p" else int(code[1:])
 
 
-def _code(type_: Die, size: int) -> str:
+def plain_code(type_: Die, size: int) -> str:
     """What is observed of a type that is no aggregate."""
     if type_.tag == "pointer_type":
         return "p" if size == 8 else "x"

@@ -13,6 +13,8 @@ import random
 from collections import Counter
 from typing import Final
 
+from replay.repo import relations
+from replay.repo.behaviour import FAILING
 from replay.repo.binding import Interface, Operation, Param
 from replay.repo.calls import Call, CallTrace, Live, Value, takes
 from replay.repo.drawing import SMALL, Drawing, reach, within
@@ -70,7 +72,8 @@ class _Generator:
         return frozenset(kept)
 
     def usual(self, op: Operation) -> float:
-        return MAKING if op.kind_made or op.destroys else 1.0
+        ends = op.destroys or _consumed(op)
+        return MAKING if op.kind_made or ends or op.draft.key == FAILING else 1.0
 
     def trace(self) -> CallTrace:
         calls: list[Call] = []
@@ -86,7 +89,7 @@ class _Generator:
             call = self.call(op)
             called.add(op.name)
             calls.append(call)
-            if call.makes or op.destroys:
+            if call.makes or op.destroys or op.draft.behaviour.ends or _consumed(op):
                 self.live.follow(call)
                 able, weights = self.able()
         return tuple(calls)
@@ -109,13 +112,34 @@ class _Generator:
 
     def is_able(self, op: Operation) -> bool:
         kind = self.made[op.name]
-        if kind and len(self.live.of(kind)) >= op.draft.live:
+        consumed = _consumed(op)
+        if kind and len(self.live.of(kind)) - consumed[kind] >= op.draft.live:
+            return False
+        if any(len(self.live.of(one)) < _apart(op, one) for one in consumed):
             return False
         return all(self.live.of(needed) for needed in self.needs[op.name])
 
     def call(self, op: Operation) -> Call:
         values = tuple(self.value(param) for param in op.given)
+        if _consumed(op):
+            values = self.distinct(op, values)
+        if op.draft.behaviour.where:
+            values = relations.settled(op, values, self.rng)
         return Call(op.name, values, len(self.live.used) + 1 if self.made[op.name] else 0)
+
+    def distinct(self, op: Operation, values: tuple[Value, ...]) -> tuple[Value, ...]:
+        """The values with other objects where one that is consumed is given twice."""
+        now = dict(enumerate(values))
+        used: set[Value] = set()
+        ending = [n for n, p in enumerate(op.given) if _ends(op, p)]
+        others = [n for n, p in enumerate(op.given) if p.role == "handle" and n not in ending]
+        for place in (*ending, *others):
+            if now[place] in used:
+                free = [n for n in self.live.of(op.given[place].kind) if n not in used]
+                now[place] = self.rng.choice(free)
+            if place in ending:
+                used.add(now[place])
+        return tuple(now.values())
 
     def value(self, param: Param) -> Value:
         if param.role == "handle":
@@ -133,6 +157,8 @@ class _Generator:
         drawing, far = self.drawing, self.reach[param.name]
         if param.role == "choice":
             return self.rng.choice(param.choices)
+        if param.role == "callback":
+            return self.rng.choice((0, self.rng.randint(param.low, param.high)))
         if param.role == "float":
             return drawing.floating(param, far)
         if param.role == "string":
@@ -150,6 +176,22 @@ class _Generator:
         if not self.integers:
             return None
         return within(self.rng.choice(self.integers) + self.drawing.beside(), param.low, param.high)
+
+
+def _ends(op: Operation, param: Param) -> bool:
+    """Whether an object that a parameter takes is dead behind the call."""
+    return param.role == "handle" and (param.consumes or param.kind == op.destroys)
+
+
+def _consumed(op: Operation) -> Counter[str]:
+    """How many objects of each kind are dead behind a call."""
+    return Counter(param.kind for param in op.params if _ends(op, param))
+
+
+def _apart(op: Operation, kind: str) -> int:
+    """How many objects of a kind a call needs, as one that is consumed is given once."""
+    taken = [_ends(op, p) for p in op.params if p.role == "handle" and p.kind == kind]
+    return sum(taken) + (not all(taken))
 
 
 def _kinds(op: Operation) -> set[str]:

@@ -138,6 +138,15 @@ class Repository:
             ) from None
         return out.decode().strip()
 
+    def commit(self, revision: str) -> Commit:
+        """The commit that a revision names, with its tree.
+
+        Raises:
+            RepoError: there is none of that name.
+
+        """
+        return self._log("--no-walk", self.commit_id(revision))[0]
+
     def range(self, text: str) -> Range:
         """The commits of ``A..B``, following first parents from B.
 

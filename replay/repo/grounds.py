@@ -9,6 +9,7 @@ from replay.repo.checking import Checker
 from replay.repo.code import CodeComparison, compare_code
 from replay.repo.evidence import Ground
 from replay.repo.leftout import left_out, missing
+from replay.repo.onesided import otherwise
 from replay.repo.pairing import Pair, Standing
 from replay.repo.targets import Prepared
 
@@ -26,6 +27,7 @@ def grounds_of(
         assert against is not None
         old, new = sides[against], sides[place]
         uncalled = {name: why for name, why in new.items() if name in old}
+        uncalled |= dict.fromkeys(otherwise(pair.before.bound, pair.after.bound), "its prototype")
         alone = _exported(loaded[against]) ^ _exported(loaded[place])
         found[place] = Ground(codes[place], pair.before.bound, pair.after.bound, uncalled, alone)
     return found

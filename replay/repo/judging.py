@@ -14,9 +14,10 @@ from replay.repo.campaign import CallCampaign, Sampling, Sighting
 from replay.repo.checking import Checker
 from replay.repo.errors import RepoError
 from replay.repo.evidence import Evidence, Ground, decide
+from replay.repo.expected import Expected
 from replay.repo.feeding import feed
 from replay.repo.grounds import everything_left_out, grounds_of
-from replay.repo.pairing import Pair, Standing, neighbours, unpaired, with_model
+from replay.repo.pairing import Pair, Standing, declaring, neighbours, unpaired, with_model
 from replay.repo.past import Past, behind_crashes
 from replay.repo.recalling import Recall, calls_of
 from replay.repo.remembered import Known, total
@@ -71,7 +72,7 @@ def unjudged(prepared: Sequence[Prepared]) -> Judged:
 def judge(
     checker: Checker, sampling: Sampling, prepared: Sequence[Prepared], budget: int,
     progress: Progress, model: tuple[Path, str] | None = None, sources: Sources | None = None,
-    recall: Recall | None = None,
+    recall: Recall | None = None, declared: Sequence[Expected | None] = (),
 ) -> Judged:  # fmt: skip
     """Compare each tree with the last one before it that can be called, and with a model.
 
@@ -84,14 +85,18 @@ def judge(
         model: a Python file and a class in it, which is executed.
         sources: the trees, to ask which changed lines are executed; None not to ask.
         recall: what is known of before; None to do without.
+        declared: how each may differ from the one before it in the list; empty for not at all.
 
     Raises:
+        ExpectError: a rule of what is declared fails.
         RepoError: the model cannot be loaded, or fails.
         WorkerError: a worker could not be started, or was killed.
 
     """
     loaded = checker.load(prepared)
     standings = neighbours(loaded, sampling.wanted)
+    if declared:
+        standings = declaring(standings, declared)
     reference = with_model(loaded, standings, model, sampling.wanted) if model else {}
     if model and reference:
         _try_model(checker, next(iter(reference.values())), model)
@@ -145,6 +150,8 @@ def _run(campaign: CallCampaign, recall: Recall, progress: Progress) -> CallTall
     sampling = campaign.sampling
     early = recall.before(campaign) if sampling.given is None else {}
     tally = campaign.run(progress)
+    if sampling.given is None:
+        recall.ask(campaign, tally)
     for number, found in early.items():
         if found.differing and not tally.pairs[number].differing:
             tally.pairs[number].merge(found)
@@ -260,8 +267,9 @@ def _result(
     if isinstance(shown, Counterexample):
         verdict, reason = shown.divergence.verdict, ""
     return PairResult(
-        tally.traces, len(tally.differing), verdict, shown, reason, tally.evidence, (), unseen
-    )
+        tally.traces, len(tally.differing), verdict, shown, reason, tally.evidence, (), unseen,
+        declared=tally.declared, kinds=frozenset(tally.kinds),
+    )  # fmt: skip
 
 
 def _blind(tally: PairTally, unseen: Sequence[str], ground: Ground | None) -> Sequence[str]:

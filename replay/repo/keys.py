@@ -89,21 +89,25 @@ def _unplaced(interface: Interface) -> Interface:
 
 
 def pair_key(question: str, pair: Pair, trees: Sequence[str]) -> str | None:
-    """The key of a pair; None where there is none: with a model, or without its files.
+    """The key of a pair; None where there is none: with a model or a rule, or without its files.
 
     Args:
         question: its digest.
-        pair: not with a model, which is a program that may do anything.
+        pair: not with a model or a rule, which are programs that may do anything.
         trees: of its two commits, as changed lines are those between them; none if not asked.
 
     """
     if pair.before.model or pair.after.model:
+        return None
+    expected = pair.expected.entries if pair.expected is not None else ()
+    if any(entry.rule is not None for entry in expected):
         return None
     try:
         sides = [_side(side) for side in (pair.before, pair.after)]
         parts = (
             FORMAT, version(), machine(), question, json.dumps(sorted(pair.names)),
             json.dumps(list(trees)), *sides, json.dumps(_variables(pair)),
+            repr([(e.number, e.functions, e.fields, e.results) for e in expected]),
         )  # fmt: skip
     except OSError:
         return None

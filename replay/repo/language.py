@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from replay.repo import floats
+from replay.repo import floats, parted
 from replay.repo.binding import ALPHABET, Interface, Param
 from replay.repo.calls import CallTrace, Value, is_valid, read_calls, renumbered, takes, to_text
 from replay.repo.generating import generate
@@ -131,7 +131,7 @@ class CallLanguage:
         return read_calls(path, self.interface)
 
 
-def _size(param: Param, value: Value) -> tuple[int, Any]:
+def _size(param: Param, value: Value) -> tuple[int, Any]:  # noqa: PLR0911 - a line a role
     """How large a value is: how far from the simplest one, then which."""
     if param.role == "choice":
         return param.choices.index(value), 0
@@ -139,10 +139,15 @@ def _size(param: Param, value: Value) -> tuple[int, Any]:
         if param.role == "float":
             size, *rest = floats.order(value)
             return size, tuple(rest)
+        words = param.grammar.words if param.grammar is not None else ()
+        if words:
+            return words.index(value) if value in words else len(words), value
         if param.role == "string":
             order = param.alphabet or ALPHABET
             ranks = [order.find(c) if c in order else len(ALPHABET) for c in value]
             return 300 * len(value) + sum(ranks), (tuple(ranks), value)
+        if param.layout is not None:
+            return parted.size_of(param, value), value
         return 300 * (len(value) // 2) + sum(bytes.fromhex(value)), value
     return (2 * abs(int(value)) + (value < 0), 0) if param.role == "int" else (int(value), 0)
 

@@ -6,9 +6,9 @@ import json
 import re
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, overload
+from typing import Any, Final, NamedTuple, Protocol, overload
 
 from replay.repo.calls import CallTrace
 from replay.repo.runner import Run
@@ -25,6 +25,7 @@ _WORDS: Final = {
     "made": "whether {op} makes an object", "errno": "errno after {op}",
     "out": "what {op} writes to {name}", "said": "what {op} writes to {name}",
     "after": "what {name} tells", "data": "the data {name}",
+    "called": "what callbacks are given in {op}",
     "behind": "the memory behind a {name}", "end": "how {op} ends",
 }  # fmt: skip
 
@@ -60,6 +61,8 @@ def fields_of(op: str, record: Mapping[str, Any]) -> Iterator[tuple[Field, str, 
     for key in _BY_NAME:
         for label in record.get(key, ()):
             yield Field(key, op, label), key, label
+    for label in record.get("called", ()):
+        yield Field("called", op), "called", label
     for key in _ANYWHERE:
         for label in record.get(key, ()):
             yield _anywhere(key, label), key, label
@@ -73,7 +76,8 @@ def _anywhere(key: str, label: str) -> Field:
     return Field("data", name=re.sub(r"\[\d+\]|\+0x[0-9a-f]+$", "", label))
 
 
-def _at(record: Mapping[str, Any], key: str, label: str) -> Any:
+def at_place(record: Mapping[str, Any], key: str, label: str) -> Any:
+    """What a record holds at a place; None where it holds nothing."""
     return record.get(key, {}).get(label) if label else record.get(key)
 
 
@@ -81,7 +85,7 @@ def unlike(op: str, one: Mapping[str, Any], two: Mapping[str, Any]) -> dict[Fiel
     """What differs between two records of one call, with an example of each."""
     found: dict[Field, tuple[Any, Any]] = {}
     for what, key, label in (*fields_of(op, one), *fields_of(op, two)):
-        both = _at(one, key, label), _at(two, key, label)
+        both = at_place(one, key, label), at_place(two, key, label)
         if both[0] != both[1]:
             found.setdefault(what, both)
     if "skipped" in one or "skipped" in two:
@@ -138,6 +142,22 @@ def _numbers(value: Any) -> list[int]:  # noqa: PLR0911 - a line a kind
         return []
 
 
+def without(record: dict[str, Any], gone: Iterable[tuple[str, str]]) -> bytes:
+    """A record less what is at some places, (key, label); an empty label is the whole key."""
+    for key, label in gone:
+        inside, name = (record.get(key, {}), label) if label else (record, key)
+        inside.pop(name, None)
+    kept = {key: value for key, value in record.items() if value != {} or key in _BY_CALL}
+    return json.dumps(kept, separators=(",", ":")).encode()
+
+
+class Declares(Protocol):
+    """What is declared of a pair, see ``replay.repo.expected``."""
+
+    def applied(self, trace: CallTrace, before: Run, after: Run) -> tuple[Run, Run]:
+        """Both runs without what is declared."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mask:
     """What is left out of the comparison of a pair.
@@ -145,18 +165,26 @@ class Mask:
     Attributes:
         fields: what is not the same twice on one of the two sides, each with a guess why.
         absent: paths of data that only one of the two libraries has.
+        declared: differences that are declared; None for none.
+        one_sided: what is observed at calls of one side alone, each with the reason; and
+            ``parts``: the out-parameters of observers that one side alone has.
 
     """
 
     fields: Mapping[Field, str] = field(default_factory=dict)
     absent: frozenset[str] = frozenset()
+    declared: Declares | None = None
+    one_sided: Mapping[Field, str] = field(default_factory=dict)
+    parts: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.fields or self.absent)
+        return bool(self.fields or self.absent or self.one_sided or self.parts)
 
     def hides(self, what: Field) -> bool:
         """Whether a field is left out."""
-        return what in self.fields or (what.key == "data" and what.name in self.absent)
+        if what in self.fields or what in self.one_sided:
+            return True
+        return what.key == "data" and what.name in self.absent
 
     @overload
     def applied(self, trace: CallTrace, before: Run, after: Run) -> tuple[Run, Run]: ...
@@ -170,9 +198,14 @@ class Mask:
         self, trace: CallTrace, before: Run | None, after: Run | None
     ) -> tuple[Run | None, Run | None]:
         """Both runs without it: two that differ in nothing else become equal."""
-        if before is None or after is None or not self:
+        if before is None or after is None:
             return before, after
-        if before.records == after.records and before.end == after.end:
+        runs = self.repeatable(trace, before, after)
+        return runs if self.declared is None else self.declared.applied(trace, *runs)
+
+    def repeatable(self, trace: CallTrace, before: Run, after: Run) -> tuple[Run, Run]:
+        """Both runs without what is not the same twice, or on one side only."""
+        if not self or (before.records == after.records and before.end == after.end):
             return before, after
         return self._both(trace, before, after)
 
@@ -200,15 +233,13 @@ class Mask:
         return self._narrowed(op, old), self._narrowed(op, new)
 
     def _narrowed(self, op: str, record: dict[str, Any]) -> bytes:
-        for what, key, label in list(fields_of(op, record)):
-            if not self.hides(what):
-                continue
-            if label:
-                del record[key][label]
-            else:
-                del record[key]
-        kept = {key: value for key, value in record.items() if value != {} or key in _BY_CALL}
-        return json.dumps(kept, separators=(",", ":")).encode()
+        gone = [(key, label) for what, key, label in fields_of(op, record) if self.hides(what)]
+        for label, value in record.get("after", {}).items() if self.parts else ():
+            absent = self.parts.get(label.partition("(")[0])
+            if absent and isinstance(value, list):
+                kept = {name: part for name, part in value[1].items() if name not in absent}
+                record["after"][label] = [value[0], kept] if kept else value[0]
+        return without(record, gone)
 
     def notes(self, calls: Mapping[str, int]) -> tuple[str, ...]:
         """What a reader should know: what was left out, why, and of how many calls."""
@@ -216,4 +247,11 @@ class Mask:
         for what, kind in sorted(self.fields.items()):
             count = calls.get(what.op, 0) if what.op else sum(calls.values())
             notes.append(f"{what.words} is not the same twice ({kind}): left out of {count} calls")
+        notes += [
+            f"{what.words} is not compared: {why}" for what, why in sorted(self.one_sided.items())
+        ]
+        notes += [
+            f"what {name} writes to {', '.join(sorted(few))} is not compared: one side alone has it"
+            for name, few in sorted(self.parts.items())
+        ]
         return tuple(notes)

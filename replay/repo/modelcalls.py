@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from replay.repo import dying
+
 if TYPE_CHECKING:
     from replay.repo.worker import Trace
 
@@ -34,6 +36,8 @@ class ModelFunction:
 
     def call(self, trace: Trace, values: list[Any], makes: int) -> dict[str, Any]:
         """Call it: a record with only what the model says."""
+        if self.data.get("own"):
+            return {}
         if self.method is None:
             raise ModelFailed(f"the model has no method {self.name!r}")
         given: list[Any] = []
@@ -78,16 +82,14 @@ class ModelFunction:
         if kind:
             if result is not None:
                 trace.handles[makes], trace.kinds[makes] = result, kind
+            dying.follow(trace, self.data, values, makes)
             if self.data["makes"]:
                 record["ret"] = "NULL" if result is None else "not NULL"
             return record
         outs: Any = {}
         if isinstance(result, tuple):
             result, outs = result
-        if self.data["destroys"]:
-            for arg in self.data["args"]:
-                if arg["role"] == "handle":
-                    trace.handles.pop(values[arg["value"]], None)
+        dying.follow(trace, self.data, values, makes)
         if self.data["returns"]["as"] == "int":
             record["ret"] = int(result)
         elif isinstance(result, bytes):

@@ -5,7 +5,7 @@ Something is observed of a function where one of these holds, and is the same tw
 - it returns something, writes to an out-parameter, makes or destroys an object;
 - an observer is called with an object that it was given, or with no object;
 - errno is observed, or the memory behind an object that it was given;
-- a call of it changed exported data, or wrote to standard output or error;
+- a call of it changed exported data, called back, or wrote to standard output or error;
 - leaving its calls out of a trace changes what is observed of the other calls.
 """
 
@@ -23,6 +23,7 @@ from replay.repo.pairing import Pair
 from replay.repo.results import compare
 from replay.repo.runner import Run
 
+_CHANGED: Final = ("data", "said", "called")
 TRIED: Final = 12
 """Traces in which the calls of a function are left out."""
 
@@ -90,9 +91,9 @@ def _kinds(observer: dict[str, Any]) -> set[str]:
 def _changed(trace: CallTrace, run: Run, mask: Mask, names: frozenset[str]) -> Iterator[str]:
     """Those of these functions that a call of changed data, or wrote."""
     for call, line in zip(trace, run.records, strict=False):
-        if call.op in names and (b'"data":' in line or b'"said":' in line):
+        if call.op in names and any(f'"{key}":'.encode() in line for key in _CHANGED):
             found = fields_of(call.op, json.loads(line))
-            if any(key in ("data", "said") and not mask.hides(what) for what, key, _ in found):
+            if any(key in _CHANGED and not mask.hides(what) for what, key, _ in found):
                 yield call.op
 
 

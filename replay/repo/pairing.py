@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
+from replay.repo.expected import Expected, union
 from replay.repo.results import Divergence, against_model, compare
 from replay.repo.runner import Run
 from replay.repo.targets import Prepared, Target
@@ -18,12 +19,13 @@ Differs: TypeAlias = Callable[[Run, Run], Divergence | None]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two targets to compare, by the operations of these names."""
+    """Two targets to compare, by the operations of these names; ``expected`` to differ so."""
 
     before: Target
     after: Target
     names: Names
     differs: Differs = compare
+    expected: Expected | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,16 @@ def unpaired(prepared: Prepared) -> Standing:
     return Standing(None, prepared.obstacle.verdict, prepared.obstacle.reason)
 
 
+def declaring(standings: Sequence[Standing], declared: Sequence[Expected | None]) -> list[Standing]:
+    """Standings with what is declared of each tree, and of those between it and its own."""
+    return [
+        one if one.pair is None or one.against is None else replace(
+            one, pair=replace(one.pair, expected=union(declared[one.against + 1 : place + 1]))
+        )
+        for place, one in enumerate(standings)
+    ]  # fmt: skip
+
+
 def neighbours(prepared: Sequence[Prepared], wanted: Names) -> list[Standing]:
     """Each tree with the last one before it that can be called and has all that is wanted."""
     standings = []
@@ -70,8 +82,10 @@ def neighbours(prepared: Sequence[Prepared], wanted: Names) -> list[Standing]:
             standings.append(_first(place))
         else:
             names = wanted or before.bound.names & target.bound.names
-            pair = Pair(before, target, names) if names else None
-            reason = "" if names else "no operation in common"
+            # What is drafted may hold nothing that can be called: the code is compared still.
+            any_way = names or (before.bound.drafted and target.bound.drafted)
+            pair = Pair(before, target, names) if any_way else None
+            reason = "" if any_way else "no operation in common"
             standings.append(Standing(pair, Verdict.NOT_JUDGED, reason, last, tuple(skipped)))
         last, before, skipped = place, target, []
     return standings

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from replay.repo.campaign import CallCampaign, Sampling, Sighting
 from replay.repo.checking import Checker
+from replay.repo.expected import Expected, union
 from replay.repo.pairing import Pair, Standing
 from replay.repo.results import Counterexample
 from replay.repo.tallies import PairTally
@@ -70,13 +71,24 @@ def behind_crashes(
         before, after = loaded[good].target, loaded[place].target
         assert before is not None and after is not None
         names = sampling.wanted or before.bound.names & after.bound.names
-        campaign = CallCampaign(checker, sampling, [Pair(before, after, names)])
+        pair = Pair(before, after, names, expected=_declared(standings[good + 1 : place + 1]))
+        campaign = CallCampaign(checker, sampling, [pair])
         past = campaign.run(lambda done, total, text: None).pairs[0]
         fresh = [n for n in past.ranked() if n in _wrong(past) - seen]
         shown = _example(campaign, past, fresh, budget)
         found[place] = Past(good, past.traces, len(past.differing), len(fresh), shown)
         good, seen = (good, _wrong(past)) if _ends(past) else (None, frozenset())
     return found
+
+
+def _declared(standings: Sequence[Standing]) -> Expected | None:
+    """What is declared of several commits in a row."""
+    return union(one.pair.expected for one in standings if one.pair is not None)
+
+
+def _expected(between: Sequence[Standing]) -> Expected | None:
+    """What is declared of any of the commits between two."""
+    return union(one.pair.expected for one in between if one.pair is not None)
 
 
 def _ends(tally: PairTally) -> bool:

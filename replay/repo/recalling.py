@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 
 from replay.repo.calls import CallTrace
 from replay.repo.campaign import CallCampaign
+from replay.repo.expecting import asking
 from replay.repo.kept import Kept, Why
 from replay.repo.pairing import Names, Pair
 from replay.repo.remembered import Calls, Known, Memory
@@ -87,6 +88,13 @@ class Recall:
         for pair in tally.pairs:
             pair.own |= own
         return dict(zip(numbers, tally.pairs, strict=True))
+
+    def ask(self, campaign: CallCampaign, tally: CallTally) -> None:
+        """Run the calls of which a result is declared, and add what they show to a tally."""
+        for number, pair in enumerate(campaign.pairs):
+            traces = asking(pair, campaign.sampling)
+            if traces:
+                tally.pairs[number].merge(self._look(campaign, [number], traces)[number])
 
     # --- for later runs ------------------------------------------------------------
 

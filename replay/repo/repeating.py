@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -27,6 +27,7 @@ from replay.repo.checking import Checker, Runs
 from replay.repo.driver.run import Digest
 from replay.repo.exported import DataObject
 from replay.repo.masks import Field, Mask, kind_of, not_repeated
+from replay.repo.onesided import observing, one_sided, parts
 from replay.repo.pairing import Pair
 from replay.repo.runner import FILLS, Run
 from replay.repo.targets import Target
@@ -81,7 +82,12 @@ class Repeater:
             for what, kind in (before | after).items()
             if what.key != "end" or (what in before and what in after)
         }
-        return Mask(fields, _in_one(pair.before.bound.data, pair.after.bound.data))
+        old, new = pair.before.bound, pair.after.bound
+        alone = one_sided(old.ops, new.ops) | observing(old.observers, new.observers)
+        return Mask(
+            fields, _in_one(old.data, new.data), pair.expected, alone,
+            parts(old.observers, new.observers),
+        )  # fmt: skip
 
     def learn(self, pair: Pair, traces: Sequence[CallTrace], before: Runs, after: Runs) -> Mask:
         """Learn from traces that ran on both of a pair what to leave out.
@@ -226,7 +232,9 @@ def with_repeats(
 ) -> Mask:
     """A mask with what one trace alone shows not to be the same twice."""
     found = Repeater(checker, spread=False).learn(pair, [trace], [before], [after])
-    return Mask({**mask.fields, **found.fields}, mask.absent | found.absent)
+    return replace(
+        mask, fields={**mask.fields, **found.fields}, absent=mask.absent | found.absent
+    )  # fmt: skip
 
 
 def _asks_time(library: Path) -> bool:

@@ -11,11 +11,15 @@ from dataclasses import replace
 from typing import NoReturn
 
 from replay.base.jsonlines import nearest
-from replay.repo import guessing
+from replay.repo import behaving, guessing
 from replay.repo.binding import POINTERS, Binding, Draft, Interface, Operation, Param, Returns
 from replay.repo.binding import Mapping as Rule
+from replay.repo.bindingroles import with_varargs
 from replay.repo.errors import BindingError
+from replay.repo.fitting import Unfit, fitted, misfit
+from replay.repo.fitting import result as result_type
 from replay.repo.guessing import Problem
+from replay.repo.parting import signature
 from replay.repo.shapes import Function, LibraryShape, Shape, shape_of
 
 Applies = Callable[[Rule, int], bool]
@@ -34,7 +38,33 @@ def resolve(binding: Binding, shapes: Sequence[LibraryShape | None], applies: Ap
         BindingError: what is left out cannot be known, or does not fit the function.
 
     """
+    if binding.drafted:
+        return _leniently(binding, lambda some: _Resolver(some, shapes, applies).interface())
     return _Resolver(binding, shapes, applies).interface()
+
+
+def _leniently(binding: Binding, resolved: Callable[[Binding], Interface]) -> Interface:
+    """An interface of what of a drafted binding can be resolved; the rest is left out.
+
+    Raises:
+        BindingError: what is wrong is about no operation.
+
+    """
+    while True:
+        try:
+            return resolved(binding)
+        except BindingError as error:
+            place = error.key.partition(".")[0]
+            wrong = [one for one in (*binding.ops, *binding.observers) if one.key == place]
+            if not wrong:
+                raise
+            why = error.problem.partition(";")[0]
+            binding = replace(
+                binding,
+                ops=tuple(one for one in binding.ops if one not in wrong),
+                observers=tuple(one for one in binding.observers if one not in wrong),
+                dropped={**binding.dropped, **{one.functions[0]: why for one in wrong}},
+            )
 
 
 class _Resolver:
@@ -47,7 +77,8 @@ class _Resolver:
 
     def fail(self, draft: Draft, problem: str, key: str = "") -> NoReturn:
         place = f"{draft.key}.{key}" if key else draft.key
-        raise BindingError(problem, self.binding.path, draft.line, place)
+        name = draft.functions[0]
+        raise BindingError(problem, self.binding.path, draft.line, place, name)
 
     def interface(self) -> Interface:
         drafts = [*self.binding.ops, *self.binding.observers]
@@ -65,7 +96,8 @@ class _Resolver:
             self.binding, {op.name: op for op in done[:count]}, tuple(done[count:])
         )
         self.check_kinds(interface)
-        return interface
+        behaving.check_kinds(self, interface)
+        return behaving.failing(interface)
 
     def function(self, draft: Draft) -> tuple[Function | None, LibraryShape | None]:
         """The function in the first library that has it unmapped, with that library."""
@@ -76,6 +108,9 @@ class _Resolver:
                 continue
             names = [*(n for rule in rules for n in rule.functions), *draft.functions]
             for name in names:
+                function = shape.functions.get(name)
+                if function and draft.like and signature(function) != draft.like:
+                    continue
                 if name in shape.functions:
                     return shape.functions[name], shape
                 if name in shape.exported:
@@ -87,7 +122,7 @@ class _Resolver:
             yield draft.makes
         elif draft.makes is None and function is not None and not draft.observer:
             yield guessing.makes(function)
-        yield from (p.kind for p in draft.params if p.role in ("makes", "storage"))
+        yield from (p.kind for p in draft.params if p.role in ("makes", "storage", "gives"))
 
     def operation(
         self, draft: Draft, function: Function | None, library: LibraryShape | None,
@@ -98,15 +133,22 @@ class _Resolver:
             makes, destroys = draft.makes or "", draft.destroys or ""
         else:
             assert library is not None
-            if function.variadic:
-                self.fail(draft, f"{function.prototype} takes any number of arguments; wrap it")
+            if function.variadic and not draft.is_variadic:
+                self.fail(
+                    draft, f"{function.prototype} takes any number of arguments; write "
+                    'varargs = [["%d", "int"]], or wrap it', "varargs",
+                )  # fmt: skip
             params = self.filled(draft, function, library, made)
             makes = guessing.makes(function) if draft.makes is None else draft.makes
             destroys = guessing.destroys(function) if draft.destroys is None else draft.destroys
             makes, destroys = ("", "") if draft.observer else (makes, destroys)
+            if draft.destroys is None and destroys not in {p.kind for p in params}:
+                destroys = ""
         returns = self.returns(draft, function, makes)
+        params = behaving.completed(self, draft, params)
         operation = Operation(draft.name, draft, params, returns, makes, destroys)
         self.check(draft, operation)
+        behaving.check(self, draft, operation)
         return operation
 
     def typed(self, draft: Draft, library: LibraryShape | None) -> tuple[Param, ...]:
@@ -120,6 +162,8 @@ class _Resolver:
         params = []
         for param in draft.params:
             shape = Shape("pointer", "void *", 8, to=Shape("void", "void"))
+            if param.shape is not None and param.role in ("callback", "gives", "handle"):
+                shape = param.shape
             if param.role not in POINTERS:
                 if param.shape is None and library is not None:
                     self.fail(
@@ -127,8 +171,10 @@ class _Resolver:
                         "build it with -g, or add type = \"int\"", f"args.{param.name}",
                     )  # fmt: skip
                 shape = param.shape or Shape("int", "int", 4, signed=True)
-            params.append(replace(param, shape=shape))
-        return tuple(params)
+            if param.role == "elements" and param.shape is not None:
+                shape = param.shape
+            params.append(self.fitted(draft, param, shape, library))
+        return tuple(with_varargs(draft, params))
 
     def filled(
         self, draft: Draft, function: Function, library: LibraryShape, made: frozenset[str]
@@ -145,12 +191,12 @@ class _Resolver:
         params: list[Param] = []
         for name, guess, (_, shape) in zip(
             names,
-            guessing.guess_params(function, library.enums, made),
+            guessing.guess_params(function, library.enums, made, guessing.kinds(library)),
             function.params,
             strict=True,
         ):
             if name in given:
-                param = replace(given[name], shape=shape)
+                param = self.fitted(draft, given[name], shape, library)
                 if param.role == "int" and shape.kind == "float":
                     least, most = float(param.low), float(param.high)
                     param = replace(param, role="float", least=least, most=most)
@@ -167,10 +213,20 @@ class _Resolver:
                 )  # fmt: skip
             else:
                 high = shape.to.size if guess.role == "storage" and shape.to else guess.high
-                params.append(replace(guess, high=high))
-        return tuple(params)
+                params.append(self.fitted(draft, replace(guess, high=high), shape, library))
+        return tuple(with_varargs(draft, params))
 
-    def returns(self, draft: Draft, function: Function | None, makes: str) -> Returns:
+    def fitted(
+        self, draft: Draft, param: Param, shape: Shape, library: LibraryShape | None
+    ) -> Param:
+        try:
+            return fitted(param, shape, library.enums if library is not None else None)
+        except Unfit as error:
+            self.fail(draft, str(error), f"args.{param.name}")
+
+    def returns(  # noqa: PLR0911 - a line a kind
+        self, draft: Draft, function: Function | None, makes: str
+    ) -> Returns:
         text = draft.returns
         shape = function.returns if function is not None else None
         if not text:
@@ -181,11 +237,18 @@ class _Resolver:
                     draft, "what it returns is not known without debug information; "
                     "write returns = \"int\", or \"void\"", "returns",
                 )  # fmt: skip
-            guess = guessing.guess_returns(shape, makes)
+            guess = guessing.guess_returns(shape, makes, function)
             if isinstance(guess, Problem):
                 self.fail(draft, guess.text, "returns")
             return guess
         plain, _, size = text.partition(":")
+        shape = result_type(plain, shape)
+        if plain in ("place", "offset_of"):
+            return Returns("place", Shape("pointer", "void *", 8), of=size)
+        if plain == "struct":
+            if shape is None or shape.code != "s":
+                self.fail(draft, "it returns no struct whose fields are known", "returns")
+            return Returns("struct", shape)
         if plain in ("pointer", "string", "bytes"):
             pointer = Shape("pointer", "void *", 8)
             number = ""
@@ -204,12 +267,15 @@ class _Resolver:
         """What a role says must fit the type, and the parameters one another."""
         by_name = {param.name: param for param in op.params}
         for param in op.params:
-            problem = fit(param.role, param.shape)
+            problem = misfit(param, param.shape)
+            problem = fit(param.role, param.shape) if problem is None else problem
             if problem:
                 self.fail(draft, problem, f"args.{param.name}")
             if param.of:
                 other = by_name.get(param.of)
-                wanted = ("bytes", "inout", "string", "out") if param.role == "length" else ("int",)
+                wanted = {
+                    "length": ("bytes", "inout", "string", "out"), "user": ("callback",),
+                }.get(param.role, ("int",))  # fmt: skip
                 if other is None or other.role not in wanted:
                     known = [p.name for p in op.params if p.role in wanted]
                     self.fail(
@@ -226,7 +292,10 @@ class _Resolver:
                     draft, "the size of the struct is not known; add size = BYTES",
                     f"args.{param.name}",
                 )  # fmt: skip
-        if len([p for p in op.params if p.role in ("makes", "storage")]) + bool(op.makes) > 1:
+        if (
+            len([p for p in op.params if p.role in ("makes", "storage", "gives")]) + bool(op.makes)
+            > 1
+        ):
             self.fail(draft, "one call makes one object; take one of them out", "makes")
 
     def check_kinds(self, interface: Interface) -> None:
@@ -255,7 +324,7 @@ def fit(role: str, shape: Shape | None) -> str:  # noqa: PLR0911 - a line a reas
     if shape is None:
         return "its type is not known"
     if role in POINTERS:
-        if shape.kind == "pointer":
+        if shape.kind == "pointer" or (role == "handle" and shape.kind in ("int", "enum")):
             return ""
         return f"it is a {shape.text}, and only a pointer can be that; write range = [0, 9]"
     if shape.kind == "pointer":

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from replay.repo.binding import Interface
 from replay.repo.calls import CallTrace
 from replay.repo.evidence import Evidence, merged
+from replay.repo.expected import Declared
+from replay.repo.expectfile import Entry
 from replay.repo.git import Commit
 from replay.repo.reach import Reach
 from replay.repo.runner import Run
+from replay.repo.settling import Told
 from replay.search.verdict import Verdict
 
 
@@ -69,6 +72,8 @@ class PairResult:
         notes: what was left out of the comparison, and why.
         unseen: the functions that were called of which nothing is observed.
         reach: which of the changed lines were executed; None where it was not asked.
+        declared: what is shown of each declared difference, by the number of its entry.
+        kinds: in what the two differ beside it: "function: field".
 
     """
 
@@ -81,6 +86,8 @@ class PairResult:
     notes: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     reach: Reach | None = None
+    declared: dict[int, Declared] = field(default_factory=dict)
+    kinds: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +109,8 @@ class JudgedCommit:
         model_example: the shortest trace on which it differs from the model.
         cached: whether its library comes from the cache of builds.
         reach: which of the lines that it changed were executed; None where it was not asked.
+        declared: the differences that are declared of it, and what traces show of them.
+        kinds: in what it differs beside those: "function: field".
 
     """
 
@@ -119,6 +128,13 @@ class JudgedCommit:
     model_example: Counterexample | None = None
     cached: bool = False
     reach: Reach | None = None
+    declared: tuple[Told, ...] = ()
+    kinds: frozenset[str] = frozenset()
+
+    @property
+    def differs(self) -> bool:
+        """Whether it does something else than the one before, declared or not."""
+        return self.verdict.is_guilty or self.verdict is Verdict.DEVIATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +142,8 @@ class Report:
     """The whole result: the base and a row a commit; how often each operation was called.
 
     The interface is None where nothing could be called. ``left_out`` are the exported
-    functions that are not called, each with the reason.
+    functions that are not called, each with the reason; ``patches`` the patch ids of the
+    commits that differ, by their ids.
     """
 
     rows: tuple[JudgedCommit, ...]
@@ -137,6 +154,7 @@ class Report:
     calls: Mapping[str, int]
     notes: tuple[str, ...]
     left_out: Mapping[str, str] = field(default_factory=dict)
+    patches: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def guilty(self) -> JudgedCommit | None:
@@ -154,9 +172,24 @@ class Report:
         return self.guilty is not None or any(row.model for row in self.rows)
 
     @property
+    def unshown(self) -> bool:
+        """Whether a difference that is declared does not show."""
+        return any(row.verdict is Verdict.UNSHOWN for row in self.rows)
+
+    @property
     def evidence(self) -> Evidence:
         """What was seen of all commits together."""
         return merged(row.evidence for row in self.rows if row.evidence is not None)
+
+
+def unseen(report: Report, entries: Sequence[Entry], notes: Sequence[str]) -> Report:
+    """A report of a search with more notes, and one on each entry that no row of it shows."""
+    seen = {one.entry.number for row in report.rows for one in row.declared if one.shown.traces}
+    more = [
+        f"{entry.place} was not seen ({entry.text}): a search judges only the commits that it asks"
+        for entry in entries if entry.number not in seen
+    ]  # fmt: skip
+    return replace(report, notes=(*report.notes, *notes, *more))
 
 
 def compare(before: Run, after: Run) -> Divergence | None:
@@ -236,7 +269,7 @@ def _fields(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any, An
     for key, what in names.items():
         if old.get(key) != new.get(key):
             found.append((what, old.get(key), new.get(key)))
-    for key in ("out", "after", "start", "data", "said", "behind"):
+    for key in ("out", "after", "called", "start", "data", "said", "behind"):
         a, b = old.get(key, {}), new.get(key, {})
         found += [
             (name, a.get(name), b.get(name)) for name in {**a, **b} if a.get(name) != b.get(name)

@@ -19,9 +19,13 @@ from replay.base.closing import Closing
 from replay.errors import WorkerError
 from replay.repo.bound import Bound, Unbound
 from replay.repo.calls import Call, request
+from replay.repo.failing import failing_request
 
 SERVER: Final = "replay.repo.worker"
-NEEDS: Final = ("replay.repo.modelcalls", "replay.repo.reaching", "replay.repo.seeing")
+NEEDS: Final = (
+    "replay.repo.calledback", "replay.repo.dying", "replay.repo.failed",
+    "replay.repo.modelcalls", "replay.repo.reaching", "replay.repo.seeing", "replay.repo.structs",
+)  # fmt: skip
 WALL: Final = 10.0
 """Seconds that a trace may take in all, for each second of processor time it may use."""
 SLACK: Final = 30.0
@@ -201,7 +205,7 @@ def spread_addresses() -> None:
 
 def library_head(bound: Bound, library: Path) -> dict[str, Any]:
     """The first message for a library."""
-    return {**bound.to_json(), "library": str(library)}
+    return {**bound.to_json(), "library": str(library), **failing_request(bound)}
 
 
 def model_head(bound: Bound, path: Path, name: str) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from replay.repo.bound import Unbound
 from replay.repo.calls import CallTrace, read_calls
 from replay.repo.campaign import SHARE, Sampling
 from replay.repo.checking import Checker
+from replay.repo.expected import Expected
+from replay.repo.expecting import Expecting, expecting
 from replay.repo.following import (
     AT_ENDS,
     MOST_REPEATS,
@@ -34,7 +36,7 @@ from replay.repo.following import (
 from replay.repo.git import Commit
 from replay.repo.judging import judge, unjudged
 from replay.repo.resolving import resolve
-from replay.repo.results import Counterexample, JudgedCommit, Report
+from replay.repo.results import Counterexample, JudgedCommit, Report, unseen
 from replay.repo.showing import value_text
 from replay.repo.targets import Prepared, Progress, Target, bound_to, drafted, mining, prepare
 from replay.repo.verify import DRAFTED, History, Request, opened, report, workspace
@@ -81,13 +83,17 @@ def search(request: Request, progress: Progress = lambda done, total, text: None
     Where the ends differ the report does not pass.
     """
     binding = read_binding(request.binding) if request.binding else None
-    with workspace() as place:
-        return _search(request, opened(request, binding, place), binding, progress)
+    strict = request.trace is None
+    with workspace() as place, expecting(request.expect, strict) as expect:
+        history = opened(request, binding, place)
+        expected = expect(history.commits, history.store)
+        return _search(request, history, binding, expected, progress)
 
 
 def _search(
-    request: Request, history: History, binding: Binding | None, progress: Progress
-) -> Search:
+    request: Request, history: History, binding: Binding | None, expected: Expecting,
+    progress: Progress,
+) -> Search:  # fmt: skip
     commits = history.commits
     ends = (0, len(commits) - 1)
     trees = [commits[place].tree for place in ends]
@@ -104,12 +110,11 @@ def _search(
     given = read_calls(request.trace, interface) if request.trace else None
     built = dict(zip(ends, prepared, strict=True))
     with Checker(request.jobs, request.call_limit) as checker:
-        searching = _Searching(request, history, interface, checker, progress, built)
+        searching = _Searching(request, history, interface, checker, progress, built, expected)
         first = searching.judged(ends, given)
         following = searching.followed(first, given)
-        if following is None:
-            return Search(first, commits)
-        return searching.search(following)
+        found = Search(first, commits) if following is None else searching.search(following)
+    return replace(found, report=unseen(found.report, expected.entries, expected.notes))
 
 
 @dataclass(slots=True)
@@ -134,6 +139,7 @@ class _Searching:
 
     Attributes:
         built: the trees that were built, and ``bound``: those bound to the interface.
+        expected: what is declared of the commits.
 
     """
 
@@ -143,6 +149,7 @@ class _Searching:
     checker: Checker
     progress: Progress
     built: dict[int, Prepared]
+    expected: Expecting
     bound: dict[int, Prepared] = field(default_factory=dict)
 
     def prepared(self, place: int) -> Prepared:
@@ -165,9 +172,14 @@ class _Searching:
         prepared = [self.prepared(place) for place in places]
         judged = judge(
             self.checker, self.sampling(given), prepared, request.budget, self.progress,
-            sources=self.history.sources(places),
+            sources=self.history.sources(places), declared=self.declared(places),
         )  # fmt: skip
-        return report(request, self.history, places, judged, self.interface)
+        return report(request, self.history, places, judged, self.interface, given=True)
+
+    def declared(self, places: Sequence[int]) -> list[Expected | None]:
+        """What is declared of some commits, each beside the one before it among them."""
+        prepared = [self.prepared(place) for place in places]
+        return self.expected.declared(self.interface, places, prepared)
 
     # --- what is followed ------------------------------------------------------------
 
@@ -207,7 +219,7 @@ class _Searching:
         if not names <= old.bound.names & new.bound.names:
             raise Unbound("an operation of the trace is missing")
         count = min(sampling.count, SUSPECTED) if row.verdict.passes else sampling.count
-        choosing = Choosing()
+        choosing, declared = Choosing(), self.declared((0, len(self.history.commits) - 1))[-1]
         for start in range(0, count, SHARE) if names else ():
             numbers = range(start, min(start + SHARE, count))
             traces = [sampling.trace(names, number) for number in numbers]
@@ -218,8 +230,10 @@ class _Searching:
                 traces = [trace for trace, *two in both if not agree(*two)]
             runs = [self.checker.run_all(side, traces) for side in (old, new)]
             choosing.add(traces, *runs)
+            if declared is not None:  # what a declared difference stands before
+                choosing.add(traces, *declared.applied_to_all(traces, *runs))
         shortest = [row.example.trace] if row.example is not None else []
-        return [*shortest, *choosing.chosen()]
+        return list(dict.fromkeys((*shortest, *choosing.chosen())))
 
     # --- the search ------------------------------------------------------------------
 
@@ -324,10 +338,14 @@ class _Searching:
         """The report on a commit that changed something, and on those up to it."""
         kind, shown = min(found.items(), key=lambda one: one[0].verdict is Verdict.UNDECLARED)
         places = range(change.after, change.place + 1)
+        # One trace may show what is declared alone.
+        judged = self.judged(places, None) if any(self.declared(places)) else None
+        if judged is not None and judged.rows[-1].differs:
+            return judged
         judged = self.judged(places, shown.trace)
         judged = replace(judged, traces=1, ops=len(shown.trace))
         row = judged.rows[-1]
-        if not row.verdict.is_guilty:
+        if not row.differs:
             ends = following.seen[change.after], following.seen[change.place]
             row = _observed(row, kind, shown, *ends)
         return replace(judged, rows=(*judged.rows[:-1], row))
@@ -378,4 +396,5 @@ def _joined(reports: Sequence[Report]) -> Report:
                 kind = example.name.rpartition("-")[2]
                 example = replace(example, name=f"commit-{len(rows)}-{kind}")
             rows.append(replace(row, example=example))
-    return replace(reports[0], rows=tuple(rows))
+    patches = {commit: ids for one in reports for commit, ids in one.patches.items()}
+    return replace(reports[0], rows=tuple(rows), patches=patches)

@@ -17,12 +17,16 @@ from elftools.elf.sections import SymbolTableSection
 
 from replay.elf import ctype
 from replay.elf.debug import DebugInfo, Die
-from replay.elf.dwarftypes import TypeReader
+from replay.elf.dwarftypes import POINTERS, QUALIFIER, TypeReader
 from replay.elf.errors import ElfError, reading
 from replay.elf.image import Image
+from replay.repo.aliases import aliased, same_code
 from replay.repo.exported import DataObject, Leaves, exported_data
+from replay.repo.layouts import Layout, layout_of, scalar
 
 MOST_ENUMERATORS: Final = 64
+_AGGREGATES: Final = frozenset(("structure_type", "union_type", "class_type"))
+_OF_C: Final = frozenset(("base_type", "pointer_type", "enumeration_type", "array_type"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +34,18 @@ class Shape:
     """A type as a call sees it.
 
     Attributes:
-        kind: void, int, bool, float, pointer, enum, struct.
+        kind: void, int, bool, float, pointer, enum, struct; function; other: what is not
+            passed by value (a complex number, a vector).
         text: as in C.
         size: bytes; of a struct 0 where it is not complete.
         signed: of an int.
         to: what a pointer points to; None for anything but a pointer.
         const: the pointed-to is const.
-        name: of a struct or enum, or of the typedef that names it: what a handle is called.
+        name: of a struct or enum, or of the typedef that names it: what a handle is called;
+            of a pointer that of its typedef.
         pointers: of a struct: where pointers are in it, in bytes.
+        takes: of a function that is pointed to: its result, then its parameters.
+        layout: of a complete struct or union.
 
     """
 
@@ -49,10 +57,23 @@ class Shape:
     const: bool = False
     name: str = ""
     pointers: tuple[int, ...] = ()
+    takes: tuple[Shape, ...] = ()
+    layout: Layout | None = None
+
+    @property
+    def element(self) -> Layout | None:
+        """How it lies in memory, as an element of an array; None where that is not known."""
+        plain = self.kind in ("int", "bool", "enum", "float") and self.code
+        return scalar(self.code) if plain else self.layout
 
     @property
     def code(self) -> str:
-        """The type in the worker's words: ``i4``, ``u8``, ``p``; empty for a struct."""
+        """The type in the worker's words: ``i4``, ``u8``, ``p``; ``s``: a struct.
+
+        Empty for what cannot be passed by value.
+        """
+        if self.kind == "struct":
+            return "s" if self.layout is not None and self.layout.abi else ""
         if self.kind == "pointer":
             return "p"
         if self.kind == "void":
@@ -115,9 +136,12 @@ def read_shape(path: Path) -> LibraryShape:
         try:
             debug = DebugInfo(image)
             data = exported_data(path, debug)
-            functions = _Reader(debug).functions(exported)
+            reader, others = _Reader(debug), same_code(path, exported)
+            told = reader.functions(exported | others.keys())
+            functions = aliased(told, others, exported)
             enums = _enums(path)
-            problem = ""
+            untyped = "the debug information has no types (-g1); build it with -g"
+            problem = untyped if reader.untyped and not functions else ""
         except ElfError as error:
             functions, enums, problem = {}, {}, f"{error.problem}; {error.cure}"
     return LibraryShape(exported, functions, enums, needed, problem, data)
@@ -178,11 +202,14 @@ class _Reader:
         self.debug = debug
         self.types = TypeReader(debug)
         self.known: dict[int, tuple[int, ...]] = {}
+        self.untyped = False
+        self.layouts: dict[int, Layout | None] = {}
 
     def functions(self, exported: frozenset[str]) -> dict[str, Function]:
         found: dict[str, Function] = {}
         for unit in self.debug.units():
-            for die in unit.top:
+            self.untyped |= unit.untyped
+            for die in unit.top if not unit.untyped else ():
                 if die.tag == "subprogram" and not die.values.get("declaration"):
                     function = self.function(die)
                     if function.name in exported:
@@ -196,41 +223,70 @@ class _Reader:
             if at is not None and (not die.name or "type" not in die.values):
                 die = self.debug.die(at)
         prototype = self.types.prototype(die)
+        # What C++ calls f, and what C is told to call otherwise, has another symbol.
+        name = str(die.values.get("linkage_name", prototype.name))
         params = tuple(
             (child.name, self.shape(child)) for child in die.children
             if child.tag == "formal_parameter"
         )  # fmt: skip
         variadic = prototype.type.variadic
-        return Function(prototype.name, prototype.text, params, self.shape(die), variadic)
+        return Function(name, prototype.text, params, self.shape(die), variadic)
 
     def shape(self, die: Die, depth: int = 0) -> Shape:  # noqa: PLR0911 - a line a kind
         """The shape of the type that an entry has."""
         text = ctype.spell(self.types.of(die))
-        named = self.types.target(die)
+        named = _unqualified(self.types, self.types.target(die))
         inner = self.types.resolved(named)
         if inner is None:
             return Shape("void", text)
         size = self.types.size(inner) or 0
         if inner.tag == "base_type":
-            return _base(inner.name, size, text)
+            return _encoded(inner, size, text) or _base(inner.name, size, text)
         if inner.tag == "enumeration_type":
             return Shape("enum", text, size, self._negative(inner), name=_name(named, inner))
-        if inner.tag in ("structure_type", "union_type"):
+        if inner.unit.cxx and not depth and self._is_of_cxx(inner):
+            return Shape("other", f"C++ {text}, which may have a way of its own to be copied", size)
+        if inner.tag in _AGGREGATES:
             name, pointers = _name(named, inner), self._pointers(inner, size)
-            return Shape("struct", text, size, name=name, pointers=pointers)
-        if inner.tag in ("pointer_type", "array_type"):
+            layout = self._layout(inner)
+            return Shape("struct", text, size, name=name, pointers=pointers, layout=layout)
+        if "GNU_vector" in inner.values:
+            name = named.name if named is not None and named.tag == "typedef" else "type"
+            return Shape("other", f"{name} (a vector of {size} bytes)", size)
+        if inner.tag in POINTERS or inner.tag == "array_type":
             const = self._is_const(inner)
             to = self.shape(inner, depth + 1) if depth < 3 else Shape("void", "void")
-            return Shape("pointer", text, self.debug.image.bits // 8, to=to, const=const)
+            name = named.name if named is not None and named.tag == "typedef" else ""
+            size = self.debug.image.bits // 8
+            return Shape("pointer", text, size, to=to, const=const, name=name)
         if inner.tag == "subroutine_type":
-            return Shape("function", text)
+            return Shape("function", text, takes=self.taken(inner, depth))
         return Shape("other", text, size)
+
+    def taken(self, function: Die, depth: int) -> tuple[Shape, ...]:
+        """The result and the parameters of the type of a function; none of one far inside."""
+        if depth > 1 or any(one.tag == "unspecified_parameters" for one in function.children):
+            return ()
+        params = (one for one in function.children if one.tag == "formal_parameter")
+        return tuple(self.shape(one, depth + 1) for one in (function, *params))
 
     def _pointers(self, struct: Die, size: int) -> tuple[int, ...]:
         if struct.offset not in self.known:
             found = Leaves(self.types, size).pointers(struct) if size else ()
             self.known[struct.offset] = found
         return self.known[struct.offset]
+
+    def _is_of_cxx(self, struct: Die) -> bool:
+        """Whether a struct is more than numbers and pointers: then C may not pass it by value."""
+        members = [die for die in struct.children if die.tag == "member"]
+        types = [self.types.resolved(self.types.target(die)) for die in members]
+        plain = len(members) == len(struct.children) or struct.tag not in _AGGREGATES
+        return not plain or any(type_ is None or type_.tag not in _OF_C for type_ in types)
+
+    def _layout(self, struct: Die) -> Layout | None:
+        if struct.offset not in self.layouts:
+            self.layouts[struct.offset] = layout_of(self.types, struct)
+        return self.layouts[struct.offset]
 
     def _is_const(self, pointer: Die) -> bool:
         target = self.types.target(pointer)
@@ -241,14 +297,37 @@ class _Reader:
         return under is not None and _base(under.name, 4, "").signed
 
 
+def _unqualified(types: TypeReader, die: Die | None) -> Die | None:
+    """A type without const and volatile around it: a typedef stays."""
+    for _ in range(ctype.DEEPEST):
+        if die is None or die.tag not in QUALIFIER:
+            return die
+        die = types.target(die)
+    return die
+
+
 def _name(named: Die | None, inner: Die) -> str:
     if inner.name:
         return inner.name
     return named.name if named is not None else ""
 
 
+def _encoded(base: Die, size: int, text: str) -> Shape | None:
+    """The shape by how a base type is encoded, where that says more than a name in C.
+
+    Its name may be of another language (``i32``), or none that C always had (``_Float64``).
+    """
+    kind = {0x02: "bool", 0x04: "float", 0x05: "int", 0x06: "int", 0x07: "int", 0x08: "int",
+            0x10: "int"}.get(base.number("encoding") or 0, "other")  # fmt: skip
+    if kind == "other":
+        return Shape("other", text, size) if "encoding" in base.values else None
+    return Shape(kind, text, size, signed=kind == "int" and base.number("encoding") in (5, 6))
+
+
 def _base(name: str, size: int, text: str) -> Shape:
     words = name.split()
+    if "_Complex" in words or "complex" in words:
+        return Shape("other", text, size)
     if "_Bool" in words or "bool" in words:
         return Shape("bool", text, size)
     if "float" in words or "double" in words:

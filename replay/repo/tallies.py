@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from replay.repo.agreeing import Agreed
 from replay.repo.calls import CallTrace
 from replay.repo.evidence import Evidence
+from replay.repo.expected import Declared, differing, merged, tallied
 from replay.repo.hanging import Tried
 from replay.repo.masks import Mask
 from replay.repo.pairing import Pair
@@ -15,6 +17,9 @@ from replay.repo.results import Divergence
 from replay.repo.runner import Run
 from replay.repo.watching import Firsts
 from replay.search.verdict import Verdict
+
+TOLD: Final = 200
+"""Traces that differ which are looked through for all in which they do."""
 
 
 @dataclass(slots=True)
@@ -35,6 +40,8 @@ class PairTally:
             observed, see ``replay.repo.observing``.
         own: the traces that were made for this pair alone, by their numbers.
         firsts: by which trace each of the changed lines was reached first.
+        declared: what is shown of each declared difference, by its number.
+        kinds: in what the two differ: "function: field".
 
     """
 
@@ -49,6 +56,8 @@ class PairTally:
     seen: set[str] = field(default_factory=set)
     own: dict[int, CallTrace] = field(default_factory=dict)
     firsts: Firsts = field(default_factory=Firsts)
+    declared: dict[int, Declared] = field(default_factory=dict)
+    kinds: set[str] = field(default_factory=set)
 
     def add(self, pair: Pair, number: int, before: Run | None, after: Run | None) -> None:
         """Compare the runs of the trace that comes next."""
@@ -68,10 +77,22 @@ class PairTally:
         if one.before is None or one.after is None:
             return
         self.evidence.add(one.trace, one.made, one.before, one.after)
+        self._tell(pair, one, mask, one.before, one.after)
         observers = (op["name"] for op in pair.after.bound.observers)
         self.evidence.look(observers, one.before, one.after)
         if one.number in self.differing and len(one.made) < len(one.trace):
             self.shorter[one.number] = one.made
+
+    def _tell(self, pair: Pair, one: Tried, mask: Mask, before: Run, after: Run) -> None:
+        """Note what is declared of a trace, and of what differs in what it does."""
+        declared = pair.expected
+        if declared is not None:
+            before, after = mask.repeatable(one.made, before, after)
+            before, after, seen = declared.looked(one.made, before, after)
+            self.declared = merged(self.declared, tallied(seen))
+        modelled = pair.before.model or pair.after.model
+        if one.number in self.differing and len(self.differing) <= TOLD and not modelled:
+            self.kinds |= differing(one.made, *mask.repeatable(one.made, before, after))
 
     def agree(self, same: Agreed, ops: Sequence[str]) -> None:
         """Count a trace on which both sides agree; ``ops`` are those of the later, in order."""
@@ -94,6 +115,8 @@ class PairTally:
         self.called |= other.called
         self.seen |= other.seen
         self.own |= other.own
+        self.declared = merged(self.declared, other.declared)
+        self.kinds |= other.kinds
         self.firsts.merge(other.firsts)
         if other.soonest is not None and other.divergence is not None:
             self._keep(other.soonest, other.divergence)

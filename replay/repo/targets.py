@@ -17,11 +17,10 @@ from replay.build.compiler import sanitizer
 from replay.elf.errors import ElfError
 from replay.repo.binding import Binding, Interface
 from replay.repo.binding import Mapping as Rule
-from replay.repo.bindingfile import parse_binding
 from replay.repo.bound import Bound, Unbound, bind
 from replay.repo.building import Builder, Built
-from replay.repo.drafting import draft
 from replay.repo.errors import RepoError
+from replay.repo.guessed import binding_of
 from replay.repo.mining import mine
 from replay.repo.runner import Runner, library_head, model_head
 from replay.repo.shapes import LibraryShape, read_shape
@@ -146,19 +145,19 @@ def _shape(library: Path) -> LibraryShape | str:
 
 
 def drafted(prepared: Sequence[Prepared]) -> Binding:
-    """A binding from the first library that could be read; one of them could.
+    """A binding from the libraries that could be read; one of them could.
 
     Raises:
-        RepoError: it says nothing of its functions.
+        RepoError: they say nothing of their functions.
 
     """
-    shape = next(one.shape for one in prepared if one.shape is not None)
-    if not shape.functions:
+    shapes = [one.shape for one in prepared if one.shape is not None]
+    if not any(shape.functions for shape in shapes):
         raise RepoError(
-            f"no prototypes to draft a binding from ({shape.problem or 'nothing is exported'}); "
-            "write one and give it with --binding"
+            f"no prototypes to draft a binding from ({shapes[0].problem or 'nothing is exported'});"
+            " write one and give it with --binding"
         )
-    return parse_binding(draft(shape, "the library"), "the drafted binding")
+    return binding_of(shapes)
 
 
 def mining(interface: Interface, prepared: Sequence[Prepared]) -> Interface:
@@ -181,6 +180,6 @@ def bound_to(interface: Interface, prepared: Prepared, holds: Callable[[Rule], b
         return prepared.stopped(str(error))
     built, preload = prepared.built, sanitizer(prepared.shape.needed)
     ready = replace(prepared, target=Target(bound, built.library, built.checksum, preload))
-    if not bound.missing:
+    if not bound.missing or bound.drafted:
         return ready
     return ready.noting(f"without {', '.join(bound.missing)}, not there yet or gone")

@@ -25,17 +25,20 @@ from replay.repo.calls import CallTrace, read_calls
 from replay.repo.campaign import Sampling
 from replay.repo.checking import Checker
 from replay.repo.errors import RepoError
+from replay.repo.expecting import Expecting, expecting, patch_ids
 from replay.repo.git import Commit, Range, Repository
 from replay.repo.judging import Judged, judge, unjudged
 from replay.repo.kept import Kept, repository_id
 from replay.repo.keys import Question
+from replay.repo.onesided import changes
 from replay.repo.pairing import Standing
 from replay.repo.past import Past
 from replay.repo.recalling import Recall
 from replay.repo.remembered import Memory
 from replay.repo.resolving import resolve
 from replay.repo.results import Counterexample, JudgedCommit, PairResult, Report
-from replay.repo.targets import Progress, bound_to, drafted, mining, prepare
+from replay.repo.settling import settled, told
+from replay.repo.targets import Prepared, Progress, bound_to, drafted, mining, prepare
 from replay.repo.watching import Sources
 from replay.search.verdict import Verdict
 
@@ -73,6 +76,7 @@ class Request:
         wrapper: files that are built into the library of each commit.
         incremental: keep what the build of one commit left for the next.
         fresh: make no use of verdicts and traces of earlier runs.
+        expect: a file of declared differences; its rules are executed.
 
     """
 
@@ -95,6 +99,7 @@ class Request:
     wrapper: tuple[Path, ...] = ()
     incremental: bool = False
     fresh: bool = False
+    expect: Path | None = None
 
     def sampling(self, interface: Interface, given: CallTrace | None) -> Sampling:
         """Random traces, or one that is given."""
@@ -148,38 +153,50 @@ def verify(request: Request, progress: Progress = lambda done, total, text: None
     Raises:
         RepoError: no such repository, range or library path.
         BindingError: the binding is wrong, or does not fit the library.
+        ExpectError: what is declared is wrong, or fits no commit, or a rule of it fails.
         TraceError: the trace file does not fit the binding.
         WorkerError: a worker could not be started, or was killed.
 
     """
     binding = read_binding(request.binding) if request.binding else None
-    with workspace() as place:
+    strict = request.trace is None
+    with workspace() as place, expecting(request.expect, strict) as expect:
         history = opened(request, binding, place)
-        places = range(len(history.commits))
+        expected = expect(history.commits, history.store)
         trees = [commit.tree for commit in history.commits]
         prepared = prepare(history.builder, trees, request.jobs, progress)
         if all(one.shape is None for one in prepared):
             history = history.noting("no commit could be built and read: nothing was compared")
-            return report(request, history, places, unjudged(prepared), None)
-        if binding is None:
-            binding, history = drafted(prepared), history.noting(DRAFTED)
-        interface = resolve(binding, [one.shape for one in prepared], history.holds)
-        interface = mining(interface, prepared)
-        bound = [bound_to(interface, one, history.at(at)) for at, one in enumerate(prepared)]
-        given = read_calls(request.trace, interface) if request.trace else None
-        sampling = request.sampling(interface, given)
-        budget = 0 if given else request.budget
-        if request.seconds is not None and given is None:
-            history = history.noting(TIMED)
-        recall = _recall(request, history, interface)
-        with Checker(request.jobs, request.call_limit) as checker:
-            judged = judge(
-                checker, sampling, bound, budget, progress, request.model,
-                history.sources(places), recall,
-            )  # fmt: skip
-        for note in (*_remembered(judged), *recall.notes):
-            history = history.noting(note)
-        return report(request, history, places, judged, interface)
+            return report(request, history, range(len(trees)), unjudged(prepared), None)
+        return _compared(request, history, binding, prepared, expected, progress)
+
+
+def _compared(
+    request: Request, history: History, binding: Binding | None, prepared: Sequence[Prepared],
+    expected: Expecting, progress: Progress,
+) -> Report:  # fmt: skip
+    """The report on commits of which some can be called."""
+    if binding is None:
+        binding, history = drafted(prepared), history.noting(DRAFTED)
+    interface = resolve(binding, [one.shape for one in prepared], history.holds)
+    interface = mining(interface, prepared)
+    places = range(len(prepared))
+    bound = [bound_to(interface, one, history.at(at)) for at, one in enumerate(prepared)]
+    given = read_calls(request.trace, interface) if request.trace else None
+    sampling = request.sampling(interface, given)
+    declared = expected.declared(interface, places, prepared)
+    budget = 0 if given else request.budget
+    if request.seconds is not None and given is None:
+        history = history.noting(TIMED)
+    recall = _recall(request, history, interface)
+    with Checker(request.jobs, request.call_limit) as checker:
+        judged = judge(
+            checker, sampling, bound, budget, progress, request.model,
+            history.sources(places), recall, declared,
+        )  # fmt: skip
+    for note in (*_remembered(judged), *recall.notes, *expected.notes):
+        history = history.noting(note)
+    return report(request, history, places, judged, interface, given is not None)
 
 
 def _recall(request: Request, history: History, interface: Interface) -> Recall:
@@ -223,7 +240,7 @@ def opened(request: Request, binding: Binding | None, place: Path) -> History:
         wrapper=request.wrapper, incremental=request.incremental, home=request.repo,
     )  # fmt: skip
     every = (commits.base, *commits.commits)
-    remarks = ((), *(_remarks(commits, *both) for both in pairwise(every)))
+    remarks = ((), *(remarks_on(commits, *both) for both in pairwise(every)))
     notes = (*commits.notes, *builder.notes)
     return History(every, remarks, applies, builder, notes, repository.store)
 
@@ -254,7 +271,7 @@ def _rules(binding: Binding, repository: Repository) -> dict[str, frozenset[str]
     return applies
 
 
-def _remarks(commits: Range, before: Commit, commit: Commit) -> tuple[str, ...]:
+def remarks_on(commits: Range, before: Commit, commit: Commit) -> tuple[str, ...]:
     """What a reader should know of a commit by its place in history."""
     notes = []
     if commit.id in commits.merged:
@@ -275,20 +292,21 @@ def _remarks(commits: Range, before: Commit, commit: Commit) -> tuple[str, ...]:
 
 def report(
     request: Request, history: History, places: Sequence[int], judged: Judged,
-    interface: Interface | None,
+    interface: Interface | None, given: bool = False,
 ) -> Report:  # fmt: skip
-    """The report on the commits of these places, which were judged in this order."""
+    """On the commits of these places, judged in this order; ``given`` as in ``settled``."""
     commits = [history.commits[place] for place in places]
     remarks = [history.remarks[place] for place in places]
-    rows = tuple(_row(at, commits, remarks[at], judged) for at in range(len(commits)))
+    rows = tuple(_row(at, commits, remarks[at], judged, given) for at in range(len(commits)))
     return Report(
         rows, interface, request.seed, request.traces or FIRST, request.ops, judged.calls,
         history.notes, judged.left_out,
+        patch_ids([row.commit for row in rows if row.verdict.is_guilty], history.store),
     )  # fmt: skip
 
 
 def _row(
-    at: int, commits: Sequence[Commit], remarks: Sequence[str], judged: Judged
+    at: int, commits: Sequence[Commit], remarks: Sequence[str], judged: Judged, given: bool
 ) -> JudgedCommit:
     """What was found about one of these commits."""
     prepared, standing = judged.prepared[at], judged.standings[at]
@@ -299,6 +317,10 @@ def _row(
     for result in (found, model):
         if result is not None and isinstance(result.shown, str):
             verdict, reason = Verdict.NOT_JUDGED, f"it is not deterministic: {result.shown}"
+    declared = told(standing.pair.expected if standing.pair else None, found)
+    if found is not None:
+        verdict, reason = settled(verdict, reason, declared, found.traces, given)
+    changed = changes(prepared, judged.prepared[standing.against or 0])
     row = JudgedCommit(
         commits[at],
         verdict,
@@ -308,12 +330,14 @@ def _row(
         found.traces if found else 0,
         found.differing if found else 0,
         model.differing if model else None,
-        (*remarks, *prepared.notes, *_skipped(standing, commits), *_left_out(found)),
+        (*remarks, *prepared.notes, *_skipped(standing, commits), *_left_out(found), *changed),
         found.evidence if found else None,
         _named(found, f"commit-{at}-{_word(verdict)}", ("before", "after")),
         _named(model, f"commit-{at}-model", ("model", "commit")),
         prepared.built is not None and prepared.built.cached,
         found.reach if found else None,
+        declared,
+        found.kinds if found else frozenset(),
     )
     past = judged.past.get(at)
     return row if past is None else _beside(row, past, at, commits)

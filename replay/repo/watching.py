@@ -21,7 +21,7 @@ from replay.repo.runner import Run
 from replay.repo.targets import Target
 
 CURE: Final = (
-    "run more traces (--traces), or longer ones (--ops), or have the binding call what leads there"
+    "run more traces (--traces), or longer ones (--ops), or call what leads there (--binding)"
 )
 
 

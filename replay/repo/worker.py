@@ -4,7 +4,7 @@ What a library does to its process cannot touch the tool. Each trace runs in a c
 its own, so each meets the library as just loaded, and a crash or a hang ends that child
 alone.
 
-``replay.apart.boot`` loads this file by path, and the four that it imports before it:
+``replay.apart.boot`` loads this file by path, and the seven that it imports before it:
 under their own names, into packages that are otherwise empty. All import the standard
 library alone; nothing else of the package is in reach, and the process starts fast.
 
@@ -23,6 +23,7 @@ The record of a call, with no key for what there is nothing to say of but ``ret`
     after    {"observer(kind1, 0)": its ret, or [ret, {parameter: what is in the buffer}]}
     start    of the first call alone, {label: value}: the exported data as the library was
              loaded, what is not zero of it; an object of more than 256 bytes as a digest
+    called   {"callback 1": "cb(user, 3) = 0"}: the calls of callbacks since the record before
     data     {label: value}: the exported data that changed since the record before (since
              the library was loaded, for the first), the observers' doings included
     said     {"stdout": text, "stderr": text}: what was written since the record before,
@@ -41,18 +42,15 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from replay.apart import child
-from replay.repo import seeing
+from replay.repo import calledback, dying, failed, seeing, structs
 from replay.repo.modelcalls import ModelFailed, ModelFunction, Skip, load_model
 from replay.repo.reaching import Reaching
+from replay.repo.structs import FILL, GUARD
 
-GUARD = 16
-"""Bytes behind each buffer that a call gets; written to, they tell of an overrun."""
-FILL = 0xA5
 MOST_STRING = 4096
 
 TYPES: dict[str, Any] = {
@@ -66,9 +64,11 @@ TYPES: dict[str, Any] = {
 class Trace:
     """What the calls of one trace share: live handles, and buffers that must stay."""
 
-    def __init__(self, errno: bool = False) -> None:
+    def __init__(self, errno: bool = False, library: Any = None) -> None:
         self.errno = errno
         self.handles: dict[int, Any] = {}
+        self.parents: dict[int, int] = {}
+        self.callbacks = calledback.Callbacks(library, TYPES, self, errno)
         self.looks: list[tuple[str, Any]] | None = None
         self.looked_at: Any = None
         self.kinds: dict[int, str] = {}
@@ -86,9 +86,9 @@ class NativeFunction:
 
     def __init__(self, library: ctypes.CDLL, data: dict[str, Any], stack: seeing.Stack) -> None:
         self.data = data
-        self.function = getattr(library, data["function"])
-        self.function.argtypes = [TYPES[arg["type"]] for arg in data["args"]]
-        self.function.restype = TYPES[data["returns"]["type"]]
+        self.function = library[data["function"]]  # not an attribute: two may share a function
+        self.function.argtypes = [structs.type_of(arg, TYPES) for arg in data["args"]]
+        self.function.restype = structs.type_of(data["returns"], TYPES)
         self.args = data["args"]
         self.stack = stack
 
@@ -97,7 +97,7 @@ class NativeFunction:
         given, outs, made = [], [], None
         for arg in self.args:
             value = self.argument(trace, arg, values)
-            if arg["role"] in ("out", "inout"):
+            if arg["role"] in ("out", "inout", "start", "pointer"):
                 outs.append((arg, value))
             elif arg["role"] in ("makes", "storage"):
                 made = (arg, value)
@@ -105,11 +105,14 @@ class NativeFunction:
         record: dict[str, Any] = {}
         if trace.errno:
             ctypes.set_errno(0)
+        trace.callbacks.begin()
         self.stack.paint(self.stack.block)
         result = self.function(*given)
         if trace.errno:
             record["errno"] = ctypes.get_errno()
-        record["ret"] = self.result(result)
+        of = self.data["returns"].get("of")
+        where = None if of is None else self.place(trace, result, given, values, of)
+        record["ret"] = self.result(result) if where is None else where
         if self.data["makes"]:
             self.enter(trace, makes, self.data["makes"], result)
         if made is not None:
@@ -118,12 +121,14 @@ class NativeFunction:
             self.enter(trace, makes, arg["kind"], pointer)
             if arg["role"] == "makes":
                 record["made"] = pointer is not None
-        if outs:
-            record["out"] = {arg["name"]: self.seen(arg, value) for arg, value in outs}
-        if self.data["destroys"]:
-            for arg in self.args:
-                if arg["role"] == "handle":
-                    trace.handles.pop(values[arg["value"]], None)
+        for arg, value in outs:
+            is_place = arg["role"] == "pointer"
+            seen = self.place(trace, value[0], given, values) if is_place else None
+            seen = structs.seen(arg, value) if seen is None else seen
+            record.setdefault("out", {})[arg["name"]] = seen
+            if "gives" in arg:
+                self.enter(trace, makes, arg["kind"], seen)
+        dying.follow(trace, self.data, values, makes)
         return record
 
     def look(self, trace: Trace, values: list[Any]) -> Callable[[], Any]:
@@ -142,11 +147,11 @@ class NativeFunction:
             ret = result(function(*given))
             if all(buffer.raw == fill for buffer, fill in fills):
                 return ret
-            return [ret, {arg["name"]: self.seen(arg, buffer) for arg, buffer in outs}]
+            return [ret, {arg["name"]: structs.seen(arg, buffer) for arg, buffer in outs}]
 
         return called
 
-    def argument(  # noqa: PLR0911 - a line a role
+    def argument(  # noqa: PLR0911, PLR0912 - a line a role
         self, trace: Trace, arg: dict[str, Any], values: list[Any]
     ) -> Any:
         """What is passed for a parameter."""
@@ -165,28 +170,38 @@ class NativeFunction:
         if role == "length":
             if arg["value"] is None:
                 return arg["constant"]
-            return len(values[arg["value"]]) // (2 if arg["hex"] else 1)
+            return structs.length(arg, values[arg["value"]])
         if role in ("bytes", "inout"):
             content = bytes.fromhex(values[arg["value"]])
             return trace.buffer(content, len(content))
         if role == "string":
             return trace.buffer(values[arg["value"]].encode("latin-1") + b"\0", 0)
         if role == "out":
-            size = values[arg["value"]] if arg["value"] is not None else arg["constant"]
+            sized = arg["value"] is not None
+            size = values[arg["value"]] * arg["unit"] if sized else arg["constant"]
             return trace.buffer(b"", max(size, 0))
         if role == "storage":
             return trace.buffer(b"", arg["constant"])
-        if role == "makes":
+        if role in ("struct", "start", "strings"):
+            return structs.passed(arg, values[arg["value"]], trace)
+        if role in ("makes", "pointer"):
             made = (ctypes.c_void_p * 1)(None)
             trace.kept.append(made)
             return made
-        return None  # "null"
+        return trace.callbacks.argument(arg, values)  # of "null" None
 
     def enter(self, trace: Trace, number: int, kind: str, pointer: Any) -> None:
         """A new object; none where the constructor gave NULL."""
-        if pointer is not None:
+        if dying.is_object(pointer):
             trace.handles[number] = pointer
             trace.kinds[number] = kind
+
+    def place(
+        self, trace: Trace, pointer: int | None, given: list[Any], values: list[Any], of: str = ""
+    ) -> str:
+        """Where a pointer points."""
+        buffers = structs.buffers(self.args, given, values, of)
+        return structs.place(pointer, trace.handles, trace.kinds, buffers, self.data["sizes"])
 
     def result(self, value: Any) -> Any:  # noqa: PLR0911 - a line a type
         """What is observed of a returned value."""
@@ -196,6 +211,8 @@ class NativeFunction:
             return int(value)
         if what == "float":
             return repr(value)
+        if what == "struct":
+            return structs.element(bytes(value), returns["layout"])
         if what in ("void", "ignored"):
             return None
         if value is None:
@@ -203,26 +220,8 @@ class NativeFunction:
         if what == "string":
             return ctypes.string_at(value)[:MOST_STRING].decode("latin-1")
         if what == "bytes":
-            return decoded(ctypes.string_at(value, returns["size"]), returns["number"])
+            return structs.decoded(ctypes.string_at(value, returns["size"]), returns["number"])
         return "not NULL"
-
-    def seen(self, arg: dict[str, Any], buffer: Any) -> Any:
-        """What is observed of a buffer after the call."""
-        raw: bytes = buffer.raw
-        # create_string_buffer adds a NUL of its own behind the guard.
-        content, guard = raw[: -GUARD - 1], raw[-GUARD - 1 : -1]
-        if guard != bytes([FILL]) * GUARD:
-            return content.hex() + " and past its end"
-        if arg["role"] == "out" and content == bytes([FILL]) * len(content) and content:
-            return "untouched"
-        return decoded(content, arg["number"])
-
-
-def decoded(content: bytes, number: str) -> Any:
-    """Bytes as the number that they are, or in hexadecimal."""
-    if number:
-        return int.from_bytes(content, sys.byteorder, signed=number == "signed")
-    return content.hex()
 
 
 class Subject:
@@ -245,7 +244,8 @@ class Subject:
         stack = seeing.Stack(request.get("fill", 0))
         self.data = seeing.Data(self.library, request.get("data", []))
         self.behind = seeing.Behind(request.get("behind", {}))
-        self.bind(lambda data: NativeFunction(self.library, data, stack))
+        among = failed.Among(self.library, request)
+        self.bind(lambda data: NativeFunction(among.of(data), data, stack))
 
     def bind(self, make: Callable[[dict[str, Any]], Any]) -> None:
         """Make the functions that the request names."""
@@ -275,7 +275,7 @@ class Subject:
 
     def run(self, calls: list[Any], out: int) -> None:
         """Make the calls; each writes its record when it is done."""
-        trace = Trace(not self.is_model and self.errno)
+        trace = Trace(not self.is_model and self.errno, self.library)
         start = {} if self.is_model else self.data.start
         self.start()
         for name, values, makes in calls:
@@ -295,7 +295,8 @@ class Subject:
 
     def look_around(self, trace: Trace, record: dict[str, Any]) -> None:
         """Add what changed in data and memory, and what was written."""
-        seen = {"data": self.data.changes(), "said": self.said.news()}
+        seen = {"data": self.data.changes(), "said": self.said.news(),
+                "called": trace.callbacks.news()}  # fmt: skip
         if self.behind.asked:
             seen["behind"] = self.behind.changes(trace.handles, trace.kinds)
         record.update((key, what) for key, what in seen.items() if what)
@@ -313,13 +314,8 @@ class Subject:
     def end(self, trace: Trace) -> None:
         """Destroy what is left, so that a fault in a destructor shows."""
         if self.request["destroy"]:
-            for number in sorted(trace.handles):
-                for name in self.request["destroy"]:
-                    function = self.functions[name]
-                    if function.data["destroys"] == trace.kinds[number] and (
-                        number in trace.handles and len(function.data["values"]) == 1
-                    ):
-                        function.call(trace, [number], 0)
+            for function, number in dying.left(trace, self.functions, self.request["destroy"]):
+                function.call(trace, [number], 0)
         self.simple("teardown")
 
 

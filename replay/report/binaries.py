@@ -86,6 +86,8 @@ def _shown(shown: Inspection) -> list[str]:
     else:
         lines += ["", f"functions ({len(shown.functions)}, DWARF {versions}):"]
         lines += [f"  {_function(info)}" for info in shown.functions]
+        if any(info.prototype.endswith("(?)") for info in shown.functions):
+            lines.append("  (?): prototype unknown, compiled without types (-g1); build it with -g")
     lines += ["", f"symbols ({len(shown.symbols)}, symbol table: {shown.symbol_table}):"]
     lines += [
         f"  {s.value:#018x} {s.size:>8} {s.type:<8} {s.bind:<7} {s.place:<20} {s.name}".rstrip()

@@ -16,6 +16,7 @@ from replay.repo.runner import Run
 from replay.repo.searching import Search
 from replay.repo.showing import value_text
 from replay.report.evidence import evidence_json, reach_line, row_json, row_line, summary_lines
+from replay.report.expecting import declared_json, declared_lines
 from replay.report.output import shows
 from replay.search.bisect import Answer, Bisection
 from replay.search.verdict import Verdict
@@ -65,7 +66,7 @@ def report_lines(report: Report, saved: Commands | None = None, style: Style = P
     lines = [style.strong(f"{'commit':<12}  {'verdict':<22} {'differ':>6}  subject")]
     for row in report.rows:
         lines.append(_row(row, style))
-        lines += _details(row, style)
+        lines += _details(row, report.interface, style)
     notes = (*report.notes, *_cached(report))
     if notes:
         lines.append("")
@@ -147,7 +148,7 @@ def _row(row: JudgedCommit, style: Style) -> str:
     return f"{row.commit.short}  {verdict} {differ:>6}  {subject}"
 
 
-def _details(row: JudgedCommit, style: Style) -> list[str]:
+def _details(row: JudgedCommit, interface: Interface | None, style: Style) -> list[str]:
     lines = []
     if row.reason:
         lines += _wrap(printable(row.reason))
@@ -160,6 +161,8 @@ def _details(row: JudgedCommit, style: Style) -> list[str]:
         lines += [f"{INDENT}| {line[:200]}" for line in output[-OUTPUT_LINES:]]
     if row.model:
         lines.append(INDENT + style.bad(f"differs from the model on {counted(row.model, 'trace')}"))
+    for line in declared_lines(row, interface):
+        lines += _wrap(printable(line))
     for note in row.notes:
         lines += _wrap(printable(note))
     return lines
@@ -220,12 +223,13 @@ def _summary(report: Report, style: Style) -> list[str]:
         or {sum(report.calls.values())}
     )
     calls = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
-    never = [
-        name
-        for name in (report.interface.ops if report.interface else {})
-        if not report.calls.get(name)
-    ]
-    lines = [f"{good} of {counted(len(rows), 'commit')} as claimed, on {calls} calls a commit"]
+    ops = report.interface.ops if report.interface else {}
+    called = {name: ops[name].draft.like for name, count in report.calls.items() if count}
+    # Of a drafted function that changes, one way to call it is enough.
+    again = {ops[name].draft.functions for name, like in called.items() if like}
+    never = [n for n, op in ops.items() if n not in called and op.draft.functions not in again]
+    some = f"{calls} call{'' if counts == [1] else 's'} a commit"
+    lines = [f"{good} of {counted(len(rows), 'commit')} as claimed, on {some}"]
     lines += summary_lines(report)
     if report.traces > 1 and report.calls and never:
         lines += _wrap(f"never called: {', '.join(never)}", "")
@@ -274,6 +278,7 @@ def _row_json(row: JudgedCommit, interface: Interface | None, saved: Commands) -
         "differing": row.differing,
         "model_differing": row.model,
         "notes": row.notes,
+        "declared": declared_json(row, interface),
         "evidence": row_json(row),
         "example": _example_json(row.example, interface, saved),
         "model_example": _example_json(row.model_example, interface, saved),

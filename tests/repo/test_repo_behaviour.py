@@ -133,7 +133,8 @@ args = [0, "n"]
 
 
 def test_changed_arguments_without_a_map_cannot_be_judged(tmp_path: Path) -> None:
-    rows, _ = run(tmp_path, ["int f(int n) { return n; }", "int f(int n, int m) { return n + m; }"])
+    sources = ["int f(int n) { return n; }", "int f(int n, int m) { return n + m; }"]
+    rows, _ = run(tmp_path, sources, OP)
     assert "gives 1 arguments, and here it is int f(int n, int m)" in rows[1]["reason"]
 
 
@@ -212,7 +213,7 @@ function = "box_seen"
 def test_every_role_is_passed_and_observed(tmp_path: Path) -> None:
     same = [ROLES % (4, "> 9 && n =="), ROLES % (400, "> 9 && n ==") + "\n"]
     rows, done = run(tmp_path, same, ROLES_BINDING)
-    assert (done.returncode, done.stderr) == (0, ""), rows
+    assert (done.returncode, done.stderr) == (0, ""), rows[1]["reason"]
     assert len(json.loads(done.stdout)["calls"]) == 11
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -26,7 +27,8 @@ void s_free(struct s *s) { }
 int s_add(struct s *s, int value, const char *name) { return 0; }
 int s_any(void *p, struct t *t) { return 0; }
 int s_count(const struct s *s) { return 0; }
-int s_print(const char *format, ...) { return 0; }
+int s_print(int count, ...) { return 0; }
+int s_say(const char *format, ...) { return 0; }
 """
 
 
@@ -71,6 +73,9 @@ def test_each_defect_of_a_binding_is_placed_and_has_a_cure(
     assert said in caught.value.problem
     assert (caught.value.line, caught.value.key) == (line, key)
     assert str(caught.value).startswith(f"b.toml:{line}: " if line else "b.toml: ")
+    assert not key.startswith("op[1].") or str(caught.value).startswith(
+        f"b.toml:{line}: {key} of f: "
+    )
 
 
 @pytest.fixture(scope="session")
@@ -106,7 +111,7 @@ NEW = '[[op]]\nfunction = "s_new"\n'
          "op[2].args.name", "a pointer cannot be a number"),
         (NEW + '[[op]]\nfunction = "s_add"\n[op.args]\nvalue = { length_of = "nam" }\n',
          "op[2].args.value", "did you mean 'name'?"),
-        ('[[op]]\nfunction = "s_print"\n', "op[1]", "any number of arguments"),
+        ('[[op]]\nfunction = "s_print"\n', "op[1].varargs", "any number of arguments"),
     ],
 )  # fmt: skip
 def test_a_binding_that_does_not_fit_the_library_says_where(
@@ -116,6 +121,8 @@ def test_a_binding_that_does_not_fit_the_library_says_where(
         interface_of(text, shape)
     assert caught.value.key == key
     assert said in caught.value.problem
+    function = re.findall(r'function = "(\w+)"', text)[-1]
+    assert str(caught.value).startswith(f"b.toml:{caught.value.line}: {key} of {function}: ")
 
 
 def test_init_writes_a_binding_that_parses_and_says_what_it_left_out(
@@ -125,12 +132,12 @@ def test_init_writes_a_binding_that_parses_and_says_what_it_left_out(
     done = cli("init", library, "-o", target)
     assert (done.returncode, done.stderr) == (0, "")
     binding = read_binding(target)
-    assert [op.name for op in binding.ops] == ["s_new", "s_add", "s_free"]
+    assert [op.name for op in binding.ops] == ["s_new", "s_add", "s_say", "s_say_2", "s_free"]
     assert [op.name for op in binding.observers] == ["s_count"]
     text = target.read_text()
     assert "# int s_add(struct s *s, int value, const char *name)" in text
     assert "# Left out: nothing makes a t" in text
-    assert "# Left out: it takes any number of arguments; wrap it." in text
+    assert "# Left out: it takes any number of arguments, and no format says how many" in text
     resolve(binding, [shape], lambda rule, index: False)
     again = cli("init", library, "-o", target)
     assert again.returncode == 2

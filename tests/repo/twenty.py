@@ -53,8 +53,8 @@ void acct_print(int v) { printf("<%d>\n", v); }
 
 int acct_check(int code) { return code ^ (code >> 3); }
 
-union coin { int i; float f; };
-int acct_coin(union coin c) { return c.i & 7; }     /* no way to call it is known */
+typedef int coin __attribute__((vector_size(16)));
+int acct_coin(coin c) { return c[0] & 7; }     /* no way to call it is known */
 """
 
 
@@ -89,8 +89,8 @@ CHANGES = (
            "undeclared difference", "acct_errors"),
     Change("brackets are square", 'printf("<%d>\\n", v)', 'printf("[%d]\\n", v)',
            "undeclared difference", "stdout"),
-    Change("a coin of four bits", "c.i & 7", "c.i & 15", "not decided", "acct_coin"),
-    Change("a coin in other words", "return c.i & 15;", "return 15 & c.i;", "same"),
+    Change("a coin of four bits", "c[0] & 7", "c[0] & 15", "not decided", "acct_coin"),
+    Change("a coin in other words", "return c[0] & 15;", "return 15 & c[0];", "same"),
     Change("puts are counted first", "a->sum = bounded(a->sum + v);\n    a->puts++;",
            "a->puts++;\n    a->sum = bounded(a->sum + v);", "same"),
     Change("now and then it crashes", "int acct_check(int code) {",

@@ -70,6 +70,9 @@ PURE = {
     "replay.dirty.language.layouts.layouts",
     "replay.elf.identification.ranges",
     "replay.mail.comparing.renamed",
+    "replay.repo.program.case.plain",
+    "replay.repo.program.evidence.value_text",
+    "replay.repo.trying.totals",
     "replay.series.declared.to_json",
 }
 """Other functions that a renderer may call: they read nothing but their arguments."""

@@ -25,8 +25,10 @@ from replay.repo.driver.encode import Encoder
 from replay.repo.driver.generate import Plan, generate
 from replay.repo.driver.pieces import Refused
 
-FORMAT: Final = "replay-driver/2"
-SOURCES: Final = ("driver.c", "system.h", "trace.h", "seen.h", "places.h")
+FORMAT: Final = "replay-driver/3"
+SOURCES: Final = (
+    "driver.c", "system.h", "trace.h", "seen.h", "places.h", "allocations.c",
+)  # fmt: skip
 FLAGS: Final = (
     "-std=gnu11", "-O2", "-w", "-fno-strict-aliasing",
     "-fno-tree-loop-distribute-patterns", "-Wl,-z,now",

@@ -73,7 +73,10 @@ static void destroy_left(struct trace *t)
     unsigned char *kinds = room(t, (size_t)t->numbers + 1);
 
     copy(kinds, t->kinds, t->numbers);
-    for (uint32_t number = 0; number < t->numbers; number++)
+    for (uint32_t n = 0; n < t->numbers; n++) {
+        /* What dies with another was made after it, and goes first. */
+        uint32_t number = TIED ? t->numbers - 1 - n : n;
+
         for (int i = 0; kinds[number] && i < DESTROYERS; i++)
             if (lives(t, number) && destroyers[i].kind == t->kinds[number]) {
                 unsigned char in[8];
@@ -82,6 +85,7 @@ static void destroy_left(struct trace *t)
                 memset(in + 4, 0xFF, 4);
                 run_op(t, destroyers[i].op, in);
             }
+    }
 }
 
 /* A trace to its end; its records go to the mailbox one by one. */
@@ -96,6 +100,10 @@ static void run_trace(const unsigned char *in)
     t.handles = room(&t, 8 * (size_t)t.numbers + 8);
     t.kinds = room(&t, (size_t)t.numbers + 1);
     set(t.kinds, 0, t.numbers);
+    if (TIED) {
+        t.parents = room(&t, 4 * (size_t)t.numbers + 4);
+        set(t.parents, 0, 4 * (size_t)t.numbers);
+    }
     mix_start(&t);
     call_setup();
     for (uint32_t i = 0; i < count; i++) {

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from replay.repo.driver import callbacks, parts
+from replay.repo.driver.parts import Layouts
 from replay.repo.driver.pieces import (
-    TYPES,
     Refused,
     cast,
     key,
@@ -79,7 +80,9 @@ def generate(head: Mapping[str, Any]) -> Plan:
 class _Generator:
     head: Mapping[str, Any]
     functions: list[str] = field(default_factory=list)
+    structs: Layouts = field(default_factory=Layouts)
     kinds: dict[str, int] = field(default_factory=dict)
+    callbacks: callbacks.Callbacks = field(default_factory=callbacks.Callbacks)
 
     def plan(self) -> Plan:
         ops, observers = self.head["ops"], self.head["observers"]
@@ -102,13 +105,16 @@ class _Generator:
             body += self.simple(when)
         body += self.tables(layouts)
         names = ", ".join(f'"{name}"' for name in self.functions) or "NULL"
-        top = [f"static void *f[{len(self.functions) + 1}];", ""]
+        owns = any(data.get("own") for data in ops)
+        top = [f"static void *f[{len(self.functions) + 1}];", *self.structs.declared()]
+        top += self.callbacks.lines()
+        top += ['#include "allocations.c"', ""] if owns else [""]
         end = [
             "static int find_functions(void)", "{",
             f"    static const char *const names[] = {{{names}}};", "",
             f"    for (int i = 0; i < {len(self.functions)}; i++)",
-            "        if (!(f[i] = function(names[i])))", "            return 0;",
-            "    return 1;", "}",
+            "        if (!(f[i] = function(names[i])))",             "            return 0;",
+            *(["    allocations_watch(library);"] if owns else []), "    return 1;", "}",
         ]  # fmt: skip
         return Plan(self.numbers(), "\n".join([*top, *body, *end, ""]), layouts)
 
@@ -121,7 +127,8 @@ class _Generator:
             f"enum {{ OPS = {len(head['ops'])}, DESTROYERS = {len(self.destroyers())}, "
             f"OBJECTS = {len(head.get('data', []))}, BEHINDS = {len(head.get('behind', {}))},\n"
             f"    MOST_LOOK_VALUES = {values + 1}, MOST_LOOK_BUFFERS = {buffers + 1}, "
-            f"SEES_ERRNO = {int(bool(head.get('errno')))} }};\n"
+            f"SEES_ERRNO = {int(bool(head.get('errno')))}, "
+            f"TIED = {int(any('dies_with' in data for data in head['ops']))} }};\n"
         )
 
     def place(self, name: str) -> str:
@@ -143,19 +150,27 @@ class _Generator:
         strings = [i for i, v in enumerate(data["values"]) if v["role"] == "string"]
         given = [self.argument(n, arg, strings) for n, arg in enumerate(data["args"])]
         yield from (f"    {line}" for lines, _ in given for line in lines)
+        yield from (f"    {line}" for line in self.callbacks.starts())
         yield f"    began(t, {number});"
         yield f"    {self.called(data, [value for _, value in given])}"
         yield f"    came_back(t, {number});"
-        yield from (f"    {line}" for line in result(data["returns"]))
+        yield from (f"    {line}" for line in self.returned(data))
         yield from (f"    {line}" for line in self.after(data))
         yield from ("    return in;", "}", "")
+
+    def returned(self, data: Mapping[str, Any]) -> Iterator[str]:
+        """How what an operation returned is observed."""
+        returns = data["returns"]
+        yield from (*result(returns), *self.structs.result(returns))
+        if returns["as"] == "place":
+            yield from parts.placed(data, "r", returns["of"], self.kinds)
 
     def after(self, data: Mapping[str, Any]) -> Iterator[str]:
         """What happens to objects and buffers when a call is back."""
         if data["makes"]:
             kind, pointer = self.kinds[data["makes"]], data["returns"]["type"] == "p"
             if data["returns"]["type"] != "v":
-                test = "if (r) " if pointer else ""
+                test = "if (r) " if pointer else "if ((int64_t)r >= 0) "
                 value = "(uint64_t)(uintptr_t)r" if pointer else "(uint64_t)r"
                 yield f"{test}enter(t, makes, {kind}, {value});"
         for n, arg in enumerate(data["args"]):
@@ -167,23 +182,38 @@ class _Generator:
                 kind = self.kinds[arg["kind"]]
                 yield f"enter(t, makes, {kind}, (uint64_t)(uintptr_t)a{n});"
         for n, arg in enumerate(data["args"]):
-            if arg["role"] in ("out", "inout"):
+            if arg["role"] in ("out", "inout", "start"):
                 yield f"mix(t, {key(arg['role'], arg['name'], arg['number'])});"
-                yield f"mix_buffer(t, a{n}, {size(arg, 'v{}')});"
-        if data["destroys"]:
-            for arg in data["args"]:
-                if arg["role"] == "handle":
-                    yield f"leave(t, v{arg['value']});"
+                yield from self.structs.observed(arg, f"a{n}", size(arg, "v{}"))
+            elif arg["role"] == "pointer":
+                yield f"mix(t, {key('pointer', arg['name'])});"
+                yield from parts.placed(data, f"*a{n}", "", self.kinds)
+            if "gives" in arg:
+                yield f"given_number(t, a{n}, makes, {self.kinds[arg['kind']]}, " + (
+                    f"{arg['constant']}, {int(arg['number'] == 'signed')});"
+                )
+        yield from self.dying(data)
+
+    def dying(self, data: Mapping[str, Any]) -> Iterator[str]:
+        """Which objects are dead behind a call, and with which a new one dies."""
+        for place in data["given"] if "ends" in data else ():
+            yield f"leave_behind(t, v{place}, {self.kinds.get(data['ends'], 255)});"
+        for place in data["consumes"]:
+            yield f"leave(t, v{place});"
+        if "dies_with" in data:
+            yield f"tie(t, makes, v{data['dies_with']});"
 
     def called(self, data: Mapping[str, Any], given: Sequence[str]) -> str:
         """The call, as a statement."""
-        returned = TYPES.get(data["returns"]["type"])
-        types = [TYPES.get(arg["type"]) for arg in data["args"]]
+        returned = self.structs.type_of(data["returns"])
+        types = [self.structs.type_of(arg) for arg in data["args"]]
         if returned is None or None in types:
             raise Refused(f"{data['name']}: a type that the driver does not know")
         # What a library returns as a truth value need not be one.
         returned = "uint8_t" if returned == "_Bool" else returned
-        place = self.place(data["function"])
+        place = data["function"] if data.get("own") else self.place(data["function"])
+        if data["fixed"]:
+            types = [*types[: data["fixed"]], "..."]
         words = ", ".join(str(one) for one in types) or "void"
         call = f"(({returned} (*)({words})){place})({', '.join(given)});"
         return call if returned == "void" else f"{returned} r = {call}"
@@ -193,6 +223,10 @@ class _Generator:
     ) -> tuple[list[str], str]:
         """What comes before the call for a parameter, and what is passed."""
         role, kind, at = arg["role"], arg["type"], arg["value"]
+        other = parts.passed(n, arg)
+        if other is not None:
+            struct = str(self.structs.type_of(arg))
+            return [line.format(struct) for line in other[0]], other[1]
         made = {
             **dict.fromkeys(SPANS, f"buffer(t, v{at}.data, v{at}.size, v{at}.size)"),
             **dict.fromkeys(("out", "storage"), f"filled(t, {size(arg, 'v{}')})"),
@@ -201,6 +235,10 @@ class _Generator:
             return [f"unsigned char *a{n} = {made};"], f"a{n}"
         if role == "makes":
             return [f"void **a{n} = room(t, 8);", f"*a{n} = NULL;"], f"a{n}"
+        if role in callbacks.ROLES:
+            return [], self.callbacks.passed(arg)
+        if role == "function":
+            return [], self.place(arg["callback"]["function"])
         return [], self.passed(arg, kind, f"v{at}", at in strings)
 
     def passed(self, arg: Mapping[str, Any], kind: str, value: str, is_string: bool) -> str:
@@ -210,6 +248,9 @@ class _Generator:
             return cast(kind, value)
         if role == "handle":
             return cast(kind, f"t->handles[{value}]")
+        counted = parts.length(arg, value)
+        if role == "length" and arg["value"] is not None and counted is not None:
+            return cast(kind, counted)
         if role == "length" and arg["value"] is not None:
             return cast(kind, f"{value}.size{' - 1' if is_string else ''}")
         if role in ("value", "length"):
@@ -242,12 +283,13 @@ class _Generator:
         yield f"    {self.called(data, given)}"
         yield "    mix(t, l->label);"
         yield from (f"    {line}" for line in result(data["returns"]))
+        yield from (f"    {line}" for line in self.structs.result(data["returns"]))
         if outs:
             clean = " && ".join(f"untouched({buffer}, {sizes[n]})" for n, buffer, _ in outs)
             yield f"    if ({clean}) return;"
         for n, buffer, arg in outs:
             yield f"    mix(t, {key('out', arg['name'], arg['number'])});"
-            yield f"    mix_buffer(t, {buffer}, {sizes[n]});"
+            yield from (f"    {line}" for line in self.structs.observed(arg, buffer, sizes[n]))
         yield from ("}", "")
 
     def planned(self, number: int, data: Mapping[str, Any]) -> Iterator[str]:
@@ -278,7 +320,10 @@ class _Generator:
         """The functions of ``setup``, ``teardown`` or ``reset``."""
         places = [self.place(name) for name in self.head.get(when, ())]
         yield f"static void call_{when}(void)"
-        yield from ("{", *(f"    ((void (*)(void)){place})();" for place in places), "}", "")
+        first = self.callbacks.begins() if when == "setup" else []
+        last = self.callbacks.ends() if when == "teardown" else []
+        calls = (f"((void (*)(void)){place})();" for place in places)
+        yield from ("{", *(f"    {line}" for line in (*first, *calls, *last)), "}", "")
 
     def destroyers(self) -> list[tuple[int, str]]:
         """Which operations destroy what is left, with the kind."""
@@ -329,7 +374,9 @@ def layout(number: int, data: Mapping[str, Any]) -> Layout:
     letters = []
     for index, value in enumerate(data["values"]):
         users = [arg for arg in data["args"] if arg["value"] == index]
-        if value["role"] in NUMBERS:
+        if value["role"] == "callback":
+            letters.append("i")
+        elif value["role"] in NUMBERS:
             floats = {a["type"] in ("f4", "f8") for a in users if a["role"] in NUMBERS}
             if len(floats) > 1:
                 raise Refused(f"{data['name']}: one value is an integer and a float")
@@ -340,5 +387,7 @@ def layout(number: int, data: Mapping[str, Any]) -> Layout:
             letters.append("s" if value["role"] == "string" else "b")
         else:
             raise Refused(f"the driver does not know the role {value['role']}")
-    makes = bool(data["makes"]) or any(a["role"] in ("makes", "storage") for a in data["args"])
+    makes = bool(data["makes"]) or any(
+        a["role"] in ("makes", "storage") or "gives" in a for a in data["args"]
+    )
     return Layout(number, "".join(letters), makes)

@@ -41,7 +41,7 @@ def size(arg: Mapping[str, Any], values: str) -> str:
     if arg["role"] == "inout":
         return values.format(arg["value"]) + ".size"
     if arg["role"] == "out" and arg["value"] is not None:
-        return values.format(arg["value"])
+        return f"{values.format(arg['value'])} * {arg['unit']}"
     return str(int(arg["constant"]))
 
 
@@ -83,6 +83,8 @@ def result(returns: Mapping[str, Any]) -> Iterator[str]:
         yield "mix_double(t, (double)r);"
     elif what in ("void", "ignored"):
         return
+    elif what == "struct":
+        return  # see ``replay.repo.driver.parts``
     elif kind != "p":
         raise Refused(f"a {what} that is returned as no pointer")
     elif what == "string":

@@ -82,10 +82,22 @@ struct destroyer {
     int op, kind;
 };
 
+struct part {                 /* of a struct: bytes, 1: pointers, 2: bits, counted in bits */
+    uint32_t offset, size;
+    int kind;
+};
+
+struct parts {
+    uint32_t size;
+    int count;
+    const struct part *parts;
+};
+
 struct trace {
     uint64_t hash;
     uint64_t *handles;
     unsigned char *kinds;     /* of live objects, counted from 1; 0 for none */
+    uint32_t *parents;        /* with what a live object dies, counted from 1 */
     uint32_t numbers;         /* of handles */
     int ending;               /* what happens is not recorded any more */
     int moved;                /* an object came or went since the looks were made */
@@ -271,6 +283,112 @@ static inline struct span take_span(const unsigned char **in)
     return made;
 }
 
+/* --- structs, arrays, and where pointers point ----------------------------------------- */
+
+/* Without what is between the parts. */
+static void mix_parts(struct trace *t, const unsigned char *raw, const struct parts *l)
+{
+    for (const struct part *p = l->parts; p < l->parts + l->count; p++) {
+        uint64_t word = 0;
+
+        if (p->kind == 2) {
+            for (uint32_t bit = 0; bit < p->size; bit++) {
+                uint32_t at = p->offset + bit;
+
+                word |= (uint64_t)(raw[at / 8] >> at % 8 & 1) << bit;
+            }
+            mix(t, word);
+        } else if (p->kind == 1)
+            for (uint32_t at = 0; at < p->size; at += 8) {
+                memcpy(&word, raw + p->offset + at, 8);
+                mix(t, word != 0);
+            }
+        else
+            mix_bytes(t, raw + p->offset, p->size);
+    }
+}
+
+static void mix_elements(struct trace *t, const unsigned char *made, int64_t size,
+                         const struct parts *l)
+{
+    size_t whole = size > 0 ? (size_t)size : 0;
+
+    if (!all_fill(made + whole, GUARD)) {
+        mix_buffer(t, made, size);
+        return;
+    }
+    mix(t, whole);
+    mix(t, all_fill(made, whole));
+    for (size_t at = 0; at + l->size <= whole; at += l->size)
+        mix_parts(t, made + at, l);
+}
+
+/* The strings of a trace, each of which ends in a line feed; NULL stands behind them. */
+static uint32_t lines(struct span from)
+{
+    uint32_t count = 0;
+
+    for (uint32_t at = 0; at < from.size; at++)
+        count += from.data[at] == '\n';
+    return count;
+}
+
+static void *strings(struct trace *t, struct span from)
+{
+    char **made = room(t, 8 * ((size_t)lines(from) + 1)), **next = made;
+    uint32_t start = 0;
+
+    for (uint32_t at = 0; at < from.size; at++)
+        if (from.data[at] == '\n') {
+            unsigned char *one = buffer(t, from.data + start, at - start, at - start + 1);
+
+            one[at - start] = 0;
+            *next++ = (char *)one;
+            start = at + 1;
+        }
+    *next = NULL;
+    return made;
+}
+
+static int mix_handle(struct trace *t, const unsigned char *p)
+{
+    for (uint32_t number = 0; p && number < t->numbers; number++)
+        if (t->kinds[number] && t->handles[number] == (uint64_t)(uintptr_t)p) {
+            mix(t, 5);
+            mix(t, (uint64_t)number << 8 | t->kinds[number]);
+            return 1;
+        }
+    if (!p)
+        mix(t, 6);
+    return !p;
+}
+
+static int mix_inside(struct trace *t, const unsigned char *p, const unsigned char *start,
+                      int64_t size, uint64_t name)
+{
+    if (p < start || p > start + (size > 0 ? size : 0))
+        return 0;
+    mix(t, 7);
+    mix(t, name);
+    mix(t, (uint64_t)(p - start));
+    return 1;
+}
+
+static int mix_behind_handle(struct trace *t, const unsigned char *p, int kind, uint64_t size)
+{
+    for (uint32_t number = 0; number < t->numbers; number++) {
+        uint64_t at = (uint64_t)(uintptr_t)p - t->handles[number];
+
+        if (t->kinds[number] == kind && at && at < size) {
+            mix(t, 8);
+            mix(t, number);
+            mix(t, at);
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* --- objects and looks --------------------------------------------------------------- */
 
 static inline int lives(struct trace *t, uint32_t number)
@@ -292,7 +410,41 @@ static void leave(struct trace *t, uint32_t number)
     if (lives(t, number)) {
         t->kinds[number] = 0;
         t->moved = 1;
+        if (TIED)
+            t->parents[number] = 0;
+        for (uint32_t n = 0; TIED && n < t->numbers; n++)
+            if (t->parents[n] == number + 1)
+                leave(t, n);
     }
+}
+
+/* The objects of a kind that came from one are dead. */
+static void leave_behind(struct trace *t, uint32_t number, int kind)
+{
+    for (uint32_t n = 0; TIED && n < t->numbers; n++)
+        if (t->kinds[n] == kind && t->parents[n] == number + 1)
+            leave(t, n);
+}
+
+/* A new object dies with another one. */
+static void tie(struct trace *t, uint32_t number, uint32_t parent)
+{
+    if (lives(t, number))
+        t->parents[number] = parent + 1;
+}
+
+/* A number that names a new object, where one was written that is not negative. */
+static void given_number(struct trace *t, const unsigned char *made, uint32_t number, int kind,
+                         size_t size, int is_signed)
+{
+    uint64_t value = 0;
+
+    if (!all_fill(made + size, GUARD) || all_fill(made, size))
+        return;
+    memcpy(&value, made, size);
+    if (is_signed && value >> (8 * size - 1))
+        return;
+    enter(t, number, kind, value);
 }
 
 static struct look *new_look(struct trace *t, int observer)
