@@ -28,11 +28,10 @@ END: Final = "end"
 """The word for what comes after the last call, where what is left is destroyed."""
 _WORDS: Final = {
     "ret": ("ret", "returns"), "made": ("made", "made an object"),
-    "skipped": ("skipped", "not called"), "errno": ("errno",),
+    "skipped": ("skipped", "not called"), "errno": ("errno",), "called": ("callbacks",),
 }  # fmt: skip
 _KINDS: Final = {
     "out": "out", "said": "", "after": "observer", "data": "data", "behind": "behind",
-    "called": "calls",
 }  # fmt: skip
 
 

@@ -28,8 +28,8 @@ ASKED: Final = 8
 LOOKED: Final = 400
 """drawn traces that are looked through for such calls."""
 _ALWAYS: Final = (
-    "ret", "returns", "made", "made an object", "skipped", "not called", "errno", "stdout",
-    "stderr", *ENDS,
+    "ret", "returns", "made", "made an object", "skipped", "not called", "errno", "callbacks",
+    "stdout", "stderr", *ENDS,
 )  # fmt: skip
 
 

@@ -30,6 +30,8 @@ MAKING: Final = 0.1
 FOCUS: Final = 0.25
 """How often a trace keeps to one to three operations, and to what makes their objects: what
 goes wrong only after many calls of the same in a row is not come by among all the others."""
+FOCUSED_FAILING: Final = 0.5
+"""How often allocations may fail in such a trace, where a binding asks for that."""
 
 
 def generate(interface: Interface, seed: int, number: int, length: int) -> CallTrace:
@@ -69,6 +71,8 @@ class _Generator:
             makers = {name for name, kind in self.made.items() if kind in missing} - kept
             missing = set().union(*(self.needs[name] for name in makers))
             kept |= makers
+        if FAILING in self.interface.ops and self.rng.random() < FOCUSED_FAILING:
+            kept.add(FAILING)
         return frozenset(kept)
 
     def usual(self, op: Operation) -> float:

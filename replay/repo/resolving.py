@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from replay.base.jsonlines import nearest
 from replay.repo import behaving, guessing
@@ -65,6 +65,10 @@ def _leniently(binding: Binding, resolved: Callable[[Binding], Interface]) -> In
                 observers=tuple(one for one in binding.observers if one not in wrong),
                 dropped={**binding.dropped, **{one.functions[0]: why for one in wrong}},
             )
+
+
+_COUNTED: Final = ("bytes", "inout", "elements", "string", "strings", "out")
+"""What has a length, as a binding file says it."""
 
 
 class _Resolver:
@@ -278,9 +282,10 @@ class _Resolver:
                 }.get(param.role, ("int",))  # fmt: skip
                 if other is None or other.role not in wanted:
                     known = [p.name for p in op.params if p.role in wanted]
+                    said = _COUNTED if param.role == "length" else wanted
                     self.fail(
                         draft, f"{param.of!r} is no parameter with the role "
-                        f"{' or '.join(wanted)}{nearest(param.of, known)}", f"args.{param.name}",
+                        f"{' or '.join(said)}{nearest(param.of, known)}", f"args.{param.name}",
                     )  # fmt: skip
                 if param.role == "out" and not 0 <= other.low <= other.high <= 1 << 16:
                     self.fail(

@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from replay.repo.behaviour import FAILING
 from replay.repo.binding import Binding, Interface
 from replay.repo.binding import Mapping as Rule
 from replay.repo.bindingfile import read_binding
@@ -372,7 +373,7 @@ def _left_out(found: PairResult | None) -> list[str]:
         return []
     # Where nothing at all is observed, the reason says it.
     known = () if found.verdict is Verdict.UNDECIDED else found.unseen
-    unseen = [f"nothing is observed of {name}" for name in known]
+    unseen = [f"nothing is observed of {name}" for name in known if name != FAILING]
     return [*found.notes, *unseen]
 
 

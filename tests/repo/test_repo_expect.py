@@ -283,6 +283,33 @@ def test_a_draft_declares_what_was_found_once_the_reasons_are_written(
     assert again.returncode == 2 and "there already" in again.stderr
 
 
+def test_what_a_callback_is_given_is_declared_as_it_is_drafted(tmp_path: Path) -> None:
+    repo = UserRepo(tmp_path / "repo")
+    each = "void each(int n, int (*cb)(int)) { for (int i = 0; i < n && i < 5; i++) cb(i %s); }\n"
+    for subject, what in (("base", ""), ("from one on", "+ 1")):
+        repo.commit(subject, x_c=each % what)
+    draft = tmp_path / "draft.toml"
+    words = {"span": "main~1..main", "binding": False}
+    assert run(tmp_path, None, "--write-expect", draft, **words)[1].returncode == 1
+    text = draft.read_text()
+    assert tomllib.loads(text)["expect"][0]["fields"] == ["callbacks"]
+    body = text.partition(HEAD)[2].replace('reason = ""', 'reason = "counted from one"')
+    assert run(tmp_path, body, **words)[1].returncode == 0
+
+
+def test_what_has_allocations_fail_is_no_function_that_is_not_observed(tmp_path: Path) -> None:
+    repo = UserRepo(tmp_path / "repo")
+    text = "#include <stdlib.h>\nint f(int n) { char *p = malloc(8); free(p); return %s; }\n"
+    for subject, what in (("base", "n"), ("next", "({ volatile int x = n; x; })")):
+        repo.commit(subject, x_c=text % what)
+    (tmp_path / "binding.toml").write_text(
+        'format = "replay-binding/1"\n[library]\nfail_malloc = true\n[[op]]\nfunction = "f"\n'
+    )
+    report, done = run(tmp_path, None, span="main~1..main")
+    assert done.returncode == 0
+    assert "fail_malloc" not in " ".join(report["commits"][1]["notes"])
+
+
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
