@@ -36,6 +36,9 @@ from replay.repo.targets import Target
 SPEED_GOAL: Final = 200_000.0
 RATIO_GOAL: Final = 50.0
 WORKER, FORKS, RESET = "worker", "driver, a fork a trace", "driver, reset"
+LONGER: Final = 200
+"""Calls of a longer trace: a fork costs what it costs, however many calls follow."""
+LONG_WORKER, LONG_FORKS = f"worker, {LONGER} calls a trace", f"driver, a fork for {LONGER} calls"
 HYPOTHESIS, FUZZER = "Hypothesis over ctypes", "libFuzzer, by hand"
 
 
@@ -96,9 +99,10 @@ class DriverResult:
         return (Table("Calls a second and core", columns, rows),)
 
     def verdicts(self) -> Sequence[Attainment]:
-        """The two goals, each of the driver with a fork a trace."""
+        """The goals, each of the driver with a fork a trace."""
         forks, reset, worker = self._of(FORKS), self._of(RESET), self._of(WORKER)
         ratios = [way.calls / worker.calls for way in (forks, reset)]
+        longer = self._of(LONG_FORKS).calls / self._of(LONG_WORKER).calls
         return (
             Attainment(
                 f"the driver makes at least {SPEED_GOAL:,.0f} calls a second with a fork a trace",
@@ -107,6 +111,9 @@ class DriverResult:
             Attainment(
                 f"at least {RATIO_GOAL:.0f} times the worker's with a fork a trace",
                 f"{ratios[0]:.1f} ({ratios[1]:.0f} with a reset)", ratios[0] >= RATIO_GOAL,
+            ),
+            Attainment(
+                f"the same with traces of {LONGER} calls", f"{longer:.1f}", longer >= RATIO_GOAL
             ),
         )  # fmt: skip
 
@@ -144,12 +151,16 @@ def measure(effort: Effort, progress: Progress) -> DriverResult:
         raise UsageError("no hypothesis: install the extra bench") from None
     with tempfile.TemporaryDirectory(prefix="replay-bench-") as place:
         folder = Path(place)
-        target, traces = _prepared(folder, 200 if few else 2000, effort.seed)
+        target, language = _prepared(folder)
+        traces = [language.draw(effort.seed, number) for number in range(200 if few else 2000)]
+        longer = [language.drawing(LONGER).draw(effort.seed, n) for n in range(len(traces) // 4)]
         progress(0.1, WORKER)
         ways = [_worker(target, traces[: 100 if few else 500])]
         progress(0.3, "driver")
         for name in (FORKS, RESET):
             ways.append(_driver(target, traces, name, 2 if few else 10))
+        ways.append(_worker(target, longer[: 20 if few else 100], LONG_WORKER))
+        ways.append(_driver(target, longer, LONG_FORKS, 2 if few else 10))
         encoding, fork = _overhead(target, traces)
         progress(0.5, HYPOTHESIS)
         began = clock()
@@ -167,7 +178,7 @@ def _text(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
-def _prepared(folder: Path, count: int, seed: int) -> tuple[Target, list[CallTrace]]:
+def _prepared(folder: Path) -> tuple[Target, CallLanguage]:
     source, library = folder / "queue.c", folder / "libqueue.so"
     source.write_text(_text("queue.c"), encoding="utf-8")
     try:
@@ -178,9 +189,7 @@ def _prepared(folder: Path, count: int, seed: int) -> tuple[Target, list[CallTra
     subprocess.run(words, check=True, env=environment())
     shape = read_shape(library)
     interface = resolve(parse_binding(_text("queue.toml"), "queue.toml"), [shape], _never)
-    language = CallLanguage(interface, CALLS)
-    traces = [language.draw(seed, number) for number in range(count)]
-    return Target(bind(interface, shape, {}), library, "queue"), traces
+    return Target(bind(interface, shape, {}), library, "queue"), CallLanguage(interface, CALLS)
 
 
 def _never(*_: object) -> bool:
@@ -200,7 +209,7 @@ def _children() -> Iterator[Callable[[], float]]:
     yield lambda: spent() - before
 
 
-def _worker(target: Target, traces: Sequence[CallTrace]) -> Way:
+def _worker(target: Target, traces: Sequence[CallTrace], name: str = WORKER) -> Way:
     """Its processor time and ours, without what starting it takes."""
     with _children() as spent:
         with target.open(1.0):
@@ -214,7 +223,7 @@ def _worker(target: Target, traces: Sequence[CallTrace]) -> Way:
         seconds = max(spent() - starting, 1e-6) + ours
     records = [run.record(index) or {} for run in runs for index in range(len(run.records))]
     made = sum("skipped" not in record for record in records)
-    return Way(WORKER, made, sum(len(record.get("after", {})) for record in records), seconds)
+    return Way(name, made, sum(len(record.get("after", {})) for record in records), seconds)
 
 
 def _driver(target: Target, traces: Sequence[CallTrace], name: str, rounds: int) -> Way:
