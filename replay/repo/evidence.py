@@ -177,6 +177,8 @@ class Ground:
         before, after: as the two are called.
         uncalled: the functions that both export and that are not called, each with the reason.
         one_sided: the functions that one of the two alone exports.
+        gone: those of them that the later one lacks, but for what is called there by another
+            name.
 
     """
 
@@ -185,6 +187,7 @@ class Ground:
     after: Bound
     uncalled: Mapping[str, str] = field(default_factory=dict)
     one_sided: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()
 
     def functions(self, name: str) -> set[str]:
         """The C functions that are called for an operation or observer."""
@@ -263,6 +266,13 @@ def _changed(
         cure = "" if vacuous else f"; {CURE}"
         reasons.append(f"changed and never returned: {listed(stuck)}{cure}")
     start = "" if vacuous or stuck else "same as far as called; "
+    gone = sorted(ground.gone - executed)
+    if gone:
+        reasons.append(
+            f"{start}gone, and not compared: {listed(gone)}; where it has another name now, a "
+            "binding says so with [[map]] (replay init writes one)"
+        )
+        start = ""
     if never:
         reasons.append(f"{start}changed and never called: {listed(never)}")
     elif ground.code.unknown and ground.uncalled:

@@ -28,9 +28,19 @@ def grounds_of(
         old, new = sides[against], sides[place]
         uncalled = {name: why for name, why in new.items() if name in old}
         uncalled |= dict.fromkeys(otherwise(pair.before.bound, pair.after.bound), "its prototype")
-        alone = _exported(loaded[against]) ^ _exported(loaded[place])
-        found[place] = Ground(codes[place], pair.before.bound, pair.after.bound, uncalled, alone)
+        before, after = _exported(loaded[against]), _exported(loaded[place])
+        gone = before - after - _called_in_both(pair)
+        found[place] = Ground(
+            codes[place], pair.before.bound, pair.after.bound, uncalled, before ^ after, gone
+        )
     return found
+
+
+def _called_in_both(pair: Pair) -> frozenset[str]:
+    """The functions of the earlier side that are called for what both sides call."""
+    old, new = pair.before.bound, pair.after.bound
+    known = {op["name"] for op in (*new.ops, *new.observers)}
+    return frozenset(op["function"] for op in (*old.ops, *old.observers) if op["name"] in known)
 
 
 def _exported(one: Prepared) -> frozenset[str]:

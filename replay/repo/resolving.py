@@ -308,6 +308,12 @@ class _Resolver:
         made = {op.kind_made for op in interface.ops.values()} - {""}
         for op in (*interface.ops.values(), *interface.observers):
             used = [(p.kind, f"args.{p.name}") for p in op.params if p.role == "handle"]
+            kinds = sorted({kind for kind, _ in used})
+            if op.destroys and op.destroys not in kinds:
+                self.fail(
+                    op.draft, f"{op.name} takes no {op.destroys!r} that it could destroy"
+                    f"{nearest(op.destroys, kinds)}", "destroys",
+                )  # fmt: skip
             if op.draft.requires:
                 used.append((op.draft.requires, "requires"))
             for kind, key in used:

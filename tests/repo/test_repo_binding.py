@@ -106,6 +106,8 @@ NEW = '[[op]]\nfunction = "s_new"\n'
         (NEW + '[op.args]\nsise = { range = [0, 1] }\n', "op[1].args.sise", "did you mean 'size'?"),
         (NEW + '[op.args]\nsize = { string = [0, 1] }\n', "op[1].args.size", "only a pointer can"),
         ('[[op]]\nfunction = "s_add"\n', "op[1].args.s", "no operation makes a 's'"),
+        (NEW + '[[op]]\nfunction = "s_add"\ndestroys = "t"\n', "op[2].destroys",
+         "s_add takes no 't' that it could destroy"),
         (NEW + '[[op]]\nfunction = "s_any"\n', "op[2].args.t", "no operation makes a 't'"),
         (NEW + '[[op]]\nfunction = "s_add"\n[op.args]\nname = { range = [0, 1] }\n',
          "op[2].args.name", "a pointer cannot be a number"),

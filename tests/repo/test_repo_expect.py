@@ -451,7 +451,10 @@ def test_without_a_binding_functions_come_and_go_and_a_struct_grows(tmp_path: Pa
         head % " int more[9];" + box + new.replace("+ 1", "+ 1 + (n == 5)"),
     ]  # fmt: skip
     report, done = ranged(tmp_path, sources)
-    assert verdicts(report)[1:] == ["same", "same", "undeclared difference"]
+    assert verdicts(report)[1:] == ["not decided", "same", "undeclared difference"]
+    assert report["commits"][1]["reason"].startswith(
+        "same as far as called; gone, and not compared: old; where it has another name now"
+    )
     assert report["commits"][1]["notes"] == [
         "neu is new: not compared",
         "old is gone: not compared",
@@ -467,3 +470,19 @@ def test_without_a_binding_what_cannot_be_called_is_named_and_no_error(tmp_path:
     assert verdicts(report)[1:] == ["not decided", "not decided"]
     assert list(report["left_out"]) == ["say"]
     assert "none of the functions of both sides can be called" in report["commits"][1]["reason"]
+
+
+def test_a_function_that_goes_leaves_a_commit_open_unless_others_came_by_it(
+    tmp_path: Path,
+) -> None:
+    """A helper that is exported by default is renamed freely; what only users call is not."""
+    text = "int %s(int n) { return n * 3; }\nint f(int n) { return %s(n) + 1; }\n"
+    helper = [text % ("help", "help"), text % ("aid", "aid")]
+    report, done = ranged(tmp_path, helper)
+    assert (verdicts(report)[1:], done.returncode) == (["same"], 0)
+    lone = "int %s(int a, int b) { return a - b%s; }\nint f(int n) { return n; }\n"
+    other = tmp_path / "other"
+    other.mkdir()
+    report, done = ranged(other, [lone % ("old", ""), lone % ("neu", " + (b == 4)")])
+    assert (verdicts(report)[1:], done.returncode) == (["not decided"], 4)
+    assert "gone, and not compared: old" in report["commits"][1]["reason"]

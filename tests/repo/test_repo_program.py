@@ -273,6 +273,9 @@ def test_bad_input_gives_one_message(tool: UserRepo, words: tuple[str, ...], sai
         ('[[run]]\narg = [""]', "run[1].arg: unknown key 'arg'; did you mean 'args'?"),
         ('[[run]]\nstdin = { corpus = "none" }', "none: no such folder"),
         ('[[run]]\nfiles = { "../x" = [""] }', "is no relative path"),
+        ('[[run]]\nfiles = { a = ["1"], "a/b" = ["2"] }', "'a/b' lies in 'a', a file; rename"),
+        ('[[run]]\nfiles = { a = ["1"], "./a" = ["2"] }', "'./a' is 'a'; rename one"),
+        ('[env]\n"A=B" = "x"', "'A=B' is no name of a variable"),
         ('[rules]\na = ["{a}"]', "rules.a: it never ends"),
         ("[rules]\na = { range = [3, 1] }", "rules.a.range: [3, 1] is no range"),
     ],
@@ -313,6 +316,23 @@ def test_a_case_is_made_short_in_arguments_lines_bytes_and_files(tmp_path: Path)
 
     shrunk = shrink(whole, language, holds, 1000)
     assert shrunk.complete and shrunk.trace == Case(("k",), b"and", (("a", b"q"),))
+
+
+def test_a_shorter_case_has_arguments_that_may_be_given(tmp_path: Path) -> None:
+    """An option without what it is for might do what nobody asked for."""
+    text = 'format = "replay-inputs/1"\n[[run]]\nargs = ["", "-n", "--delete {w}"]\n'
+    text += '[rules]\nw = ["tmp/long", "tmp/x"]\n'
+    inputs = parse_inputs(text, tmp_path / "inputs.toml")
+    asked = set()
+
+    def holds(case: Case) -> bool:
+        asked.add(case.args)
+        return "--delete" in case.args
+
+    whole = Case(("--delete", "tmp/long"), b"", ())
+    shrunk = shrink(whole, CaseLanguage(inputs).shortening(whole, 1), holds, 1000)
+    assert shrunk.trace.args == ("--delete", "tmp/x")
+    assert asked <= {(), ("-n",), ("--delete", "tmp/long"), ("--delete", "tmp/x")}
 
 
 @pytest.mark.parametrize(

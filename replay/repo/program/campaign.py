@@ -245,8 +245,9 @@ class ProgramCampaign:
             if not budget:
                 return Example(case, first, complete=False)
             slow = first.verdict is Verdict.HANG
+            language = CaseLanguage(self.sampling.inputs).shortening(case, self.sampling.seed)
             found = shortest(
-                case, CaseLanguage(self.sampling.inputs), question.shows,
+                case, language, question.shows,
                 min(budget, SLOW if slow else QUESTIONS), question.holds,
             )  # fmt: skip
             if found is not None:

@@ -33,7 +33,7 @@ import shlex
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final, NoReturn, TypeAlias
 
 from replay.base.jsonlines import nearest, shown
@@ -247,6 +247,8 @@ class _File:
         for name, value in env.items():
             if not isinstance(value, str) or "\0" in value:
                 self.fail(f"env.{name}", 'a variable is a text: NAME = "value"')
+            if not name or "=" in name or "\0" in name:
+                self.fail(f"env.{name}", f"{shown(name)} is no name of a variable")
         self.keys(limits, "limits", ("memory", "output"))
         sizes = {name: self.size(value, f"limits.{name}") for name, value in limits.items()}
         return Inputs(tuple(kinds), made, env, **sizes)
@@ -284,6 +286,11 @@ class _File:
         for name, content in files.items():
             if problem := bad_name(name):
                 self.fail(f"{key}.files", f"{shown(name)} {problem}")
+            inside = [one for one in files if PurePosixPath(one) in PurePosixPath(name).parents]
+            same = [one for one in files if PurePosixPath(one) == PurePosixPath(name)]
+            if inside or same[0] != name:
+                what = f"lies in {shown(inside[0])}, a file" if inside else f"is {shown(same[0])}"
+                self.fail(f"{key}.files", f"{shown(name)} {what}; rename one of them")
             contents.append((name, self.content(content, f"{key}.files")))
         stdin = self.content(value.get("stdin", [""]), f"{key}.stdin")
         corpus = any(isinstance(c[0], bytes) for c in (stdin, *(c for _, c in contents)))

@@ -1,8 +1,9 @@
 """Cases as a language of the search: fewer arguments, lines and files first, then fewer bytes.
 
 What is left out one by one are arguments, lines of standard input, and lines of files; a
-file as a whole goes where a pass leaves it out. A shorter case need not be one that the
-inputs file could give: whatever is left shows the difference.
+file as a whole goes where a pass leaves it out. What is read need not be what the inputs file
+could give: whatever is left shows the difference. Arguments are as some case that was drawn has
+them, since an option may have the program do what nobody asked for.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -22,23 +24,40 @@ from replay.search.shrink import Shrinker, leave_out
 
 _SIMPLE: Final = b"a0 \n"
 """What other bytes are replaced by, the simplest first."""
+DRAWN: Final = 1000
+"""Cases whose arguments a shorter one may have, and"""
+MOST_WORDS: Final = 100
+"""how many of these are tried, the shortest."""
 MOST_BYTES: Final = 64
 """Bytes of a text up to which each is made simpler alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaseLanguage:
-    """The language of cases; see ``search.language``."""
+    """The language of cases; see ``search.language``.
+
+    Attributes:
+        inputs: what cases are drawn from.
+        ops: not used.
+        words: the arguments that a shorter case may have; None for any.
+
+    """
 
     inputs: Inputs
     ops: int = 0
+    words: frozenset[tuple[str, ...]] | None = None
 
     begin: ClassVar[tuple[Pass, ...]] = ()
 
     @property
     def passes(self) -> tuple[Pass, ...]:
         """Whole files first, then lines and arguments, then bytes."""
-        return drop_files, empty_texts, leave_out, shorter_texts, simpler_bytes
+        return partial(drawn_words, self.words), drop_files, empty_texts, leave_out, *LAST
+
+    def shortening(self, case: Case, seed: int) -> CaseLanguage:
+        """The same for shorter cases than one: with its arguments, or those of a case drawn."""
+        drawn = {self.draw(seed, number).args for number in range(DRAWN)}
+        return replace(self, words=frozenset({case.args, *drawn}))
 
     def drawing(self, ops: int) -> CaseLanguage:
         """The same: how long a case is says the inputs file."""
@@ -67,8 +86,8 @@ class CaseLanguage:
         return trace
 
     def is_valid(self, trace: Case) -> bool:
-        """Whatever can be told apart may be run."""
-        return True
+        """Whatever can be told apart may be run, with arguments that may be given."""
+        return self.words is None or trace.args in self.words
 
     def size(self, trace: Case) -> tuple[Any, ...]:
         """Files, arguments and lines; then bytes; then how simple these are."""
@@ -105,6 +124,14 @@ def _lines(text: bytes) -> list[bytes]:
 def _with_texts(case: Case, texts: list[bytes]) -> Case:
     names = [name for name, _ in case.files]
     return replace(case, stdin=texts[0], files=tuple(zip(names, texts[1:], strict=True)))
+
+
+def drawn_words(words: frozenset[tuple[str, ...]] | None, shrinker: Shrinker[Case]) -> None:
+    """Take the arguments of other cases, the fewest and shortest first."""
+    by_size = sorted(words or (), key=lambda args: (len(args), sum(map(len, args)), args))
+    for args in by_size[:MOST_WORDS]:
+        if args == shrinker.best.args or shrinker.consider(replace(shrinker.best, args=args)):
+            break
 
 
 def drop_files(shrinker: Shrinker[Case]) -> None:
@@ -174,3 +201,6 @@ def simpler_bytes(shrinker: Shrinker[Case]) -> None:
                     break
                 if shrinker.consider(put(text[:at] + bytes((simple,)) + text[at + 1 :])):
                     break
+
+
+LAST: Final[tuple[Pass, ...]] = (shorter_texts, simpler_bytes)
