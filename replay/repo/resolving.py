@@ -104,8 +104,11 @@ class _Resolver:
         return behaving.failing(interface)
 
     def function(self, draft: Draft) -> tuple[Function | None, LibraryShape | None]:
-        """The function in the first library that has it unmapped, with that library."""
-        exported = None
+        """The function in the first library that has it unmapped, with that library.
+
+        One whose prototype has all parameters that the file names comes first.
+        """
+        exported, other = None, None
         for index, shape in enumerate(self.shapes):
             rules = [m for m in self.binding.maps if m.op == draft.name and self.applies(m, index)]
             if shape is None or any(rule.args is not None for rule in rules):
@@ -115,11 +118,13 @@ class _Resolver:
                 function = shape.functions.get(name)
                 if function and draft.like and signature(function) != draft.like:
                     continue
-                if name in shape.functions:
-                    return shape.functions[name], shape
-                if name in shape.exported:
+                if function and {param.name for param in draft.params} <= set(_names(function)):
+                    return function, shape
+                if function:
+                    other = other or (function, shape)
+                elif name in shape.exported:
                     exported = shape
-        return None, exported
+        return other or (None, exported)
 
     def kinds_made(self, draft: Draft, function: Function | None) -> Iterator[str]:
         if draft.makes:
@@ -185,7 +190,7 @@ class _Resolver:
     ) -> tuple[Param, ...]:
         """The parameters of a prototype: as the file says, else as guessed."""
         given = {param.name: param for param in draft.params}
-        names = [name or f"arg{n}" for n, (name, _) in enumerate(function.params, 1)]
+        names = _names(function)
         for name in given:
             if name not in names:
                 self.fail(
@@ -322,6 +327,11 @@ class _Resolver:
                         op.draft, f"no operation makes a {kind!r}{nearest(kind, sorted(made))}; "
                         f"add the function that does, with makes = \"{kind}\"", key,
                     )  # fmt: skip
+
+
+def _names(function: Function) -> list[str]:
+    """What a file calls the parameters of a prototype."""
+    return [name or f"arg{n}" for n, (name, _) in enumerate(function.params, 1)]
 
 
 def nearest_only(word: str, known: list[str]) -> str:

@@ -486,3 +486,19 @@ def test_a_function_that_goes_leaves_a_commit_open_unless_others_came_by_it(
     report, done = ranged(other, [lone % ("old", ""), lone % ("neu", " + (b == 4)")])
     assert (verdicts(report)[1:], done.returncode) == (["not decided"], 4)
     assert "gone, and not compared: old" in report["commits"][1]["reason"]
+
+
+def test_a_binding_may_name_an_out_parameter_that_only_later_commits_have(tmp_path: Path) -> None:
+    """It is drafted at the end of a range, as a rule."""
+    old = "int div10(int a) { return a / 10; }\n"
+    new = "int div10(int a, int *rem) { *rem = a % 10; return a / 10; }\n"
+    broken = new.replace("a % 10;", "a % 10 + (a == 7);")
+    binding = 'format = "replay-binding/1"\n[[op]]\nfunction = "div10"\n'
+    binding += "args = { a = { range = [0, 99] }, rem = { out = 4 } }\n"
+    report, done = ranged(tmp_path, [old, new, broken], binding)
+    assert verdicts(report)[1:] == ["same", "undeclared difference"]
+    assert (
+        "what div10 writes to rem is not compared: one side alone has it"
+        in (report["commits"][1]["notes"])
+    )
+    assert (done.returncode, report["commits"][2]["example"]["text"]) == (1, ["div10(a=7)"])
