@@ -173,6 +173,17 @@ class Image:
         """The value of a symbol at a section's start: 0 in an object, else its address."""
         return 0 if self.type == "ET_REL" else section.address
 
+    def code_of(self, function: Symbol) -> bytes:
+        """The bytes of a function that lies in a section, as far as the file holds them.
+
+        Raises:
+            ElfError: as of :meth:`bytes_of`.
+        """
+        assert function.section is not None
+        section = self.sections[function.section]
+        start = function.value - self.base(section)
+        return self.bytes_of(section)[max(start, 0) : start + function.size]
+
     def bytes_of(self, section: Section) -> bytes:
         """A section's contents, unpacked; nothing for one that the file holds no bytes of.
 

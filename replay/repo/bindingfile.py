@@ -30,7 +30,6 @@ A binding is data; nothing in it is executed.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -38,14 +37,14 @@ from typing import Any, Final, NoReturn
 from replay.base.jsonlines import nearest, shown
 from replay.repo import behaving
 from replay.repo.binding import MOST_BYTES, Binding, Draft, Param
-from replay.repo.bindinglines import lines_of
+from replay.repo.bindinglines import line_of, lines_of
 from replay.repo.bindingmaps import read_map
 from replay.repo.bindingroles import MORE_ROLES, RETURNS, choices, is_more, operations, read_role
 from replay.repo.errors import BindingError
 from replay.repo.shapes import TYPE_NAMES, shape_of
+from replay.repo.tomlfile import parse_tables, read_text
 
 FORMAT: Final = "replay-binding/1"
-MOST_FILE: Final = 1 << 20
 MOST_BEHIND: Final = 4096
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -67,19 +66,7 @@ def read_binding(path: Path) -> Binding:
         BindingError: it cannot be read, or something in it is wrong.
 
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise BindingError(
-            f"cannot be read ({error.strerror}); `replay init LIBRARY` writes a binding", path
-        ) from None
-    if len(data) > MOST_FILE:
-        raise BindingError(f"{len(data)} bytes are no binding; name another file", path)
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise BindingError("not UTF-8; save the file as UTF-8", path, line) from None
+    text = read_text(path, "`replay init LIBRARY` writes a binding", "are no binding")
     return parse_binding(text, path)
 
 
@@ -90,16 +77,7 @@ def parse_binding(text: str, path: Path | str) -> Binding:
         BindingError: something in it is wrong.
 
     """
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"at line (\d+)", str(error))
-        line = int(found[1]) if found else text.count("\n") + 1
-        said = re.sub(r" \(at .*\)", "", str(error))
-        raise BindingError(f"not TOML: {said}", path, line) from None
-    except RecursionError:
-        raise BindingError("brackets are nested too deep", path) from None
-    return _File(path, lines_of(text)).binding(data)
+    return _File(path, lines_of(text)).binding(parse_tables(text, path))
 
 
 class _File:
@@ -110,13 +88,8 @@ class _File:
 
     def fail(self, key: str, problem: str) -> NoReturn:
         """Raise what is wrong at a key; the line is that of the nearest key above it."""
-        at = key
-        if f"{key}[1]" in self.lines:
-            at = f"{key}[1]"
-        while at and at not in self.lines:
-            at = at.rpartition(".")[0]
         function = self.functions.get(key.partition(".")[0], "")
-        raise BindingError(problem, self.path, self.lines.get(at), key, function)
+        raise BindingError(problem, self.path, line_of(self.lines, key), key, function)
 
     # --- typed access -----------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 
 def lines_of(text: str) -> dict[str, int]:
@@ -24,3 +25,11 @@ def lines_of(text: str) -> dict[str, int]:
             continue
         lines.setdefault(table, number)
     return lines
+
+
+def line_of(lines: Mapping[str, int], key: str) -> int | None:
+    """The line of a key, of its first table, or of the nearest key above it; None for none."""
+    at = f"{key}[1]" if f"{key}[1]" in lines else key
+    while at and at not in lines:
+        at = at.rpartition(".")[0]
+    return lines.get(at)

@@ -81,7 +81,7 @@ class _Reader:
         functions = [f for f in self.image.symbols if f.is_function and f.size]
         functions.sort(key=lambda f: (plain(f.name) not in first, f.name, f.value))
         for symbol in functions:
-            code = self.code(symbol)
+            code = self.image.code_of(symbol)
             held = found.setdefault(plain(symbol.name), Held())
             known = self.image.machine == "EM_X86_64" and len(code) <= left
             if known:
@@ -93,12 +93,6 @@ class _Reader:
         if self.image.machine != "EM_X86_64":
             found[_WHOLE] = self.whole()
         return found
-
-    def code(self, symbol: Symbol) -> bytes:
-        assert symbol.section is not None
-        section = self.image.sections[symbol.section]
-        start = symbol.value - self.image.base(section)
-        return self.image.bytes_of(section)[max(start, 0) : start + symbol.size]
 
     def section_at(self, address: int) -> Section | None:
         place = bisect_right(self.starts, address) - 1

@@ -25,17 +25,16 @@ from __future__ import annotations
 
 import ast
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from replay.base.jsonlines import nearest, shown
-from replay.repo.bindinglines import lines_of
+from replay.repo.bindinglines import line_of, lines_of
 from replay.repo.errors import ExpectError
+from replay.repo.tomlfile import parse_tables, read_text
 
 FORMAT: Final = "replay-expect/1"
-MOST_FILE: Final = 1 << 20
 LEAST_PATCH_ID: Final = 7
 
 _KEYS: Final = (
@@ -116,28 +115,9 @@ def read_expect(path: Path) -> tuple[Entry, ...]:
         ExpectError: it cannot be read, or something in it is wrong.
 
     """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ExpectError(
-            f"cannot be read ({error.strerror}); replay verify --write-expect FILE drafts one", path
-        ) from None
-    if len(raw) > MOST_FILE:
-        raise ExpectError(f"{len(raw)} bytes declare nothing; name another file", path)
-    try:
-        text = raw.decode()
-        data = tomllib.loads(text)
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise ExpectError("not UTF-8; save the file as UTF-8", path, line) from None
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"at line (\d+)", str(error))
-        line = int(found[1]) if found else text.count("\n") + 1
-        said = re.sub(r" \(at .*\)", "", str(error))
-        raise ExpectError(f"not TOML: {said}", path, line) from None
-    except RecursionError:
-        raise ExpectError("brackets are nested too deep", path) from None
-    return _File(path, lines_of(text)).entries(data)
+    cure = "replay verify --write-expect FILE drafts one"
+    text = read_text(path, cure, "declare nothing", ExpectError)
+    return _File(path, lines_of(text)).entries(parse_tables(text, path, ExpectError))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +127,7 @@ class _File:
 
     def fail(self, key: str, problem: str) -> NoReturn:
         """Raise what is wrong at a key; the line is that of the nearest key above it."""
-        at = key
-        while at and at not in self.lines:
-            at = at.rpartition(".")[0]
-        raise ExpectError(problem, self.path, self.lines.get(at), key)
+        raise ExpectError(problem, self.path, line_of(self.lines, key), key)
 
     def entries(self, data: dict[str, Any]) -> tuple[Entry, ...]:
         for name in data:

@@ -79,9 +79,7 @@ def _compares(library: Path, functions: frozenset[str]) -> list[Compare]:
                 if not (symbol.is_function and symbol.size and symbol.section is not None):
                     continue
                 if plain(symbol.name) in functions:
-                    section = image.sections[symbol.section]
-                    start = symbol.value - image.base(section)
-                    code = image.bytes_of(section)[max(start, 0) : start + symbol.size]
+                    code = image.code_of(symbol)
                     found |= {one.address: one for one in compares(code, symbol.value)}
     except (ElfError, OSError):
         return []

@@ -9,27 +9,22 @@ from __future__ import annotations
 
 import os
 import random
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from replay.build.cache import Entry, cache_folder, key
-from replay.build.command import Commands
-from replay.build.compiler import environment, find_compiler
+from replay.build.compiler import find_compiler
 from replay.build.errors import BuildError
-from replay.build.output import Kept, telling_line
+from replay.build.helper import NotCompiledError, compiled_helper
 from replay.repo.calls import CallTrace
 from replay.repo.generating import generate
 from replay.repo.language import CallLanguage
 from replay.repo.lines import ChangedLine, ChangedLines, Line
 
 FORMAT: Final = "replay-reach/1"
-HELPER: Final = "reach.so"
 SOURCE: Final = Path(__file__).with_name("reach.c")
 FLAGS: Final = ("-std=gnu11", "-O2", "-fPIC", "-shared", "-fcf-protection=none")
-LIMIT: Final = 60.0
 SHOWN: Final = 5
 """Lines that a text names."""
 
@@ -51,18 +46,10 @@ def helper() -> Path:
     except BuildError as error:
         raise NoReach(f"without a C compiler: {error}") from None
     flags = [flag for flag in FLAGS if not flag.startswith("-fcf") or _is_x86()]
-    parts = (FORMAT, compiler.path, compiler.identity, *flags, SOURCE.read_text())
-    entry = Entry(cache_folder() / "reach" / key(p.encode() for p in parts), HELPER, FORMAT)
-    with entry.locked():
-        if entry.note() is None:
-            with tempfile.TemporaryDirectory(dir=entry.folder, prefix="making-") as place:
-                made = Path(place) / HELPER
-                words = [compiler.path, *flags, *compiler.terse, "-o", str(made), str(SOURCE)]
-                ended = Commands().run(words, Path(place), environment(), LIMIT, Kept(4096))
-                if ended.status or not made.is_file():
-                    raise NoReach(f"the helper does not compile: {telling_line(ended.output)}")
-                entry.enter(made)
-    return entry.path
+    try:
+        return compiled_helper(compiler, SOURCE, flags, FORMAT)
+    except NotCompiledError as error:
+        raise NoReach(f"the helper does not compile: {error}") from None
 
 
 def _is_x86() -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -56,7 +56,8 @@ def view_json(view: CommitsView) -> dict[str, Any]:
     searched = view.searched
     found = report_json(searched.report, view.saved)
     if view.searching:
-        found["search"] = search_json(searched)
+        changes = ((c.place, c.after, [kind.words for kind in c.kinds]) for c in searched.changes)
+        found["search"] = search_json(searched.found, searched.commits, changes)
     return found
 
 
@@ -110,9 +111,16 @@ def search_lines(
     return [*lines, ""]
 
 
-def search_json(searched: Search) -> dict[str, Any] | None:
-    """The same as plain values."""
-    found, commits = searched.found, searched.commits
+def search_json(
+    found: Bisection | None,
+    commits: Sequence[Commit],
+    changes: Iterable[tuple[int, int, list[str]]],
+) -> dict[str, Any] | None:
+    """The same as plain values, with what was found.
+
+    ``changes``: the place of the commit, of the one before it that was judged, and in what the
+    two differ.
+    """
     if found is None:
         return None
     return {
@@ -123,12 +131,8 @@ def search_json(searched: Search) -> dict[str, Any] | None:
         ],
         "suspects": [commits[step].id for step in found.suspects],
         "changes": [
-            {
-                "commit": commits[change.place].id,
-                "after": commits[change.after].id,
-                "kinds": [kind.words for kind in change.kinds],
-            }
-            for change in searched.changes
+            {"commit": commits[place].id, "after": commits[after].id, "kinds": kinds}
+            for place, after, kinds in changes
         ],
     }
 

@@ -14,7 +14,7 @@ from replay.repo.program.case import plain
 from replay.repo.program.evidence import Evidence, value_text
 from replay.repo.program.searching import ProgramSearch
 from replay.repo.program.verify import ProgramReport, Row
-from replay.report.commits import INDENT, OUTPUT_LINES, search_lines
+from replay.report.commits import INDENT, OUTPUT_LINES, search_json, search_lines
 from replay.report.output import shows
 from replay.search.verdict import Verdict
 
@@ -146,7 +146,9 @@ def view_json(view: ProgramsView) -> dict[str, Any]:
         "commits": [_row_json(row, view) for row in report.rows],
     }
     if view.searching:
-        found["search"] = _search_json(view.searched)
+        searched = view.searched
+        changes = ((one.place, one.after, one.words) for one in searched.changes)
+        found["search"] = search_json(searched.found, searched.commits, changes)
     return found
 
 
@@ -198,28 +200,6 @@ def _example_json(row: Row, view: ProgramsView) -> dict[str, Any] | None:
         "shortest": row.example.complete,
         "file": str(path) if path else None,
         "command": command,
-    }
-
-
-def _search_json(searched: ProgramSearch) -> dict[str, Any] | None:
-    found, commits = searched.found, searched.commits
-    if found is None:
-        return None
-    return {
-        "commits": len(commits) - 1,
-        "probes": [
-            {"commit": commits[p.step].id, "answer": p.answer.value, "note": p.note}
-            for p in found.probes
-        ],
-        "suspects": [commits[step].id for step in found.suspects],
-        "changes": [
-            {
-                "commit": commits[change.place].id,
-                "after": commits[change.after].id,
-                "kinds": change.words,
-            }
-            for change in searched.changes
-        ],
     }
 
 

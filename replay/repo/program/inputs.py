@@ -30,16 +30,16 @@ from __future__ import annotations
 
 import re
 import shlex
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, NoReturn, TypeAlias
 
 from replay.base.jsonlines import nearest, shown
-from replay.repo.bindinglines import lines_of
+from replay.repo.bindinglines import line_of, lines_of
 from replay.repo.errors import BindingError, RepoError
 from replay.repo.program.case import bad_name, is_argument
+from replay.repo.tomlfile import parse_tables, read_text
 
 FORMAT: Final = "replay-inputs/1"
 MEMORY: Final = 4096
@@ -169,14 +169,7 @@ def read_inputs(path: Path) -> Inputs:
         BindingError: it cannot be read, or something in it is wrong.
 
     """
-    try:
-        text = path.read_bytes()[: MOST_FILE + 1].decode()
-    except OSError as error:
-        raise BindingError(
-            f"cannot be read ({error.strerror}); `replay init --program` writes one", path
-        ) from None
-    except UnicodeDecodeError:
-        raise BindingError("not UTF-8; save the file as UTF-8", path) from None
+    text = read_text(path, "`replay init --program` writes one", "are no inputs")
     return parse_inputs(text, path)
 
 
@@ -187,15 +180,7 @@ def parse_inputs(text: str, path: Path) -> Inputs:
         BindingError: something in it is wrong.
 
     """
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"at line (\d+)", str(error))
-        said = re.sub(r" \(at .*\)", "", str(error))
-        raise BindingError(f"not TOML: {said}", path, int(found[1]) if found else None) from None
-    except RecursionError:
-        raise BindingError("brackets are nested too deep", path) from None
-    return _File(path, lines_of(text), data).inputs()
+    return _File(path, lines_of(text), parse_tables(text, path)).inputs()
 
 
 def template(text: str, known: Iterable[str]) -> Template:
@@ -226,10 +211,7 @@ class _File:
         self.known: tuple[str, ...] = ()
 
     def fail(self, key: str, problem: str) -> NoReturn:
-        at = key
-        while at and at not in self.lines:
-            at = at.rpartition(".")[0]
-        raise BindingError(problem, self.path, self.lines.get(at), key)
+        raise BindingError(problem, self.path, line_of(self.lines, key), key)
 
     def inputs(self) -> Inputs:
         self.keys(self.data, "", ("format", "run", "rules", "env", "limits"))
