@@ -198,9 +198,10 @@ class Checker(Closing):
     def _worst(self, target: Target, trace: CallTrace, times: int) -> Run:
         """The first run of several that does not come to its end, or the first of all."""
         first: Run | None = None
+        limits = Limits(self.cpu, self.usual(target.key, "worker"))
         for _ in range(times):
             with self.opened(target) as runner:
-                run = asked(runner, target, trace)
+                run = limited(limits, runner, target, trace)
             if run.end != "ok":
                 return run
             first = first or run

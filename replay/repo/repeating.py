@@ -23,7 +23,8 @@ from elftools.elf.elffile import ELFFile
 from replay.elf.errors import reading
 from replay.repo.bound import Unbound
 from replay.repo.calls import CallTrace
-from replay.repo.checking import Checker, Runs
+from replay.repo.checking import Checker, Runs, limited
+from replay.repo.driver.limits import Limits
 from replay.repo.driver.run import Digest
 from replay.repo.exported import DataObject
 from replay.repo.masks import Field, Mask, kind_of, not_repeated
@@ -183,7 +184,7 @@ class Repeater:
         places = self._unlike(target, [trace for trace, _ in asked], fill)
         if not places:
             return fill, runs
-        hangs = 0
+        limits = Limits(self.checker.cpu, self.checker.usual(target.key, "worker"))
         with contextlib.ExitStack() as stack:
             try:
                 runner = stack.enter_context(self.checker.opened(target, fill))
@@ -191,9 +192,12 @@ class Repeater:
                 # It loads in some processes only: what those show has been compared.
                 return fill, [None] * len(asked)
             for place in places:
-                run = runner.run(asked[place][0]) if hangs < MOST_HANGS else None
-                hangs += run is not None and run.end == "hang"
-                runs[place] = run
+                trace, first = asked[place]
+                hung = first is not None and first.end == "hang"
+                runs[place] = (
+                    limited(limits, runner, target, trace, hung)
+                    if limits.hangs < MOST_HANGS else None
+                )  # fmt: skip
         return fill, runs
 
     def _unlike(self, target: Target, traces: Sequence[CallTrace], fill: int) -> list[int]:
