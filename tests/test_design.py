@@ -51,6 +51,7 @@ INSIDE: Mapping[str, Mapping[str, frozenset[str]]] = {
             "compiled": "language machine native",
             "mailed": "language native",
             "verify": "native",
+            "explore": "language machine rules",
             "subject": "language machine rules compiled",
             "probe": "native subject",
             "bench": "language machine rules native subject",

@@ -26,6 +26,7 @@ class Entry(NamedTuple):
 
 COMMANDS: Final[dict[str, Entry]] = {
     "check": Entry("replay.cli.check:command", "Is every step what it claims to be?"),
+    "explore": Entry("replay.cli.explore:command", "Prove each step on every small machine."),
     "conform": Entry(
         "replay.cli.conform:command", "Run recorded vectors on the models and compare."
     ),

@@ -188,8 +188,9 @@ def _a_search(draws: Draws) -> tuple[Any, ...] | None:
 ADDR: Final = Address()
 CLIENT: Final = Client()
 IN_BLOCK: Final = Length(within="block", leaving=0.0)
-RESET: Final = Length()
-"""A range that is reset may leave its block, and then often aborts."""
+RESET: Final = Length(within="ram")
+"""A range that is reset may leave its block, and then often aborts. One that is asked about
+first may not leave RAM: what the store has there, a byte map does not and a bitmap may."""
 
 OPS: Final[Mapping[str, Operation]] = _table(
     Operation(

@@ -1,0 +1,228 @@
+"""The states that a step reaches, breadth first, over the tables of what operations do.
+
+Two cuts, which change nothing that can be told. A cell that has one value whatever happens
+is not asked for: :func:`possible` finds values that contain all that can be reached. A cell
+that no operation and nothing that is looked for asks about is no part of a state: states
+that differ in it alone do the same for ever, and so count as one.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from replay.dirty.explore.alphabet import Scope
+from replay.dirty.explore.bits import Way
+from replay.dirty.explore.engine import SHAPE, Engine, Root, States
+from replay.dirty.explore.errors import ExploreError
+from replay.dirty.explore.state import Form, Shape, cells_of
+from replay.dirty.explore.tables import Leaf, Question, Tree, effect, effects, leaves, question
+from replay.dirty.language.trace import Op, Trace
+
+Roots: TypeAlias = dict[Shape, list[Root]]
+Shown: TypeAlias = tuple[Shape, int]
+"""A tree to look for: of a shape, and the index of an operation."""
+SPARE: Final = 4
+"""Times the states met so far that the next layer is taken to need at most."""
+
+
+def start(form: Form) -> tuple[Shape, dict[int, int]]:
+    """The first state of a search: its shape, and its cells that are not 0."""
+    shape, values = Shape(), dict[int, int]()
+    for op in form.scope.prefix:
+        leaf = effect(form, shape, op.name, op.args)
+        assert isinstance(leaf, Leaf), "an empty machine has no state to ask for"
+        shape = leaf.shape
+        values |= dict(leaf.sets)
+    return shape, values
+
+
+class Reached:
+    """The states that a step reaches, layer after layer.
+
+    Args:
+        machine: of the step.
+        scope: of the search.
+        shown: further trees to look for, by shape and operation.
+        jobs: threads.
+        memory: bytes that the states may take.
+        cut: whether to leave out what no state answers and nothing asks for.
+
+    Attributes:
+        shown: these trees, without what no state answers.
+        layers: the states by how many operations lead to them.
+        fixpoint: whether there are no others.
+
+    """
+
+    def __init__(
+        self, machine: type[Any], scope: Scope, shown: Mapping[Shown, Tree],
+        jobs: int, memory: int, cut: bool = True,
+    ) -> None:  # fmt: skip
+        self.scope, self.jobs, self.memory = scope, jobs, memory
+        cells = cells_of(scope)
+        form = Form(machine, scope, Way(cells.sizes))
+        first, values = start(form)
+        self.shown = dict(shown)
+        roots, kept = self._roots(form, first), frozenset(range(len(cells.names)))
+        if cut:
+            roots, self.shown = _possible_only(roots, self.shown, values, cells.sizes)
+            roots, self.shown = _trimmed(roots, self.shown)
+            kept = _asked(roots, self.shown)
+        extra = {key: (key[0], tree) for key, tree in self.shown.items()}
+        self.engine = Engine(cells, roots, extra, kept)
+        if self.engine.bytes > memory:
+            raise ExploreError(
+                f"the set of the states of this scope takes {self.engine.bytes >> 20} MiB: "
+                "take fewer pages, or give --memory"
+            )
+        packing, numbers = self.engine.packing, self.engine.numbers
+        begin = {cell: value for cell, value in values.items() if cell in kept}
+        layer = array("Q", [packing.word(numbers[first], begin)])
+        self.engine.enter(layer)
+        self.layers = [layer]
+        self.fixpoint = False
+
+    def _roots(self, form: Form, first: Shape) -> Roots:
+        roots: Roots = {}
+        todo = [first]
+        while todo:
+            shape = todo.pop(0)
+            if shape in roots:
+                continue
+            ops = tuple(self.scope.operations(shape.layout))
+            found = effects(form, shape, Trace(ops, self.scope.config).program)
+            roots[shape] = [Root(tree, index) for tree, index in found.items()]
+            todo += dict.fromkeys(leaf.shape for tree in found for leaf in leaves(tree))
+        return roots
+
+    @property
+    def states(self) -> int:
+        """How many states were met."""
+        return sum(map(len, self.layers))
+
+    @property
+    def transitions(self) -> int:
+        """Operations from all of them, whether one effect stands for several or not."""
+        counts = [sum(1 for _ in self.scope.operations(s.layout)) for s in self.engine.shapes]
+        return sum(
+            counts[shape] * sum(1 for state in layer if state >> SHAPE == shape)
+            for layer in self.layers for shape in range(len(counts))
+        )  # fmt: skip
+
+    def deeper(self, stop: Callable[[], bool] = lambda: False) -> States | None:
+        """Search one operation deeper; the new layer, or None where there is no more.
+
+        At a fixpoint there is none; nor where the memory is used up, or ``stop`` says so.
+        """
+        if self.engine.bytes + 8 * SPARE * self.states > self.memory:
+            return None
+        layer = self.engine.next_layer(self.layers[-1], self.jobs, stop)
+        if layer is None:
+            return None
+        if not layer:
+            self.fixpoint = True
+            return None
+        self.layers.append(layer)
+        return layer
+
+    def trace(self, depth: int, place: int, last: int) -> Trace:
+        """The operations to a state of a layer, and one more."""
+        state = self.layers[depth][place]
+        ops = [self._operation(state, last)]
+        for layer in reversed(self.layers[:depth]):
+            state, operation = self.engine.parent(layer, state)
+            ops.append(self._operation(state, operation))
+        return Trace((*self.scope.prefix, *reversed(ops)), self.scope.config)
+
+    def _operation(self, state: int, index: int) -> Op:
+        shape = self.engine.shapes[state >> SHAPE]
+        return next(op for at, op in enumerate(self.scope.operations(shape.layout)) if at == index)
+
+
+def possible(
+    roots: Mapping[Shape, Sequence[Root]], first: Mapping[int, int], sizes: Sequence[int]
+) -> list[set[int]]:
+    """For each cell the values that it can have at most, whatever the others have.
+
+    More states than can be reached, never fewer: where a cell has one value here, it has no
+    other in any state.
+    """
+    values = [{first.get(cell, 0)} for cell in range(len(sizes))]
+    before = 0
+    while sum(map(len, values)) != before:
+        before = sum(map(len, values))
+        for row in roots.values():
+            for root in row:
+                for leaf in leaves(pruned(root.tree, values)):
+                    for cell, value in leaf.sets:
+                        values[cell].add(value)
+    return values
+
+
+def pruned(tree: Tree, values: Sequence[set[int]]) -> Tree:
+    """A tree without the answers that no state gives."""
+    if isinstance(tree, Leaf):
+        return tree
+    children = [pruned(tree.children[value], values) for value in sorted(values[tree.cell])]
+    if len(children) == 1:
+        return children[0]
+    full = [
+        children[sorted(values[tree.cell]).index(value)] if value in values[tree.cell]
+        else children[0]
+        for value in range(len(tree.children))
+    ]  # fmt: skip
+    return tree._replace(children=tuple(full))
+
+
+def asked(tree: Tree) -> Iterator[int]:
+    """The cells that a tree asks for."""
+    if isinstance(tree, Question):
+        yield tree.cell
+        for child in tree.children:
+            yield from asked(child)
+
+
+def _asked(roots: Roots, shown: Mapping[Shown, Tree]) -> frozenset[int]:
+    """The cells that any tree asks for."""
+    trees = [*(root.tree for row in roots.values() for root in row), *shown.values()]
+    return frozenset(cell for tree in trees for cell in asked(tree))
+
+
+def _possible_only(
+    roots: Roots, shown: Mapping[Shown, Tree], first: Mapping[int, int], sizes: Sequence[int]
+) -> tuple[Roots, dict[Shown, Tree]]:
+    """The same without the answers that no state gives."""
+    values = possible(roots, first, sizes)
+    return (
+        {
+            shape: [root._replace(tree=pruned(root.tree, values)) for root in row]
+            for shape, row in roots.items()
+        },
+        {key: pruned(tree, values) for key, tree in shown.items() if key[0] in roots},
+    )
+
+
+def _trimmed(roots: Roots, shown: dict[Shown, Tree]) -> tuple[Roots, dict[Shown, Tree]]:
+    """The same without what becomes of cells that none of them asks for."""
+    while True:
+        kept = _asked(roots, shown)
+        new: Roots = {}
+        for shape, row in roots.items():
+            trees: dict[Tree, int] = {}
+            for root in row:
+                tree = _without(root.tree, kept)
+                if tree != Leaf(shape, ()):
+                    trees.setdefault(tree, root.operation)
+            new[shape] = [Root(tree, operation) for tree, operation in trees.items()]
+        shown = {key: _without(tree, kept) for key, tree in shown.items()}
+        if new == roots:
+            return roots, shown
+        roots = new
+
+
+def _without(tree: Tree, kept: frozenset[int]) -> Tree:
+    if isinstance(tree, Leaf):
+        return tree._replace(sets=tuple(pair for pair in tree.sets if pair[0] in kept))
+    return question(tree.cell, [_without(child, kept) for child in tree.children])
