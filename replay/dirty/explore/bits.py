@@ -127,9 +127,16 @@ class Bits:
     # --- combining ---
 
     def __and__(self, other: Any) -> Any:
+        if other.__class__ is int and other >= 0 and not self.rest:
+            # What most code does with a word, without the detour.
+            masked = [item if other >> at & 1 else 0 for at, item in enumerate(self.items)]
+            return made(self.way, masked)
         return self._combined(other, self._and)
 
     def __or__(self, other: Any) -> Any:
+        if other.__class__ is int and 0 <= other < 1 << len(self.items):
+            joined = [1 if other >> at & 1 else item for at, item in enumerate(self.items)]
+            return made(self.way, joined, self.rest)
         return self._combined(other, self._or)
 
     def __xor__(self, other: Any) -> Any:
@@ -216,9 +223,12 @@ def made(way: Way, items: Sequence[Item], rest: int = 0) -> int | Bits:
         item if item < 2 or (known := values.get((item >> 1) - 1)) is None else known ^ (item & 1)
         for item in items
     ]
-    if all(item < 2 for item in seen):
-        return sum(item << place for place, item in enumerate(seen)) - (rest << len(seen))
-    return Bits(way, seen, rest)
+    if max(seen, default=0) > 1:
+        return Bits(way, seen, rest)
+    number = -rest
+    for item in reversed(seen):
+        number = number << 1 | item
+    return number
 
 
 def items_of(value: int | Bits, width: int) -> list[Item]:

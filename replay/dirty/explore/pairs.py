@@ -24,7 +24,6 @@ from replay.dirty.explore.tables import (
     Tree,
     executed,
     leaf_of,
-    leaves,
     ways,
 )
 from replay.dirty.language.operations import OPS
@@ -149,34 +148,47 @@ class Pair:
             if self.share and shared and OPS[name].moves is None:
                 told.shared += 1
                 continue
-            tree = self._compared(told, joint, ops[index], index, (name, args))
-            if any(leaf.tag for leaf in leaves(tree)):
-                told.shown[index] = tree
+            if self._compared(told, joint, ops[index], index, (name, args)):
+                told.shown[index] = self._tree(joint, ops[index], (name, args))
         told.following = list(dict.fromkeys(told.following))
         return told
 
     def _compared(
         self, told: Told, joint: Joint, op: Op, index: int, call: tuple[str, tuple[Any, ...]]
-    ) -> Tree:
-        """Go all ways through one operation at both steps; gives the later one's tree."""
-        grown = Growing(self.way)
-        shape, room = joint
-
-        def once() -> None:
-            old = self._executed(self.before, shape._replace(room=room), *call)
-            told.asked |= not self.unused.isdisjoint(self.way.order)
-            new = self._executed(self.after, shape, *call)
-            tag, fields = self._parted(told, shape, op, old, new)
-            lives = isinstance(new, After) and new.status == "ok"
-            leaf = leaf_of(self.after, shape, new, tag) if lives else Leaf(shape, (), tag)  # type: ignore[arg-type]
-            grown.add(leaf)
-            if lives:
-                left = old.shape.room if isinstance(old, After) and old.status == "ok" else room
-                self._follow(told, op, joint, Joint(leaf.shape, left))
+    ) -> bool:
+        """Go all ways through one operation at both steps; whether any of them is told apart."""
+        apart = False
+        for tag, fields, _ in ways(self.way, lambda: self._once(told, joint, op, call)):
             told.ways += 1
+            apart |= bool(tag)
             if tag & SUSPECT:
                 values = tuple((cell, self.way.values[cell]) for cell in self.way.order)
-                told.suspects.append(Suspect(shape, index, values, fields))
+                told.suspects.append(Suspect(joint.shape, index, values, fields))
+        return apart
+
+    def _once(
+        self, told: Told, joint: Joint, op: Op, call: tuple[str, tuple[Any, ...]]
+    ) -> tuple[int, tuple[str, ...], After | None]:
+        """One way through an operation: its tag, the fields of a suspect, what is left."""
+        shape, room = joint
+        old = self._executed(self.before, shape._replace(room=room), *call)
+        told.asked |= not self.unused.isdisjoint(self.way.order)
+        new = self._executed(self.after, shape, *call)
+        tag, fields = self._parted(told, shape, op, old, new)
+        if not isinstance(new, After) or new.status != "ok":
+            return tag, fields, None
+        left = old.shape.room if isinstance(old, After) and old.status == "ok" else room
+        self._follow(told, op, joint, Joint(new.shape, left))
+        return tag, fields, new
+
+    def _tree(self, joint: Joint, op: Op, call: tuple[str, tuple[Any, ...]]) -> Tree:
+        """What the later step makes of a state, each leaf with its tag."""
+        grown = Growing(self.way)
+
+        def once() -> None:
+            tag, _, new = self._once(Told(), joint, op, call)
+            shape = joint.shape
+            grown.add(leaf_of(self.after, shape, new, tag) if new else Leaf(shape, (), tag))
 
         for _ in ways(self.way, once):
             pass
