@@ -13,9 +13,10 @@ from replay.repo.program.campaign import Example
 from replay.repo.program.case import plain
 from replay.repo.program.evidence import Evidence, value_text
 from replay.repo.program.searching import ProgramSearch
-from replay.repo.program.verify import ProgramReport, Row
+from replay.repo.program.results import ProgramReport, Row
 from replay.report.commits import INDENT, OUTPUT_LINES, search_json, search_lines
 from replay.report.output import shows
+from replay.report.programsexpecting import declared_json, declared_lines
 from replay.search.verdict import Verdict
 
 OPEN: Final = (Verdict.UNDECIDED, Verdict.NOT_JUDGED, Verdict.NOT_BUILT)
@@ -69,8 +70,8 @@ def _row(row: Row, style: Style) -> list[str]:
     if row.verdict is Verdict.NOT_BUILT and row.output.strip():
         output = [printable(line.expandtabs()) for line in row.output.rstrip().splitlines()]
         lines += [f"{INDENT}| {line[:200]}" for line in output[-OUTPUT_LINES:]]
-    for note in row.notes:
-        lines += wrapped(printable(note), INDENT)
+    for text in (*declared_lines(row), *row.notes):
+        lines += wrapped(printable(text), INDENT)
     return lines
 
 
@@ -164,6 +165,7 @@ def _row_json(row: Row, view: ProgramsView) -> dict[str, Any]:
         "against": row.against.id if row.against else None,
         "differing": row.differing,
         "notes": row.notes,
+        "declared": declared_json(row),
         "evidence": _evidence_json(row.evidence),
         "example": _example_json(row, view),
     }

@@ -14,9 +14,11 @@ from typing import Final
 
 from replay.base.pool import Pool, Threads
 from replay.repo.driver.limits import MOST_HANGS
+from replay.repo.expected import Declared, merged, tallied
 from replay.repo.program.case import Case
-from replay.repo.program.comparing import Divergence, Noise, compare, noise
+from replay.repo.program.comparing import Divergence, Noise, Runs, compare, noise
 from replay.repo.program.evidence import Evidence
+from replay.repo.program.expecting import ProgramExpected, differing, word
 from replay.repo.program.inputs import Inputs
 from replay.repo.program.language import CaseLanguage
 from replay.repo.program.packing import Target
@@ -41,10 +43,11 @@ SLOW: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two programs to compare."""
+    """Two programs to compare, and what is declared of them."""
 
     before: Target
     after: Target
+    expected: ProgramExpected | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +71,29 @@ class Sampling:
 
 @dataclass(slots=True)
 class PairTally:
-    """What cases showed of a pair: in what they differ, by number, and what varies."""
+    """What cases showed of a pair: in what they differ, by number, and what varies.
+
+    ``declared``: what they show of each declared difference, by the number of its entry.
+    """
 
     differing: dict[int, Divergence] = field(default_factory=dict)
     noise: Noise = field(default_factory=dict)
     evidence: Evidence = field(default_factory=Evidence)
+    declared: dict[int, Declared] = field(default_factory=dict)
 
     def merge(self, other: PairTally) -> None:
         """Add what the cases of the next share showed."""
         self.differing |= other.differing
         self.noise = other.noise | self.noise
         self.evidence.merge(other.evidence)
+        self.declared = merged(self.declared, other.declared)
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """In what they differ, as a file of declared differences names it."""
+        return frozenset(
+            word(*field) for found in self.differing.values() for field in found.fields
+        )
 
 
 @dataclass(slots=True)
@@ -177,17 +192,17 @@ class ProgramCampaign:
     ) -> list[tuple[Case, int]]:  # fmt: skip
         """The cases that are to be run again, each with which fills."""
         due: dict[tuple[Case, int], None] = {}
-        differing = 0
+        count = 0
         for number, case in cases.items():
             old, new = (ran[side.key, case, 0] for side in (pair.before, pair.after))
             evidence.add(old, new)
             if old is None or new is None:
                 continue
             differs = compare([old], [new]) is not None
-            differing += differs
+            count += differs
             if number >= SAMPLE and not differs:
                 continue
-            once = HANG in (old.end, new.end) or differing > FULL
+            once = HANG in (old.end, new.end) or count > FULL
             due |= dict.fromkeys((case, fill) for fill in (FILLS[:1] if once else FILLS))
         return list(due)
 
@@ -202,7 +217,8 @@ class ProgramCampaign:
             sides.append([one for one in found if one is not None])
             tally.noise = noise(sides[-1]) | tally.noise
         tally.evidence.repeat(sides[1])
-        divergence = compare(*sides)
+        divergence, shown = differing(pair.expected, case, *sides)
+        tally.declared = merged(tally.declared, tallied(shown))
         if divergence is not None:
             tally.differing[number] = divergence
 
@@ -275,13 +291,17 @@ class _Question:
         """By several runs of each side; by more where an end comes and goes."""
         old, new = self.runs(case, (0,))
         if HANG in (old[0].end, new[0].end):
-            return compare(old, new)
+            return self.compared(case, old, new)
         for fills in (FILLS, MORE):
             more = self.runs(case, fills)
             old, new = [*old, *more[0]], [*new, *more[1]]
             if len({run.end for run in old}) == len({run.end for run in new}) == 1:
                 break
-        return compare(old, new)
+        return self.compared(case, old, new)
+
+    def compared(self, case: Case, old: Runs, new: Runs) -> Divergence | None:
+        """In what runs of both sides differ that is not declared."""
+        return differing(self.pair.expected, case, old, new)[0]
 
     def shows(self, case: Case) -> Divergence | None:
         """The same, where it is in what is wanted."""
@@ -291,13 +311,13 @@ class _Question:
     def holds(self, case: Case) -> bool:
         """A sooner answer: a case that shows nothing in its first runs is not repeated."""
         old, new = self.runs(case, (0,))
-        found = compare(old, new)
+        found = self.compared(case, old, new)
         if found is None or not found.kinds & self.wanted:
             return False
         if HANG in (old[0].end, new[0].end):
             return True
         more = self.runs(case, FILLS[:2])
-        found = compare([*old, *more[0]], [*new, *more[1]])
+        found = self.compared(case, [*old, *more[0]], [*new, *more[1]])
         return found is not None and bool(found.kinds & self.wanted)
 
 
