@@ -14,9 +14,9 @@ from replay.cli.progress import progress_bar
 from replay.errors import UsageError
 from replay.repo.git import find
 from replay.repo.program.case import to_text
-from replay.repo.program.searching import ProgramSearch, search
 from replay.repo.program.opening import RUN_LIMIT, ProgramRequest
 from replay.repo.program.results import ProgramReport
+from replay.repo.program.searching import ProgramSearch, search
 from replay.repo.program.verify import verify
 from replay.report.expecting import write_draft
 from replay.report.programs import ProgramsView

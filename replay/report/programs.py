@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from replay.base.jsonlines import printable
 from replay.base.style import PLAIN, WIDTH, Style, counted, listed, wrapped
-from replay.repo.program.campaign import Example
 from replay.repo.program.case import plain
 from replay.repo.program.evidence import Evidence, value_text
-from replay.repo.program.searching import ProgramSearch
 from replay.repo.program.results import ProgramReport, Row
+from replay.repo.program.searching import ProgramSearch
+from replay.repo.program.tallies import Example
 from replay.report.commits import INDENT, OUTPUT_LINES, search_json, search_lines
 from replay.report.output import shows
 from replay.report.programsexpecting import declared_json, declared_lines
@@ -79,11 +79,16 @@ def evidence_text(evidence: Evidence) -> str:
     """In one line, how many runs ended, showed something, and failed."""
     if evidence.identical:
         return "identical code: no run is needed"
+    every = counted(evidence.runs + evidence.lost, "run")
+    ends = [f"{count} with {end}" for end, count in evidence.ends.most_common()]
     parts = [
-        f"{evidence.ended} of {counted(evidence.runs + evidence.lost, 'run')} ended on both sides",
+        f"{evidence.ended} of {every} ended on both sides ({listed(ends, 3)})",
         f"{evidence.output} gave output",
-        f"{counted(len(evidence.shown), 'different result')}",
+        counted(len(evidence.shown), "different result"),
+        f"given were {evidence.given.text}",
     ]
+    if evidence.lost:
+        parts.append(f"{evidence.lost} not run, after too many hangs")
     failures = evidence.failures()
     if failures:
         shown = [f"{count} with {how.text}" for how, count in failures]
@@ -117,7 +122,9 @@ def _finding(row: Row, example: Example, view: ProgramsView, style: Style) -> li
 def _summary(report: ProgramReport, style: Style) -> list[str]:
     rows = report.rows[1:]
     good = sum(row.verdict.passes for row in rows)
-    runs = counted(report.runs, "run")
+    counts = sorted({row.evidence.runs for row in rows if row.evidence and row.evidence.runs})
+    many = " to ".join(map(str, dict.fromkeys((counts or [0])[:: max(len(counts) - 1, 1)])))
+    runs = f"{many} run{'' if counts == [1] else 's'}"
     lines = [f"{good} of {counted(len(rows), 'commit')} as claimed, on {runs} a commit"]
     kinds = [
         f"{sum(row.verdict is kind for row in rows)} {kind.value}"
@@ -180,6 +187,8 @@ def _evidence_json(evidence: Evidence | None) -> dict[str, Any] | None:
         "ended": evidence.ended,
         "output": evidence.output,
         "different": len(evidence.shown),
+        "ends": dict(evidence.ends.most_common()),
+        "given": dict(zip(("arguments", "stdin", "files"), evidence.given.counts, strict=True)),
         "not_run": evidence.lost,
         "failed": [
             {"end": how.end, "said": how.said, "runs": count}

@@ -18,7 +18,8 @@ from replay.repo.expectfile import Entry
 from replay.repo.expecting import Expecting
 from replay.repo.program.case import Case, plain
 from replay.repo.program.comparing import END, Divergence, Runs, compare
-from replay.repo.program.running import ERR, HANG, OUT, Outcome
+from replay.repo.program.running import HANG, Outcome
+from replay.repo.program.seeing import ERR, OUT
 from replay.repo.rules import Rules
 
 OPERATION: Final = "run"

@@ -7,13 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from replay.repo.expecting import patch_ids
-from replay.repo.program.campaign import (
-    Example,
-    Pair,
-    PairTally,
-    ProgramCampaign,
-    Sighting,
-)
+from replay.repo.program.campaign import ProgramCampaign
 from replay.repo.program.case import Case, quoted
 from replay.repo.program.comparing import END, Noise
 from replay.repo.program.evidence import Evidence, decide
@@ -21,6 +15,7 @@ from replay.repo.program.expecting import declared
 from replay.repo.program.language import CaseLanguage
 from replay.repo.program.opening import Ready, Work
 from replay.repo.program.results import ProgramReport, Row
+from replay.repo.program.tallies import Example, Pair, PairTally, Sighting
 from replay.repo.settling import settled, told
 from replay.repo.targets import Progress
 from replay.search.campaign import examples
@@ -150,4 +145,3 @@ def _noise(found: Noise) -> list[str]:
         f"({quoted(one, 40)}, then {quoted(other, 40)})"
         for (name, kind), (one, other) in sorted(found.items())
     ]
-

@@ -15,12 +15,13 @@ from replay.repo.errors import RepoError
 from replay.repo.expectfile import read_expect
 from replay.repo.expecting import Expecting
 from replay.repo.git import Repository
-from replay.repo.program.campaign import Pair, ProgramCampaign, Sampling
+from replay.repo.program.campaign import ProgramCampaign
 from replay.repo.program.case import Case, read_case
 from replay.repo.program.expecting import check
 from replay.repo.program.inputs import Inputs, default_inputs, read_inputs
 from replay.repo.program.packing import Program, ProgramBuilder, Target, unpack
 from replay.repo.program.running import Runner
+from replay.repo.program.tallies import Pair, Sampling
 from replay.repo.rules import Rules
 from replay.repo.targets import Obstacle, Progress
 from replay.repo.verify import BUILD_LIMIT, TIMED, History, remarks_on
@@ -29,7 +30,7 @@ from replay.search.verdict import Verdict
 RUN_LIMIT: Final = 5.0
 """Seconds of processor time that a run may take, unless told otherwise."""
 FIRST: Final = 200
-"""Runs, unless told otherwise."""
+"""Runs of the first round, unless told otherwise."""
 DEFAULTED: Final = (
     "no --inputs: the program is run without arguments, on small texts; replay init --program "
     "drafts a file that says more"
@@ -160,7 +161,9 @@ def opened(request: ProgramRequest, place: Path) -> Iterator[Work]:
         expecting = Expecting.of(entries, history.commits, history.store, rules, given is None)
         for note in expecting.notes:
             history = history.noting(note)
-        sampling = Sampling(inputs, request.seed, request.traces or FIRST, given)
+        sampling = Sampling(
+            inputs, request.seed, request.traces or FIRST, given, deeper=request.traces is None
+        )
         with (
             Threads(request.jobs) as threads,
             Runner(place / "runs", inputs, request.call_limit) as runner,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from replay.repo.git import Commit
-from replay.repo.program.campaign import Example
 from replay.repo.program.evidence import Evidence
+from replay.repo.program.tallies import Example
 from replay.repo.settling import Told
 from replay.search.verdict import Verdict
 

@@ -12,17 +12,19 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from replay.repo.git import Commit
-from replay.repo.program.campaign import FILLS, Pair, Sampling, tick
+from replay.repo.program.campaign import tick
 from replay.repo.program.case import Case
 from replay.repo.program.comparing import Divergence, Runs
 from replay.repo.program.evidence import value_text
+from replay.repo.program.examples import FILLS
 from replay.repo.program.expecting import declared, differing
 from replay.repo.program.judging import judge, reported
 from replay.repo.program.language import CaseLanguage
-from replay.repo.program.packing import Target
-from replay.repo.program.running import HANG
 from replay.repo.program.opening import ProgramRequest, Ready, Work, opened
+from replay.repo.program.packing import Target
 from replay.repo.program.results import ProgramReport, Row
+from replay.repo.program.running import HANG
+from replay.repo.program.tallies import Pair, Sampling
 from replay.repo.searching import METHOD
 from replay.repo.targets import Progress
 from replay.repo.verify import workspace
