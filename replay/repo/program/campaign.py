@@ -186,7 +186,7 @@ class ProgramCampaign:
     ) -> tuple[list[tuple[Case, int]], bool]:
         """The cases that are to be run again, each with which fills; and whether any differs."""
         due: dict[tuple[Case, int], None] = {}
-        count, pair = 0, self.pairs[at]
+        count, unsure, pair = 0, 0, self.pairs[at]
         for number, case in cases.items():
             old, new = (ran[side.key, case, 0] for side in (pair.before, pair.after))
             if old is None or new is None:
@@ -198,7 +198,8 @@ class ProgramCampaign:
                 self.hung[at] += differs
                 self.stuck[at] += not differs
                 self.sure[at] += differs and (old.sure or new.sure)
-                if differs and not self.sure[at] and len(due) < SURE:
+                if differs and not self.sure[at] and unsure < SURE:
+                    unsure += 1
                     due[case, 0] = None
                 continue
             if number % self.share >= SAMPLE and not differs:
