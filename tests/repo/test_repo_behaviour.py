@@ -132,6 +132,28 @@ args = [0, "n"]
     assert [row["verdict"] for row in rows] == ["base", "same", "cannot be judged"]
 
 
+def test_a_function_that_goes_is_left_out_and_the_rest_is_compared_from_then_on(
+    tmp_path: Path,
+) -> None:
+    f, g = "int f(int n) { return n; }\n", "int g(int n) { return n; }\n"
+    sources = [f + g, f, f + "int unused;\n", f.replace("n;", "-n;")]
+    rows, done = run(tmp_path, sources, OP + OP.replace('"f"', '"g"'))
+    assert done.returncode == 1
+    assert [row["verdict"] for row in rows] == [
+        "base", "not decided", "same", "undeclared difference",
+    ]  # fmt: skip
+    assert "gone, and not compared: g" in rows[1]["reason"] and "[[map]]" in rows[1]["reason"]
+    assert "without g, not there yet or gone" in " ".join(rows[1]["notes"])
+    assert rows[3]["example"]["text"] == ["f(n=1)"]
+
+
+def test_a_map_that_names_what_is_not_there_stops_a_commit(tmp_path: Path) -> None:
+    f, g = "int f(int n) { return n; }\n", "int g(int n) { return n; }\n"
+    rule = '[[map]]\ncommits = "main"\nop = "g"\nfunction = "nowhere"\n'
+    rows, _ = run(tmp_path, [f + g, f], OP + OP.replace('"f"', '"g"') + rule)
+    assert rows[1]["verdict"] == "cannot be judged" and "calls nowhere or g" in rows[1]["reason"]
+
+
 def test_changed_arguments_without_a_map_cannot_be_judged(tmp_path: Path) -> None:
     sources = ["int f(int n) { return n; }", "int f(int n, int m) { return n + m; }"]
     rows, _ = run(tmp_path, sources, OP)
