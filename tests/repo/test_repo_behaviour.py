@@ -289,3 +289,42 @@ def test_a_trace_file_that_does_not_fit_is_an_error_with_its_line(
     _, done = run(tmp_path, [source, source + "\n"], OP, "--trace", trace)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+MERGES = """
+#include <stdlib.h>
+typedef struct box { int n; } box;
+box *box_new(int n) { box *b = malloc(sizeof *b); b->n = n; return b; }
+void box_free(box *b) { free(b); }
+void box_merge(box *to, const box *from) { %s to->n = (to->n + from->n) & 63; }
+int box_get(box *b) { return b->n; }
+"""
+MERGING = """
+[[op]]
+function = "box_new"
+args = { n = { range = [0, 9] } }
+[[op]]
+function = "box_free"
+[[op]]
+function = "box_merge"
+args = { from = { handle = "box" } }
+[[op]]
+function = "box_get"
+"""
+
+
+def test_a_call_that_is_given_one_object_twice_and_crashes_is_left_out(tmp_path: Path) -> None:
+    source = MERGES % "if (to == from) *(volatile int *)8 = 1;"
+    other = source.replace("return b->n;", "return b->n == 63 ? 0 : b->n;")
+    rows, _ = run(tmp_path, [source, source.replace("& 63", "% 64"), other], MERGING)
+    same = rows[1]["evidence"]
+    assert rows[1]["verdict"] == "same"
+    assert same["functions"]["box_merge"]["left_out"] > 0
+    assert same["functions"]["box_merge"]["returned"] > 0
+    # What comes behind such a call is compared.
+    assert same["stopped"] == []
+    assert same["functions"]["box_get"]["returned"] == same["functions"]["box_get"]["generated"]
+    (tmp_path / "gone").mkdir()
+    rows, _ = run(tmp_path / "gone", [source, MERGES % ""], MERGING)
+    assert rows[1]["verdict"] == "undeclared difference"  # a crash that goes is told
+    assert rows[1]["example"]["differs"][0][0] == "crash"

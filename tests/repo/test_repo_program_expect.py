@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from userrepo import UserRepo, cli
 
+from replay.repo.program.running import Runner
+
 TOOL = """\
 import sys
 text = sys.stdin.read()
@@ -190,3 +192,46 @@ def test_what_is_wrong_with_the_file_is_said_at_its_place(
     code, done = run(repo, (text,))
     assert code == 2 and said in done.stderr
     assert re.search(r"expect.toml:\d+: expect\[1\]", done.stderr)
+
+
+# --- remembered ---------------------------------------------------------------------------
+
+
+def test_a_verdict_is_remembered_by_all_that_it_rests_on(
+    repo: UserRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    span = "main~5..main~2"
+    _, first = run(repo, None, "--json", span=span)
+    ran: list[object] = []
+    once = Runner.run
+
+    def watched(self: Runner, *given: Any, **how: Any) -> Any:
+        ran.append(given)
+        return once(self, *given, **how)
+
+    monkeypatch.setattr(Runner, "run", watched)
+    code, again = run(repo, None, "--json", span=span)
+    assert not ran and code == 1
+    assert any("3 of 3 verdicts are those of an earlier run" in note for note in again["notes"])
+    for one, other in zip(first["commits"], again["commits"], strict=True):
+        assert {**one, "cached": 0} == {**other, "cached": 0}
+    for more in (("--fresh",), ("--seed", 2), ("--call-timeout", 4)):
+        ran.clear()
+        run(repo, None, *more, span="main~4..main~3")
+        assert ran, more
+    ran.clear()
+    run(repo, (entry("loud", "stdout"),), span="main~5..main~4")
+    assert ran  # declared otherwise
+    ran.clear()
+    assert run(repo, (entry("loud", "stdout"),), span="main~5..main~4")[0] == 0 and not ran
+
+
+def test_a_crash_and_what_a_rule_says_are_not_remembered(
+    repo: UserRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rules.py").write_text("def fits(*given):\n    return True\n")
+    ruled = entry("loud", "stdout", more='rule = "rules.py:fits"')
+    for entries, span in ((None, "main~1..main"), ((ruled,), "main~5..main~4")):
+        for _ in range(2):
+            _, found = run(repo, entries, "--json", span=span)
+            assert not any("earlier run" in note for note in found["notes"])

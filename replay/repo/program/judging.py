@@ -14,6 +14,7 @@ from replay.repo.program.evidence import Evidence, decide
 from replay.repo.program.expecting import declared
 from replay.repo.program.language import CaseLanguage
 from replay.repo.program.opening import Ready, Work
+from replay.repo.program.remembered import Known
 from replay.repo.program.results import ProgramReport, Row
 from replay.repo.program.tallies import Example, Pair, PairTally, Sighting
 from replay.repo.settling import settled, told
@@ -38,6 +39,41 @@ def judge(
         WorkerError: a program cannot be run here at all.
 
     """
+    rows, pairs = _paired(work, places, ready)
+    compared = {at: pair for at, pair in pairs.items() if pair.before.key != pair.after.key}
+    alone = given is not None or work.sampling.given is not None
+    known: dict[int, Known] = {}
+    for at, pair in compared.items() if not alone else ():
+        remembered = work.memory.known(pair)
+        if remembered is not None:
+            known[at] = remembered
+    _note(work, len(known), len(compared))
+    asked = {at: pair for at, pair in compared.items() if at not in known}
+    campaign = work.campaign(list(asked.values()), given)
+    tally = campaign.run(progress, work.request.seconds)
+    progress(0, 0, "shortening examples")
+    found = _examples(work, campaign, tally.pairs)
+    unsteady: dict[int, str] = {}
+    for number, (at, pair) in enumerate(asked.items()):
+        one, shown = tally.pairs[number], found.get(number)
+        if isinstance(shown, str):
+            unsteady[at], shown = shown, None
+        rows[at] = replace(rows[at], notes=(*rows[at].notes, *_noise(one.noise)))
+        known[at] = Known.of(one, shown)
+        if not (alone or at in unsteady or one.noise):
+            work.memory.remember(pair, known[at])
+    same = Known.of(PairTally(evidence=Evidence(identical=True)), None)
+    for at, pair in pairs.items():
+        rows[at] = _judged(rows[at], at, pair, known.get(at, same), unsteady.get(at, ""), alone)
+    if work.memory.problem:
+        work.history = work.history.noting(work.memory.problem)
+    return reported(work, rows, campaign.sampling.count)
+
+
+def _paired(
+    work: Work, places: Sequence[int], ready: Sequence[Ready]
+) -> tuple[list[Row], dict[int, Pair]]:
+    """What is known of each commit, and what it is to be compared with, by its place here."""
     rows: list[Row] = []
     pairs: dict[int, Pair] = {}
     last: int | None = None
@@ -51,19 +87,16 @@ def judge(
             assert old is not None
             pairs[at] = Pair(old, one.target, declared(work.expecting, places[last], place))
         last = at
-    compared = {at: pair for at, pair in pairs.items() if pair.before.key != pair.after.key}
-    campaign = work.campaign(list(compared.values()), given)
-    tally = campaign.run(progress, work.request.seconds)
-    progress(0, 0, "shortening examples")
-    found = _examples(work, campaign, tally.pairs)
-    tallies = dict(zip(compared, tally.pairs, strict=True))
-    shown = {at: found.get(number) for number, at in enumerate(compared)}
-    alone = campaign.sampling.given is not None
-    for at, pair in pairs.items():
-        same = PairTally(evidence=Evidence(identical=True))
-        one_pair = tallies.get(at, same)
-        rows[at] = _judged(rows[at], at, pair, one_pair, shown.get(at), alone)
-    return reported(work, rows, campaign.sampling.count)
+    return rows, pairs
+
+
+def _note(work: Work, few: int, many: int) -> None:
+    """Note where verdicts are an earlier run's."""
+    if few:
+        work.history = work.history.noting(
+            f"{few} of {many} verdicts are those of an earlier run on the same programs; --fresh "
+            "judges anew"
+        )
 
 
 def reported(work: Work, rows: Sequence[Row], runs: int) -> ProgramReport:
@@ -116,24 +149,21 @@ def _examples(
     return shown
 
 
-def _judged(
-    row: Row, at: int, pair: Pair, tally: PairTally, found: Example | str | None, given: bool
-) -> Row:
-    """The verdict on a commit, by what was seen."""
-    verdict, reason = decide(tally.evidence, given)
+def _judged(row: Row, at: int, pair: Pair, known: Known, unsteady: str, given: bool) -> Row:
+    """The verdict on a commit, by what was found; ``unsteady``: why there is no example."""
+    evidence, example = known.evidence, known.example
+    verdict, reason = decide(evidence, given)
     row = replace(
-        row, differing=len(tally.differing), evidence=tally.evidence,
-        notes=(*row.notes, *_noise(tally.noise)), declared=told(pair.expected, tally),
-        kinds=tally.kinds,
+        row, differing=known.differing, evidence=evidence, declared=told(pair.expected, known),
+        kinds=known.kinds,
     )  # fmt: skip
-    if isinstance(found, str):
-        verdict, reason = Verdict.NOT_JUDGED, f"it is not deterministic: {found}"
-    elif found is not None:
-        verdict, reason = found.divergence.verdict, ""
+    if unsteady:
+        verdict, reason = Verdict.NOT_JUDGED, f"it is not deterministic: {unsteady}"
+    elif example is not None:
+        verdict, reason = example.divergence.verdict, ""
         name = f"commit-{at}-{verdict.value.rpartition(' ')[2]}"
-        row = replace(row, example=found, name=name)
-    runs = tally.evidence.runs
-    verdict, reason = settled(verdict, reason, row.declared, runs, given, "runs")
+        row = replace(row, example=example, name=name)
+    verdict, reason = settled(verdict, reason, row.declared, evidence.runs, given, "runs")
     return replace(row, verdict=verdict, reason=reason)
 
 

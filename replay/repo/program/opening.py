@@ -20,6 +20,7 @@ from replay.repo.program.case import Case, read_case
 from replay.repo.program.expecting import check
 from replay.repo.program.inputs import Inputs, default_inputs, read_inputs
 from replay.repo.program.packing import Program, ProgramBuilder, Target, unpack
+from replay.repo.program.remembered import Memory
 from replay.repo.program.running import Runner
 from replay.repo.program.tallies import Pair, Sampling
 from replay.repo.rules import Rules
@@ -65,6 +66,7 @@ class ProgramRequest:
     rebuild: bool = False
     incremental: bool = False
     expect: Path | None = None
+    fresh: bool = False
 
     def read(self) -> Inputs:
         """The inputs.
@@ -95,7 +97,7 @@ class Ready:
 class Work:
     """What a verification works with; commits are named by their places in the history.
 
-    ``expecting`` is what is declared of them.
+    ``expecting`` is what is declared of them, ``memory`` what earlier runs found.
     """
 
     request: ProgramRequest
@@ -106,6 +108,7 @@ class Work:
     runner: Runner
     threads: Threads
     expecting: Expecting
+    memory: Memory
     targets: dict[str, Target | str] = field(default_factory=dict)
 
     def ready(self, places: Sequence[int], progress: Progress) -> list[Ready]:
@@ -168,7 +171,18 @@ def opened(request: ProgramRequest, place: Path) -> Iterator[Work]:
             Threads(request.jobs) as threads,
             Runner(place / "runs", inputs, request.call_limit) as runner,
         ):
-            yield Work(request, program, sampling, history, place, runner, threads, expecting)
+            memory = _memory(request, program, inputs)
+            yield Work(
+                request, program, sampling, history, place, runner, threads, expecting, memory
+            )
+
+
+def _memory(request: ProgramRequest, program: Program, inputs: Inputs) -> Memory:
+    """What earlier runs found; nothing for a single case, or where a clock decides."""
+    if request.trace is not None or request.seconds is not None:
+        return Memory()
+    effort = (request.traces, request.seed, request.budget, request.call_limit)
+    return Memory.of(program, inputs, effort, request.fresh)
 
 
 def _history(request: ProgramRequest, program: Program, place: Path) -> History:
