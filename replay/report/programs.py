@@ -12,6 +12,7 @@ from replay.base.style import PLAIN, WIDTH, Style, counted, listed, wrapped
 from replay.repo.program.case import plain
 from replay.repo.program.evidence import Evidence, value_text
 from replay.repo.program.results import ProgramReport, Row
+from replay.repo.program.running import HANG
 from replay.repo.program.searching import ProgramSearch
 from replay.repo.program.tallies import Example
 from replay.report.commits import INDENT, OUTPUT_LINES, search_json, search_lines
@@ -80,19 +81,22 @@ def evidence_text(evidence: Evidence) -> str:
     if evidence.identical:
         return "identical code: no run is needed"
     every = counted(evidence.runs + evidence.lost, "run")
-    ends = [f"{count} with {end}" for end, count in evidence.ends.most_common()]
+    ends = [f"{n} with {end}" for end, n in evidence.ends.most_common() if end != HANG]
+    how = f" ({listed(ends, 3)})" if ends else ""
     parts = [
-        f"{evidence.ended} of {every} ended on both sides ({listed(ends, 3)})",
+        f"{evidence.ended} of {every} ended on both sides{how}",
         f"{evidence.output} gave output",
         counted(len(evidence.shown), "different result"),
         f"given were {evidence.given.text}",
     ]
     if evidence.lost:
         parts.append(f"{evidence.lost} not run, after too many hangs")
-    failures = evidence.failures()
+    if evidence.ends[HANG]:
+        parts.append(f"{evidence.ends[HANG]} hang on both sides")
+    failures = [(how.text, count) for how, count in evidence.failures() if how.end != HANG]
     if failures:
-        shown = [f"{count} with {how.text}" for how, count in failures]
-        total = sum(evidence.failed.values())
+        shown = [f"{count} with {said}" for said, count in failures]
+        total = sum(count for _, count in failures)
         parts.append(f"{total} failed in the same way on both ({listed(shown, 2)})")
     return "; ".join(parts)
 

@@ -72,6 +72,12 @@ def test_runs_that_all_show_the_same_decide_nothing(behaves: Behaves, said: str)
     assert reason.startswith(said) and "replay init --program" in reason
 
 
+def test_the_report_tells_hangs_from_failures() -> None:
+    text = evidence_text(evidence(hangs_on_a, [Case(stdin=text) for text in (b"a", b"b", b"aa")]))
+    assert text.startswith("1 of 3 runs ended on both sides (1 with status 0); ")
+    assert text.endswith("2 hang on both sides")
+
+
 def test_runs_that_are_all_given_the_same_decide_nothing() -> None:
     count = iter(range(100))
     found = evidence(lambda case: shown(b"%d" % next(count)), [Case()] * 5)
@@ -225,13 +231,15 @@ def test_an_input_that_hangs_is_made_short_with_few_hangs(tmp_path: Path) -> Non
     with Campaigning(tmp_path, False, before=fine, after=hangs_on_a) as campaign:
         campaign.run()
         campaign.runner.ran.clear()
-        numbers = tuple(campaign.tally.differing)[:1]
+        numbers, asked = tuple(campaign.tally.differing)[:1], list[int]()
         found = example(
-            campaign.runner, campaign.sampling, campaign.pair, Sighting(0, numbers), 1500  # type: ignore[arg-type]
+            campaign.runner, campaign.sampling, campaign.pair, Sighting(0, numbers), 1500,  # type: ignore[arg-type]
+            lambda: asked.append(1),
         )  # fmt: skip
         assert isinstance(found, Example) and found.complete
         assert found.case == Case((), b"a") and found.divergence.verdict is Verdict.HANG
         assert campaign.runner.hangs("after") <= SLOW
+        assert asked
         # Once with the longer limit: the one that is shown.
         sure = [case for key, case, sure in campaign.runner.ran if sure and key == "after"]
         assert sure == [found.case]

@@ -65,6 +65,7 @@ class _Meter:
     asked: int = 0
     ran: int = 0
     hung: int = 0
+    candidates: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def begin(self, share: int, asked: int) -> None:
@@ -80,6 +81,12 @@ class _Meter:
             hung = f", {self.hung} hung" if self.hung else ""
             total = max(self.total, self.done + self.share)
             self.progress(far, total, f"{int(far)} of {total} cases{hung}")
+
+    def tried(self) -> None:
+        """A candidate for a shorter example was tried."""
+        with self._lock:
+            self.candidates += 1
+            self.progress(0, 0, f"shortening examples: {self.candidates} tried")
 
 
 @dataclass(slots=True)
@@ -252,7 +259,8 @@ class ProgramCampaign:
 
     def example(self, finding: Sighting, budget: int) -> Example | str:
         """A case on which a pair differs, shortened; or why there is none after all."""
-        return example(self.runner, self.sampling, self.pairs[finding.pair], finding, budget)
+        pair = self.pairs[finding.pair]
+        return example(self.runner, self.sampling, pair, finding, budget, self.meter.tried)
 
 
 def tick() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,12 +25,16 @@ SLOW: Final = 40
 
 
 def example(
-    runner: Runner, sampling: Sampling, pair: Pair, finding: Sighting, budget: int
-) -> Example | str:
-    """A case on which a pair differs, shortened; or why there is none after all."""
+    runner: Runner, sampling: Sampling, pair: Pair, finding: Sighting, budget: int,
+    tried: Callable[[], None] = lambda: None,
+) -> Example | str:  # fmt: skip
+    """A case on which a pair differs, shortened; or why there is none after all.
+
+    ``tried`` is called for each candidate for a shorter one.
+    """
     for number in finding.cases:
         case = sampling.case(number)
-        question = _Question(runner, pair)
+        question = _Question(runner, pair, tried)
         first = question.full(case, sure=not budget)
         if first is None:
             continue
@@ -61,6 +65,7 @@ class _Question:
 
     runner: Runner
     pair: Pair
+    tried: Callable[[], None]
     wanted: frozenset[tuple[str, Verdict]] = frozenset()
     hanging: int | None = None
     hangs: int = 0
@@ -109,6 +114,7 @@ class _Question:
 
     def holds(self, case: Case) -> bool:
         """A sooner answer: a case that shows nothing in its first runs is not repeated."""
+        self.tried()
         if self.hanging is not None:
             return self._hangs(case, self.hanging)
         old, new = self.runs(case, (0,))
