@@ -88,22 +88,26 @@ def bind(
             gone += [] if op.draft.optional else [_missing(op, shape, ())]
             continue
         (observers if op.draft.observer else ops).append(data)
-    others = any(op["name"] != FAILING for op in ops)
+    others = any("own" not in op for op in ops)
     if gone and not (interface.binding.drafted or (lenient and others)):
         raise gone[0]
-    reset = interface.binding.reset
-    simple = (*interface.binding.setup, *interface.binding.teardown, *(reset or ()))
-    for name in simple:
-        if name not in shape.exported:
-            raise Unbound(f"library.setup, teardown or reset calls {name}, which is not exported")
+    _check_simple(interface, shape)
     ends = (op.name for op in interface.ops.values() if op.destroys)
     destroy = tuple(name for name in ends if name not in missing)
     return Bound(
         tuple(ops), tuple(observers), destroy if interface.binding.destroy_at_end else (),
         interface.binding.setup, interface.binding.teardown, tuple(missing), shape.data,
-        interface.binding.errno, _behind(interface, shape), reset,
-        interface.binding.drafted,
+        interface.binding.errno, _behind(interface, shape),
+        interface.binding.reset, interface.binding.drafted,
     )  # fmt: skip
+
+
+def _check_simple(interface: Interface, shape: LibraryShape) -> None:
+    """See that what is called beside operations is there."""
+    binding = interface.binding
+    for name in (*binding.setup, *binding.teardown, *(binding.reset or ())):
+        if name not in shape.exported:
+            raise Unbound(f"library.setup, teardown or reset calls {name}, which is not exported")
 
 
 def _called(
