@@ -74,10 +74,8 @@ def bind(
         Unbound: a function takes other arguments, or is missing and may not be left out.
 
     """
-    ops: list[dict[str, Any]] = []
-    observers: list[dict[str, Any]] = []
-    missing: list[str] = []
-    gone: list[Unbound] = []
+    ops, observers = list[dict[str, Any]](), list[dict[str, Any]]()
+    missing, gone = list[str](), list[Unbound]()
     for op in (*interface.ops.values(), *interface.observers):
         if op.draft.key == FAILING:
             ops.append({**_bound(op, FAILING, None, ()), "own": True})
@@ -86,10 +84,10 @@ def bind(
         if data is None:
             missing.append(op.name)
             gone += [] if op.draft.optional else [_missing(op, shape, ())]
-            continue
-        (observers if op.draft.observer else ops).append(data)
-    others = any("own" not in op for op in ops)
-    if gone and not (interface.binding.drafted or (lenient and others)):
+        else:
+            (observers if op.draft.observer else ops).append(data)
+    may_go = interface.binding.drafted or (lenient and any("own" not in op for op in ops))
+    if gone and not may_go:
         raise gone[0]
     _check_simple(interface, shape)
     ends = (op.name for op in interface.ops.values() if op.destroys)
