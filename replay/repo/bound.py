@@ -67,8 +67,7 @@ def bind(
         interface: with nothing left out.
         shape: of the library.
         rules: the maps that hold at this commit, by operation.
-        lenient: leave out operations that are not there and that no rule is about, as long
-            as there are others.
+        lenient: leave out operations that are not there and in no rule, if there are others.
 
     Raises:
         Unbound: a function takes other arguments, or is missing and may not be left out.
@@ -86,8 +85,7 @@ def bind(
             gone += [] if op.draft.optional else [_missing(op, shape, ())]
         else:
             (observers if op.draft.observer else ops).append(data)
-    may_go = interface.binding.drafted or (lenient and any("own" not in op for op in ops))
-    if gone and not may_go:
+    if gone and not (interface.binding.drafted or (lenient and any("own" not in o for o in ops))):
         raise gone[0]
     _check_simple(interface, shape)
     ends = (op.name for op in interface.ops.values() if op.destroys)
