@@ -14,13 +14,16 @@ from replay.cli.progress import progress_bar
 from replay.errors import UsageError
 from replay.repo.git import find
 from replay.repo.program.case import to_text
+from replay.repo.program.opening import RUN_LIMIT, ProgramRequest
+from replay.repo.program.results import ProgramReport
 from replay.repo.program.searching import ProgramSearch, search
-from replay.repo.program.verify import RUN_LIMIT, ProgramReport, ProgramRequest, verify
+from replay.repo.program.verify import verify
+from replay.report.expecting import write_draft
 from replay.report.programs import ProgramsView
+from replay.report.programsexpecting import draft
 
-LIBRARY_ALONE: Final = ("binding", "model", "wrapper", "ops", "fresh", "expect")
+LIBRARY_ALONE: Final = ("binding", "model", "wrapper", "ops")
 """Options of ``replay verify`` that say something of a library alone."""
-NOT_DECLARED: Final = "differences are declared for a library alone: {option} with --library"
 PROGRAM_ALONE: Final = ("program", "inputs", "corpus")
 
 
@@ -59,8 +62,6 @@ def asked(options: dict[str, Any]) -> bool:
     given = click.get_current_context().get_parameter_source
     for name in PROGRAM_ALONE[1:] if library else LIBRARY_ALONE:
         if given(name) is click.core.ParameterSource.COMMANDLINE:
-            if name == "expect":
-                raise click.UsageError(NOT_DECLARED.format(option="--expect"))
             one, other = ("--program", "--library") if library else ("--library", "--program")
             raise click.UsageError(f"--{name} goes with {one}, not with {other}")
     for name in PROGRAM_ALONE if library else ("library", *LIBRARY_ALONE):
@@ -70,21 +71,46 @@ def asked(options: dict[str, Any]) -> bool:
     return program is not None
 
 
-def verified(save: Path, bisect: bool, format: str, options: Mapping[str, Any]) -> int:
-    """Verify, or search, and tell; ``save`` is the folder of examples."""
+def verified(
+    save: Path, bisect: bool, drafting: Path | None, format: str, options: Mapping[str, Any]
+) -> int:
+    """Verify, or search, and tell.
+
+    Args:
+        save: the folder of examples.
+        bisect: whether to search.
+        drafting: a file in which to declare what is found.
+        format: of what is told.
+        options: of the command, as :class:`ProgramRequest` has them.
+
+    """
     renamed = {"timeout": "build_limit", "call_timeout": "call_limit"}
     request = ProgramRequest(**{renamed.get(name, name): one for name, one in options.items()})
     if request.seconds is not None and request.traces is not None:
         raise click.UsageError("--traces is exact: it takes no --for")
     find(request.repo)
+    not_there(drafting)
     with progress_bar("verifying") as bar:
         searched = search(request, bar.show) if bisect else ProgramSearch(verify(request, bar.show))
     report = searched.report
     saved = {} if request.trace is not None else _save(report, request, save)
+    if drafting is not None:
+        write_draft(drafting, draft(report))
     emit(ProgramsView(searched, saved, bisect), format)
-    if report.differs:
+    if report.differs or report.unshown:
         return ExitCode.DIFFERENCE
     return ExitCode.OK if report.passed else ExitCode.NOT_DECIDED
+
+
+def not_there(drafting: Path | None) -> None:
+    """Refuse to draft into a file that is there.
+
+    Raises:
+        UsageError: it is.
+
+    """
+    if drafting is not None and drafting.exists():
+        raise UsageError(f"{drafting}: it is there already; name another file to draft")
 
 
 def _save(
@@ -113,6 +139,8 @@ def _again(request: ProgramRequest, span: str, path: Path) -> str:
     words += ["--build", request.build, "--program", request.program]
     if request.inputs is not None:
         words += ["--inputs", str(request.inputs)]
+    if request.expect is not None:
+        words += ["--expect", str(request.expect)]
     if request.call_limit != RUN_LIMIT:
         words += ["--call-timeout", f"{request.call_limit:g}"]
     return shlex.join([*words, "--trace", str(path)])

@@ -29,7 +29,7 @@ from replay.cli.common import (
     seed_option,
     traces_option,
 )
-from replay.cli.programs import NOT_DECLARED, asked, program_options, verified
+from replay.cli.programs import asked, not_there, program_options, verified
 from replay.cli.progress import progress_bar
 from replay.errors import UsageError
 from replay.repo.calls import to_text
@@ -39,7 +39,7 @@ from replay.repo.searching import Search, search
 from replay.repo.targets import Progress
 from replay.repo.verify import CALL_LIMIT, Request, verify
 from replay.report.commits import Commands, CommitsView
-from replay.report.expecting import write_draft
+from replay.report.expecting import draft, write_draft
 
 
 def _model(
@@ -158,10 +158,8 @@ def command(
     What was built is kept in a cache, so a run that was interrupted goes on where it was.
     """
     if asked(options):
-        if drafting is not None:
-            raise click.UsageError(NOT_DECLARED.format(option="--write-expect"))
         folder = save or _default_folder(options["repo"])
-        return verified(folder, bisect, format, options)
+        return verified(folder, bisect, drafting, format, options)
     request = _request(options)
     _check(request, bisect, drafting)
     with progress_bar("verifying") as bar:
@@ -170,7 +168,7 @@ def command(
     report = searched.report
     saved = _save(report, request, save, bisect)
     if drafting is not None:
-        write_draft(drafting, report)
+        write_draft(drafting, draft(report))
     emit(CommitsView(searched, saved, bisect), format)
     return _code(report)
 
@@ -182,8 +180,7 @@ def _check(request: Request, bisect: bool, drafting: Path | None) -> None:
     if bisect and request.model:
         raise click.UsageError("--bisect compares with the start of the range, not with --model")
     find(request.repo)
-    if drafting is not None and drafting.exists():
-        raise UsageError(f"{drafting}: it is there already; name another file to draft")
+    not_there(drafting)
 
 
 def _code(report: Report) -> ExitCode:

@@ -9,11 +9,11 @@ one of them runs it for both.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, TypeAlias
 
-from replay.repo.calls import CallTrace
+from replay.repo.calls import Call, CallTrace
 from replay.repo.checking import Checker, Runs
 from replay.repo.driver.run import Digest
 from replay.repo.hanging import Stuck, Tried
@@ -85,7 +85,7 @@ class Settled(NamedTuple):
 
 def sort(
     told: Iterable[tuple[int, Told, Told]], traces: Mapping[int, CallTrace],
-    made: Sequence[CallTrace], last: bool,
+    made: Sequence[CallTrace], last: bool, is_twice: Callable[[Call], bool] = lambda call: False,
 ) -> Settled:  # fmt: skip
     """Which traces a worker has to run of those whose digests are told, and what of the others.
 
@@ -94,6 +94,7 @@ def sort(
         traces: as drawn, by their numbers.
         made: as they were run, in the order of what is told.
         last: whether they are run no more, so that it has to be known what hangs.
+        is_twice: whether a call is one that is left out also where it crashes on both sides.
 
     """
     told = list(told)
@@ -101,11 +102,13 @@ def sort(
     recorded = to_record([number for number, _, _ in told], traces)
     stuck = {
         at for at, (_, before, after) in enumerate(told)
-        if not last and hang(before, after, made[at])
+        if not last and stop(before, after, made[at], is_twice)
     }  # fmt: skip
     for at, (number, before, after) in enumerate(told):
         if at in stuck and before is not None:
-            found.stuck.append(Stuck(number, traces[number], made[at], before.at))
+            found.stuck.append(
+                Stuck(number, traces[number], made[at], before.at, before.end == "crash")
+            )
             found.waiting.append(number)
         elif stuck and (before is None or after is None):
             found.waiting.append(number)
@@ -116,11 +119,15 @@ def sort(
     return found
 
 
-def hang(before: Told, after: Told, made: CallTrace) -> bool:
-    """Whether both hang at the same call, after the same was to be seen."""
-    if before is None or after is None or not before.end == after.end == "hang":
+def stop(
+    before: Told, after: Told, made: CallTrace, is_twice: Callable[[Call], bool]
+) -> bool:  # fmt: skip
+    """Whether both end at the same call, which is left out for that."""
+    if before is None or after is None or before.value != after.value or before.at >= len(made):
         return False
-    return before.value == after.value and before.at < len(made)
+    if not before.end == after.end == "crash":
+        return before.end == after.end == "hang"
+    return is_twice(made[before.at])
 
 
 def agree(before: Told, after: Told) -> bool:

@@ -57,21 +57,24 @@ class Unbound(Exception):
     """A commit whose library cannot be called as the binding says; the text says why."""
 
 
-def bind(interface: Interface, shape: LibraryShape, rules: Mapping[str, Sequence[Rule]]) -> Bound:
+def bind(
+    interface: Interface, shape: LibraryShape, rules: Mapping[str, Sequence[Rule]], *,
+    lenient: bool = False,
+) -> Bound:  # fmt: skip
     """Bind an interface to a library.
 
     Args:
         interface: with nothing left out.
         shape: of the library.
         rules: the maps that hold at this commit, by operation.
+        lenient: leave out operations that are not there and in no rule, if there are others.
 
     Raises:
-        Unbound: a function that is not optional is missing, or takes other arguments.
+        Unbound: a function takes other arguments, or is missing and may not be left out.
 
     """
-    ops: list[dict[str, Any]] = []
-    observers: list[dict[str, Any]] = []
-    missing: list[str] = []
+    ops, observers = list[dict[str, Any]](), list[dict[str, Any]]()
+    missing, gone = list[str](), list[Unbound]()
     for op in (*interface.ops.values(), *interface.observers):
         if op.draft.key == FAILING:
             ops.append({**_bound(op, FAILING, None, ()), "own": True})
@@ -79,32 +82,42 @@ def bind(interface: Interface, shape: LibraryShape, rules: Mapping[str, Sequence
         data = _called(op, shape, rules.get(op.name, ()), interface.binding.drafted)
         if data is None:
             missing.append(op.name)
-            continue
-        (observers if op.draft.observer else ops).append(data)
-    reset = interface.binding.reset
-    simple = (*interface.binding.setup, *interface.binding.teardown, *(reset or ()))
-    for name in simple:
-        if name not in shape.exported:
-            raise Unbound(f"library.setup, teardown or reset calls {name}, which is not exported")
+            gone += [] if op.draft.optional else [_missing(op, shape, ())]
+        else:
+            (observers if op.draft.observer else ops).append(data)
+    if gone and not (interface.binding.drafted or (lenient and any("own" not in o for o in ops))):
+        raise gone[0]
+    _check_simple(interface, shape)
     ends = (op.name for op in interface.ops.values() if op.destroys)
     destroy = tuple(name for name in ends if name not in missing)
     return Bound(
         tuple(ops), tuple(observers), destroy if interface.binding.destroy_at_end else (),
         interface.binding.setup, interface.binding.teardown, tuple(missing), shape.data,
-        interface.binding.errno, _behind(interface, shape), reset,
-        interface.binding.drafted,
+        interface.binding.errno, _behind(interface, shape),
+        interface.binding.reset, interface.binding.drafted,
     )  # fmt: skip
+
+
+def _check_simple(interface: Interface, shape: LibraryShape) -> None:
+    """See that what is called beside operations is there."""
+    binding = interface.binding
+    for name in (*binding.setup, *binding.teardown, *(binding.reset or ())):
+        if name not in shape.exported:
+            raise Unbound(f"library.setup, teardown or reset calls {name}, which is not exported")
 
 
 def _called(
     op: Operation, shape: LibraryShape, rules: Sequence[Rule], drafted: bool
 ) -> dict[str, Any] | None:
-    """How an operation is called; None where it may be left out, and cannot be called."""
+    """How an operation is called; None where it is not there, or may be left out.
+
+    A rule that names what is not there is wrong.
+    """
     name = _present(op, shape, rules)
-    if name is None and (op.draft.optional or drafted):
-        return None
-    if name is None:
+    if name is None and rules and not (op.draft.optional or drafted):
         raise _missing(op, shape, rules)
+    if name is None:
+        return None
     try:
         return _bound(op, name, shape.functions.get(name), rules)
     except Unbound:

@@ -166,13 +166,14 @@ class CallCampaign:
             waiting = {}
             for place, share in found.items():
                 well = [same.made for same in share.agreed]
+                stops = self.hanging[place].stops
                 again = not last and self.hanging[place].learn(share.tried, well, share.stuck)
                 if share.waiting:
                     waiting[place] = tuple(share.waiting)
                 firsts = tally.pairs[place].firsts
                 for one in share.tried:
                     firsts.add(one.number, one.before, one.after)
-                    if again and (one.before is None or one.after is None or one.hung):
+                    if again and (one.before is None or one.after is None or stops(one)):
                         waiting[place] = (*waiting.get(place, ()), one.number)
                     else:
                         settled[place].tried.append(one)
@@ -210,6 +211,7 @@ class CallCampaign:
             place: sort(
                 zip(waiting[place], *(told[key] for key in keys), strict=True),
                 drawn[self.pairs[place].names], asked[keys[0]][1], last,
+                self.hanging[place].is_twice,
             )
             for place, keys in sides.items()
         }  # fmt: skip

@@ -19,6 +19,7 @@ from replay.repo.binding import Interface
 from replay.repo.calls import Call, CallTrace
 from replay.repo.expectfile import Entry, NewResult
 from replay.repo.masks import Field, at_place, fields_of, without
+from replay.repo.program.case import Case
 from replay.repo.rules import Rules
 from replay.repo.runner import Run
 
@@ -40,15 +41,16 @@ class Sighting(NamedTuple):
 
     Attributes:
         entry: its number.
-        part: of the entry, in words: ``fee: ret``, or the call of a new result.
-        call: at which; None for what comes after the last.
+        part: of the entry, in words: ``fee: ret``, or the call of a new result; of a program
+            ``stdout``.
+        call: at which; None for what comes after the last. Of a program the run's input.
         what: differs, ``before`` and ``after``.
 
     """
 
     entry: int
     part: str
-    call: Call | None
+    call: Call | Case | None
     what: str
     before: Any
     after: Any
@@ -67,7 +69,7 @@ class Declared:
 
     traces: int = 0
     parts: set[str] = field(default_factory=set)
-    call: Call | None = None
+    call: Call | Case | None = None
     what: str = ""
     before: Any = None
     after: Any = None

@@ -16,9 +16,15 @@ A field is ``ret``, ``made``, ``skipped``, ``errno``, ``stdout``, ``stderr``, ``
 ``behind KIND``; or one of these names alone. As a report shows them will do as well:
 ``returns``, ``count(ring1)``, ``table[3]``.
 
+Of a program a field is ``stdout``, ``stderr``, ``status``, ``crash``, ``hang``, ``end`` for any
+of these three, ``file NAME`` as it is written in the folder of a run, or ``files``; there are no
+functions and no results.
+
 A rule is ``rule(operation, values, before, after) -> bool``: the name, the values of the call
 by the names of its parameters, and both records, see ``replay.repo.worker``. Where a call or
-its end is missing, the record is ``{"crash": how}`` or ``{"hang": how}``.
+its end is missing, the record is ``{"crash": how}`` or ``{"hang": how}``. Of a program the
+operation is ``run``, the values are ``args``, ``stdin`` and ``files`` as far as they are given,
+and a record is described in ``replay.repo.program.expecting``.
 """
 
 from __future__ import annotations
@@ -101,7 +107,7 @@ class Entry:
     @property
     def text(self) -> str:
         """What it declares: ``fee: ret, out rest``."""
-        return f"{', '.join(self.functions) or 'any function'}: {', '.join(self.fields)}"
+        return ": ".join(filter(None, (", ".join(self.functions), ", ".join(self.fields))))
 
     def fail(self, problem: str, key: str = "") -> NoReturn:
         """Raise what is wrong with it."""

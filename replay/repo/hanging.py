@@ -4,6 +4,9 @@ What hangs is learned from runs alone. A call that hung is left out where it sta
 one value is to blame (each other argument of the call came back in some other call), calls
 with this value are left out of all traces; a function that never comes back, or hangs for
 reasons that no value explains, is left out as a whole.
+
+So it is with a call that is given one object twice, as ``merge(a, a)``, and crashes on both
+sides: it may well not be meant for that, and what comes behind it would never be compared.
 """
 
 from __future__ import annotations
@@ -42,22 +45,22 @@ class Tried(NamedTuple):
     before: Run | None
     after: Run | None
 
-    @property
-    def hung(self) -> bool:
-        """Whether both sides hang at the same call."""
+    def ended(self, cause: str) -> bool:
+        """Whether both sides hang, or crash, at the same call."""
         old, new = self.before, self.after
-        if old is None or new is None or not old.end == new.end == "hang":
+        if old is None or new is None or not old.end == new.end == cause:
             return False
         return len(old.records) == len(new.records) < len(self.made)
 
 
 class Stuck(NamedTuple):
-    """A trace as it was run, and the call at which both sides hang."""
+    """A trace as it was run, and the call at which both sides hang, or crash."""
 
     number: int
     trace: CallTrace
     made: CallTrace
     at: int
+    crashed: bool = False
 
 
 @dataclass(slots=True)
@@ -71,6 +74,7 @@ class Hanging:
             came back, and the least that does above them.
         back: the values with which an operation came back.
         hung: the calls that hung.
+        twice: calls that crashed when they were given one object twice, by operation.
 
     """
 
@@ -82,23 +86,26 @@ class Hanging:
     back: set[Given] = field(default_factory=set)
     returned: set[str] = field(default_factory=set)
     hung: list[Call] = field(default_factory=list)
+    twice: Counter[str] = field(default_factory=Counter)
 
     @property
     def key(self) -> tuple[frozenset[object], ...]:
         """Equal for two that leave the same out."""
         return (
             frozenset(self.places), frozenset(self.values), frozenset(self.ops),
-            frozenset(self.beyond.items()),
+            frozenset(self.beyond.items()), self._never_twice(),
         )  # fmt: skip
 
     def cut(self, number: int, trace: CallTrace) -> CallTrace:
         """A trace without the calls that hang, and without what needs what they make."""
-        if not self.hung:
+        if not self.places:
             return trace
+        never = self._never_twice()
         gone = {
             place for place, call in enumerate(trace)
             if (number, place) in self.places or call.op in self.ops
             or not self.values.isdisjoint(self.given(call)) or self._is_beyond(call)
+            or (call.op in never and self.is_twice(call))
         }  # fmt: skip
         return CallLanguage(self.interface).without(trace, gone) if gone else trace
 
@@ -111,6 +118,24 @@ class Hanging:
             if param.role != "handle"
         ]
 
+    def is_twice(self, call: Call) -> bool:
+        """Whether a call is given one object twice."""
+        params = self.interface.ops[call.op].given
+        objects = [
+            (param.kind, value) for param, value in zip(params, call.values, strict=True)
+            if param.role == "handle" and value is not None
+        ]  # fmt: skip
+        return len(set(objects)) < len(objects)
+
+    def _never_twice(self) -> frozenset[str]:
+        return frozenset(op for op, count in self.twice.items() if count >= BLAMED)
+
+    def stops(self, one: Tried) -> bool:
+        """Whether both sides end at the same call, which is left out for that."""
+        if one.before is None or not one.ended("crash"):
+            return one.ended("hang")
+        return self.is_twice(one.made[len(one.before.records)])
+
     def _is_beyond(self, call: Call) -> bool:
         for op, place, value in self.given(call):
             low, high = self.beyond.get((op, place), (-math.inf, math.inf))
@@ -121,18 +146,18 @@ class Hanging:
     def learn(
         self, tried: Iterable[Tried], well: Iterable[CallTrace] = (), stuck: Iterable[Stuck] = ()
     ) -> bool:
-        """Learn from runs; whether any of them hung on both sides at the same call.
+        """Learn from runs; whether any of them ended on both sides at a call to be left out.
 
         Args:
             tried: traces with their runs.
             well: traces that came to their end on both sides.
-            stuck: traces that hang, of which no more is known.
+            stuck: traces that end so, of which no more is known.
 
         """
         tried = list(tried)
         hanging = [
-            Stuck(one.number, one.trace, one.made, len(one.before.records))
-            for one in tried if one.hung and one.before is not None
+            Stuck(one.number, one.trace, one.made, len(one.before.records), one.ended("crash"))
+            for one in tried if one.before is not None and self.stops(one)
         ]  # fmt: skip
         hanging += stuck
         if not hanging:
@@ -142,9 +167,12 @@ class Hanging:
         for one in tried:
             if one.before is not None and one.after is not None:
                 self._came_back(one.made[: min(len(one.before.records), len(one.after.records))])
-        for number, trace, made, at in hanging:
+        for number, trace, made, at, crashed in hanging:
             self._came_back(made[:at])
-            self.hung.append(made[at])
+            if crashed:
+                self.twice[made[at].op] += 1
+            else:
+                self.hung.append(made[at])
             self.places.add((number, _place(trace, made, at)))
         self._blame()
         return True

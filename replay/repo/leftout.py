@@ -36,8 +36,8 @@ def left_out(shape: LibraryShape, bound: Bound, binding: Binding) -> dict[str, s
 
 
 def missing(bounds: Iterable[Bound]) -> dict[str, str]:
-    """The optional operations that some library lacks; of drafted ones the commits tell."""
+    """The operations that some library lacks; of drafted ones the commits tell."""
     return {
-        name: "optional, and not there at every commit"
+        name: "not there at every commit"
         for one in bounds if not one.drafted for name in one.missing
     }  # fmt: skip

@@ -203,7 +203,13 @@ OPTIONS: Final = frozenset(
 """What may be NULL: then it is what it is by default."""
 USERS: Final = frozenset(["user", "userdata", "arg", "cookie", "opaque"])
 CARRIED: Final = frozenset(["value", "val", "item", "elem", "element", "payload", *USERS])
-"""A ``void *`` that an object keeps and does not look into."""
+"""A ``void *`` that an object keeps and does not look into; the same of any that is given to"""
+SETTERS: Final = frozenset(["set", "attach"])
+"""a function of such a name, unless it is called"""
+ROOMS: Final = frozenset(
+    ["out", "output", "buf", "buffer", "dst", "dest", "mem", "memory", "block"]
+)
+"""one of these."""
 FORMATS: Final = frozenset(["fmt", "format"])
 """What is handed on, and mostly not looked into."""
 DESCRIPTORS: Final = frozenset(["fd", "fildes", "sock", "sockfd", "socket"])

@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from replay.base.atomic import replace_file
 from replay.build.cache import cache_folder
@@ -33,6 +33,8 @@ from replay.repo.keys import FORMAT, Question, pair_key
 from replay.repo.pairing import Names, Pair
 from replay.repo.results import Counterexample, PairResult
 from replay.search.verdict import Verdict
+
+T = TypeVar("T")
 
 FOLDER: Final = "judged"
 STEADY: Final = frozenset((Verdict.SAME, Verdict.UNDECLARED, Verdict.UNDECIDED))
@@ -145,7 +147,7 @@ class Memory:
         path = self._path(name)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            replace_file(path, _packed(name, found))
+            replace_file(path, packed(name, found, Known))
         except (OSError, NotCoded) as error:
             said = error.strerror if isinstance(error, OSError) else error
             self.problem = (
@@ -162,7 +164,7 @@ class Memory:
 
     def _read(self, name: str) -> Known | None:
         try:
-            return _unpacked(name, self._path(name).read_bytes())
+            return unpacked(name, self._path(name).read_bytes(), Known)
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
@@ -180,16 +182,21 @@ def is_steady(result: PairResult) -> bool:
     )
 
 
-def _packed(name: str, found: Known) -> bytes:
-    """An entry: a line that says what it is, and a line that is it."""
-    body = json.dumps(encode(found, Known), allow_nan=False, separators=(",", ":")).encode()
+def packed(name: str, found: Any, kind: Any) -> bytes:
+    """An entry of a type: a line that says what it is, and a line that is it.
+
+    Raises:
+        NotCoded: what was found is not of this type.
+
+    """
+    body = json.dumps(encode(found, kind), allow_nan=False, separators=(",", ":")).encode()
     digest = hashlib.sha256(body).hexdigest()
     head = json.dumps({"format": FORMAT, "key": name, "sha256": digest})
     return head.encode() + b"\n" + body
 
 
-def _unpacked(name: str, data: bytes) -> Known:
-    """What an entry holds.
+def unpacked(name: str, data: bytes, kind: type[T]) -> T:
+    """What an entry of a type holds.
 
     Raises:
         ValueError: it is no entry, or another one.
@@ -202,4 +209,4 @@ def _unpacked(name: str, data: bytes) -> Known:
         raise ValueError("another entry")
     if said["sha256"] != hashlib.sha256(body).hexdigest():
         raise ValueError("damaged")
-    return decode(json.loads(body), Known)
+    return decode(json.loads(body), kind)

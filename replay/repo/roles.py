@@ -209,8 +209,7 @@ class _Guesser:
 
     def is_filled(self, index: int) -> bool:
         """An array of numbers or structs that is counted, and by its name is filled."""
-        name, shape = self.params[index]
-        to = shape.to
+        (name, shape), to = self.params[index], self.params[index][1].to
         known = to is not None and to.element is not None and to.element.size > 1
         return known and not shape.const and naming.has(name, naming.OUTPUTS)
 
@@ -272,8 +271,9 @@ class _Guesser:
     def is_carried(self, index: int) -> bool:
         """What an object is given to keep: nothing looks into it, so it may be any number."""
         name, shape = self.params[index]
-        void = shape.text == "void *" and naming.has(name, naming.CARRIED)
-        return void and any(self.is_made(other) for _, other in self.params)
+        sets = naming.has(self.function.name, naming.SETTERS) and not naming.has(name, naming.ROOMS)
+        kept = shape.text == "void *" and (sets or naming.has(name, naming.CARRIED))
+        return kept and any(self.is_made(other) for _, other in self.params)
 
     def has_room(self, index: int) -> bool:
         """Whether a pointer to a length stands beside a buffer that is filled."""

@@ -17,6 +17,8 @@ LOADING: Final = 30.0
 """Seconds that loading the files may take."""
 LIMIT: Final = 5.0
 """Seconds that one answer may take."""
+MOST_GIVEN: Final = 300
+"""Characters of the values of a call that a message shows."""
 
 
 class Rules:
@@ -98,6 +100,7 @@ class Rules:
         assert self._apart is not None
         head = {"rule": self._places[entry.number], "op": op, "values": dict(values)}
         given = ", ".join(f"{name}={value!r}" for name, value in values.items())
+        given = given if len(given) <= MOST_GIVEN else f"{given[:MOST_GIVEN]}…"
         try:
             answer, _ = self._apart.ask(head, records, patience=LIMIT)
         except Gone as gone:

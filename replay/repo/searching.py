@@ -159,7 +159,7 @@ class _Searching:
             (self.built[place],) = prepare(self.history.builder, [tree], 1, self.progress)
         if place not in self.bound:
             built, holds = self.built[place], self.history.at(place)
-            self.bound[place] = bound_to(self.interface, built, holds)
+            self.bound[place] = bound_to(self.interface, built, holds, lenient=True)
         return self.bound[place]
 
     def sampling(self, given: CallTrace | None) -> Sampling:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from replay.repo.expected import Declared, Expected
+from replay.repo.expected import Declared
 from replay.repo.expectfile import Entry
 from replay.search.verdict import Verdict
 
@@ -28,6 +28,14 @@ class Told:
         return bool(self.shown.traces) and not self.unseen
 
 
+class Declares(Protocol):
+    """What is declared of a pair, see ``replay.repo.expected`` and ``program.expecting``."""
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Each difference."""
+
+
 class Shows(Protocol):
     """What was found of a pair, see ``replay.repo.results``."""
 
@@ -36,7 +44,7 @@ class Shows(Protocol):
         """What is shown of each declared difference, by the number of its entry."""
 
 
-def told(expected: Expected | None, found: Shows | None) -> tuple[Told, ...]:
+def told(expected: Declares | None, found: Shows | None) -> tuple[Told, ...]:
     """What is declared of a pair, with what traces show of it."""
     if expected is None:
         return ()
@@ -51,8 +59,9 @@ def told(expected: Expected | None, found: Shows | None) -> tuple[Told, ...]:
 
 
 def settled(
-    verdict: Verdict, reason: str, every: Sequence[Told], traces: int, given: bool
-) -> tuple[Verdict, str]:
+    verdict: Verdict, reason: str, every: Sequence[Told], traces: int, given: bool,
+    called: str = "traces",
+) -> tuple[Verdict, str]:  # fmt: skip
     """The verdict on a commit, given that on what is not declared, and the reason.
 
     Args:
@@ -61,13 +70,14 @@ def settled(
         every: what is declared of it.
         traces: on how many it was compared; 0 where its code is identical.
         given: whether a single trace was, which need not show what is declared.
+        called: what traces are called.
 
     """
     if not every or verdict not in (Verdict.SAME, Verdict.UNDECIDED):
         return verdict, reason
     absent = [one for one in every if not one.is_shown]
     if absent and not given:
-        on = f"on {traces} traces" if traces else "as the code is identical"
+        on = f"on {traces} {called}" if traces else "as the code is identical"
         parts = [f"{one.entry.place}: {_never(one)} {on}" for one in absent]
         return Verdict.UNSHOWN, "; ".join(filter(None, (*parts, reason)))
     if verdict is Verdict.SAME and any(one.shown.traces for one in every):

@@ -166,8 +166,14 @@ def mining(interface: Interface, prepared: Sequence[Prepared]) -> Interface:
     return replace(interface, mined=mine(tuple(libraries.values())))
 
 
-def bound_to(interface: Interface, prepared: Prepared, holds: Callable[[Rule], bool]) -> Prepared:
-    """A tree's library as it is to be called, by the maps of the binding that hold there."""
+def bound_to(
+    interface: Interface, prepared: Prepared, holds: Callable[[Rule], bool], *,
+    lenient: bool = False,
+) -> Prepared:  # fmt: skip
+    """A tree's library as it is to be called, by the maps of the binding that hold there.
+
+    ``lenient``: without what is not there, see :func:`replay.repo.bound.bind`.
+    """
     if prepared.shape is None or prepared.built is None:
         return prepared
     rules: dict[str, list[Rule]] = {}
@@ -175,7 +181,7 @@ def bound_to(interface: Interface, prepared: Prepared, holds: Callable[[Rule], b
         if holds(rule):
             rules.setdefault(rule.op, []).append(rule)
     try:
-        bound = bind(interface, prepared.shape, rules)
+        bound = bind(interface, prepared.shape, rules, lenient=lenient)
     except Unbound as error:
         return prepared.stopped(str(error))
     built, preload = prepared.built, sanitizer(prepared.shape.needed)

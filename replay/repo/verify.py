@@ -182,7 +182,9 @@ def _compared(
     interface = resolve(binding, [one.shape for one in prepared], history.holds)
     interface = mining(interface, prepared)
     places = range(len(prepared))
-    bound = [bound_to(interface, one, history.at(at)) for at, one in enumerate(prepared)]
+    bound = [
+        bound_to(interface, one, history.at(at), lenient=True) for at, one in enumerate(prepared)
+    ]
     given = read_calls(request.trace, interface) if request.trace else None
     sampling = request.sampling(interface, given)
     declared = expected.declared(interface, places, prepared)

@@ -35,7 +35,7 @@ def evidence_text(evidence: Evidence) -> str:
         )
     if evidence.left_out:
         each = [f"{name} ({count})" for name, count in sorted(evidence.left_out.items())]
-        parts.append(f"not made, since such calls hang on both sides: {listed(each, 3)}")
+        parts.append(f"not made, since such calls come back on neither side: {listed(each, 3)}")
     return "; ".join(parts)
 
 

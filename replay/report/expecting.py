@@ -12,6 +12,7 @@ from replay.base.atomic import replace_file
 from replay.base.jsonlines import printable
 from replay.errors import UsageError
 from replay.repo.binding import Interface
+from replay.repo.calls import Call
 from replay.repo.expected import ENDS, Declared
 from replay.repo.expectfile import FORMAT
 from replay.repo.results import Counterexample, JudgedCommit, Report
@@ -59,7 +60,7 @@ def _instance(shown: Declared, interface: Interface | None) -> str:
 
 
 def _call(shown: Declared, interface: Interface | None) -> str:
-    if shown.call is None or interface is None:
+    if not isinstance(shown.call, Call) or interface is None:
         return "the end, where what is left is destroyed"
     return shown.call.text(interface)
 
@@ -94,15 +95,15 @@ def _told_json(one: Told, interface: Interface | None) -> dict[str, Any]:
 # --- a draft ----------------------------------------------------------------------------
 
 
-def write_draft(path: Path, report: Report) -> None:
-    """Write a file that declares what a report found.
+def write_draft(path: Path, text: str) -> None:
+    """Write a file that declares what a report found, given its text.
 
     Raises:
         UsageError: it cannot be written.
 
     """
     try:
-        replace_file(path, draft(report).encode("utf-8", "backslashreplace"))
+        replace_file(path, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror}); name another") from None
 
@@ -133,21 +134,26 @@ def _entries(
     for function, few in sorted(fields.items()):
         functions.setdefault(tuple(sorted(few)), []).append(function)
     example = [f"# {line}" for line in _example(row.example, interface)]
-    names = [
-        f"{'' if once else '# '}subject = {quoted(row.commit.subject)}",
-        f"{'# ' if once or not patch else ''}patch_id = {quoted(patch)}",
-    ]
+    names = naming(row.commit.subject, patch, once)
     for fields_there, named in functions.items():
         yield "\n".join(
             [
                 f"# commit {row.commit.short}: {row.verdict.value}", *example, "[[expect]]",
-                *(names if patch else names[:1]),
+                *names,
                 f"functions = [{', '.join(map(quoted, named))}]",
                 f"fields = [{', '.join(map(quoted, fields_there))}]",
                 f'kind = "{_kind(fields_there)}"', 'reason = ""', "",
             ]
         )  # fmt: skip
         example = []
+
+
+def naming(subject: str, patch: str, once: bool) -> list[str]:
+    """The lines that name a commit, by its subject where that stands there ``once``."""
+    names = [f"{'' if once or not patch else '# '}subject = {quoted(subject)}"]
+    if patch:
+        names.append(f"{'# ' if once else ''}patch_id = {quoted(patch)}")
+    return names
 
 
 def _kind(fields: Iterable[str]) -> str:

@@ -9,13 +9,15 @@ from typing import Any, Final
 
 from replay.base.jsonlines import printable
 from replay.base.style import PLAIN, WIDTH, Style, counted, listed, wrapped
-from replay.repo.program.campaign import Example
 from replay.repo.program.case import plain
 from replay.repo.program.evidence import Evidence, value_text
+from replay.repo.program.results import ProgramReport, Row
+from replay.repo.program.running import HANG
 from replay.repo.program.searching import ProgramSearch
-from replay.repo.program.verify import ProgramReport, Row
+from replay.repo.program.tallies import Example
 from replay.report.commits import INDENT, OUTPUT_LINES, search_json, search_lines
 from replay.report.output import shows
+from replay.report.programsexpecting import declared_json, declared_lines
 from replay.search.verdict import Verdict
 
 OPEN: Final = (Verdict.UNDECIDED, Verdict.NOT_JUDGED, Verdict.NOT_BUILT)
@@ -69,8 +71,8 @@ def _row(row: Row, style: Style) -> list[str]:
     if row.verdict is Verdict.NOT_BUILT and row.output.strip():
         output = [printable(line.expandtabs()) for line in row.output.rstrip().splitlines()]
         lines += [f"{INDENT}| {line[:200]}" for line in output[-OUTPUT_LINES:]]
-    for note in row.notes:
-        lines += wrapped(printable(note), INDENT)
+    for text in (*declared_lines(row), *row.notes):
+        lines += wrapped(printable(text), INDENT)
     return lines
 
 
@@ -78,15 +80,23 @@ def evidence_text(evidence: Evidence) -> str:
     """In one line, how many runs ended, showed something, and failed."""
     if evidence.identical:
         return "identical code: no run is needed"
+    every = counted(evidence.runs + evidence.lost, "run")
+    ends = [f"{n} with {end}" for end, n in evidence.ends.most_common() if end != HANG]
+    how = f" ({listed(ends, 3)})" if ends else ""
     parts = [
-        f"{evidence.ended} of {counted(evidence.runs + evidence.lost, 'run')} ended on both sides",
+        f"{evidence.ended} of {every} ended on both sides{how}",
         f"{evidence.output} gave output",
-        f"{counted(len(evidence.shown), 'different result')}",
+        counted(len(evidence.shown), "different result"),
+        f"given were {evidence.given.text}",
     ]
-    failures = evidence.failures()
+    if evidence.lost:
+        parts.append(f"{evidence.lost} not run, after too many hangs")
+    if evidence.ends[HANG]:
+        parts.append(f"{evidence.ends[HANG]} hang on both sides")
+    failures = [(how.text, count) for how, count in evidence.failures() if how.end != HANG]
     if failures:
-        shown = [f"{count} with {how.text}" for how, count in failures]
-        total = sum(evidence.failed.values())
+        shown = [f"{count} with {said}" for said, count in failures]
+        total = sum(count for _, count in failures)
         parts.append(f"{total} failed in the same way on both ({listed(shown, 2)})")
     return "; ".join(parts)
 
@@ -116,7 +126,9 @@ def _finding(row: Row, example: Example, view: ProgramsView, style: Style) -> li
 def _summary(report: ProgramReport, style: Style) -> list[str]:
     rows = report.rows[1:]
     good = sum(row.verdict.passes for row in rows)
-    runs = counted(report.runs, "run")
+    counts = sorted({row.evidence.runs for row in rows if row.evidence and row.evidence.runs})
+    many = " to ".join(map(str, dict.fromkeys((counts or [0])[:: max(len(counts) - 1, 1)])))
+    runs = f"{many} run{'' if counts == [1] else 's'}"
     lines = [f"{good} of {counted(len(rows), 'commit')} as claimed, on {runs} a commit"]
     kinds = [
         f"{sum(row.verdict is kind for row in rows)} {kind.value}"
@@ -164,6 +176,7 @@ def _row_json(row: Row, view: ProgramsView) -> dict[str, Any]:
         "against": row.against.id if row.against else None,
         "differing": row.differing,
         "notes": row.notes,
+        "declared": declared_json(row),
         "evidence": _evidence_json(row.evidence),
         "example": _example_json(row, view),
     }
@@ -178,6 +191,8 @@ def _evidence_json(evidence: Evidence | None) -> dict[str, Any] | None:
         "ended": evidence.ended,
         "output": evidence.output,
         "different": len(evidence.shown),
+        "ends": dict(evidence.ends.most_common()),
+        "given": dict(zip(("arguments", "stdin", "files"), evidence.given.counts, strict=True)),
         "not_run": evidence.lost,
         "failed": [
             {"end": how.end, "said": how.said, "runs": count}

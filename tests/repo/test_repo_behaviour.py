@@ -132,6 +132,28 @@ args = [0, "n"]
     assert [row["verdict"] for row in rows] == ["base", "same", "cannot be judged"]
 
 
+def test_a_function_that_goes_is_left_out_and_the_rest_is_compared_from_then_on(
+    tmp_path: Path,
+) -> None:
+    f, g = "int f(int n) { return n; }\n", "int g(int n) { return n; }\n"
+    sources = [f + g, f, f + "int unused;\n", f.replace("n;", "-n;")]
+    rows, done = run(tmp_path, sources, OP + OP.replace('"f"', '"g"'))
+    assert done.returncode == 1
+    assert [row["verdict"] for row in rows] == [
+        "base", "not decided", "same", "undeclared difference",
+    ]  # fmt: skip
+    assert "gone, and not compared: g" in rows[1]["reason"] and "[[map]]" in rows[1]["reason"]
+    assert "without g, not there yet or gone" in " ".join(rows[1]["notes"])
+    assert rows[3]["example"]["text"] == ["f(n=1)"]
+
+
+def test_a_map_that_names_what_is_not_there_stops_a_commit(tmp_path: Path) -> None:
+    f, g = "int f(int n) { return n; }\n", "int g(int n) { return n; }\n"
+    rule = '[[map]]\ncommits = "main"\nop = "g"\nfunction = "nowhere"\n'
+    rows, _ = run(tmp_path, [f + g, f], OP + OP.replace('"f"', '"g"') + rule)
+    assert rows[1]["verdict"] == "cannot be judged" and "calls nowhere or g" in rows[1]["reason"]
+
+
 def test_changed_arguments_without_a_map_cannot_be_judged(tmp_path: Path) -> None:
     sources = ["int f(int n) { return n; }", "int f(int n, int m) { return n + m; }"]
     rows, _ = run(tmp_path, sources, OP)
@@ -267,3 +289,42 @@ def test_a_trace_file_that_does_not_fit_is_an_error_with_its_line(
     _, done = run(tmp_path, [source, source + "\n"], OP, "--trace", trace)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+MERGES = """
+#include <stdlib.h>
+typedef struct box { int n; } box;
+box *box_new(int n) { box *b = malloc(sizeof *b); b->n = n; return b; }
+void box_free(box *b) { free(b); }
+void box_merge(box *to, const box *from) { %s to->n = (to->n + from->n) & 63; }
+int box_get(box *b) { return b->n; }
+"""
+MERGING = """
+[[op]]
+function = "box_new"
+args = { n = { range = [0, 9] } }
+[[op]]
+function = "box_free"
+[[op]]
+function = "box_merge"
+args = { from = { handle = "box" } }
+[[op]]
+function = "box_get"
+"""
+
+
+def test_a_call_that_is_given_one_object_twice_and_crashes_is_left_out(tmp_path: Path) -> None:
+    source = MERGES % "if (to == from) *(volatile int *)8 = 1;"
+    other = source.replace("return b->n;", "return b->n == 63 ? 0 : b->n;")
+    rows, _ = run(tmp_path, [source, source.replace("& 63", "% 64"), other], MERGING)
+    same = rows[1]["evidence"]
+    assert rows[1]["verdict"] == "same"
+    assert same["functions"]["box_merge"]["left_out"] > 0
+    assert same["functions"]["box_merge"]["returned"] > 0
+    # What comes behind such a call is compared.
+    assert same["stopped"] == []
+    assert same["functions"]["box_get"]["returned"] == same["functions"]["box_get"]["generated"]
+    (tmp_path / "gone").mkdir()
+    rows, _ = run(tmp_path / "gone", [source, MERGES % ""], MERGING)
+    assert rows[1]["verdict"] == "undeclared difference"  # a crash that goes is told
+    assert rows[1]["example"]["differs"][0][0] == "crash"

@@ -55,6 +55,18 @@ def test_camel_case_is_read_as_words(tmp_path: Path) -> None:
     assert not made.left_out
 
 
+def test_what_a_setter_is_to_keep_is_an_integer_and_what_it_fills_is_memory(
+    tmp_path: Path,
+) -> None:
+    more = """
+void boxSetTag(box *b, void *tag) { b->n = (int)(size_t)tag; }
+void boxSetOut(box *b, void *buffer) { *(int *)buffer = b->n; }
+"""
+    made = drafted_of(tmp_path, BOX + more)
+    assert ops(made)["boxSetTag"]["args"]["tag"] == {"range": [0, 9]}
+    assert ops(made)["boxSetOut"]["args"]["buffer"] == {"out": 64}
+
+
 def found(tmp_path: Path, old: str, new: str, *more: object, build: str = MAKE) -> Any:
     """The report of ``replay verify`` on two versions, with the drafted binding, unedited."""
     name = "x_cc" if "g++" in build else "x_c"

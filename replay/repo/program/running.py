@@ -4,59 +4,41 @@ A program finds in its folder the files of the case and nothing else, reads stan
 from a file, and sees a small environment of its own. It has a session of its own, and
 whatever it started in it is ended with it. Seen are the two outputs, the exit status or
 signal, and what is in its folder afterwards that was not so before.
-
-Names of the folders are masked, and so are places in the program's own source, which a
-failed assertion or a traceback tells: they are no behaviour.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import re
+import select
 import shutil
 import signal
-import stat
 import subprocess
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, NamedTuple, Self
 
 from replay.apart.death import signal_name
 from replay.errors import WorkerError
-from replay.repo.driver.limits import Limits
 from replay.repo.program.case import Case
 from replay.repo.program.inputs import Inputs
+from replay.repo.program.limits import LEAST, Limit, RunLimits
 from replay.repo.program.packing import Target
+from replay.repo.program.seeing import seen_of
 from replay.repo.runner import OPTIONS, disturbed, spread_addresses
 
-OUT: Final = "standard output"
-ERR: Final = "error output"
 HANG: Final = "hang"
-MOST_FILES: Final = 200
-"""Files of a folder whose content is looked at; of more, it is seen that there are more."""
-SHOWN: Final = 1 << 16
-"""Bytes of a file or stream that are kept to be shown; the rest is seen by its digest."""
 _LIMITED: Final = 'ulimit -c 0; ulimit -f "$1"; [ "$2" = 0 ] || ulimit -d "$2"; shift 2; exec "$@"'
-_TRACEBACK: Final = re.compile(
-    rb"^(Traceback \(most recent call last\):\n)(?:[ \t].*\n)+", re.MULTILINE
-)
-_ASSERTION: Final = re.compile(rb"[\w./+-]+\.\w+:\d+: [^\n]*?(?=Assertion `)")
-LEAST: Final = 0.25
-"""Seconds of processor time that a run may take at least: an interpreter has to start."""
 WALL: Final = 30
 """How much longer than its processor time a run may last on a machine that is busy."""
-PATIENCE: Final = 1.0
-"""Seconds, or its limit if that is longer, after which a run may be found to wait for ever:"""
-LOOKS: Final = 4
-"""where none of its processes wants a processor at so many looks in a row, of which one comes"""
 TURN: Final = 0.02
-"""seconds after the other."""
+"""Seconds between two looks at a run that does not end: is it waiting, and for how long?"""
+POLL: Final = 0.002
+"""Seconds between two looks at its end, where the kernel does not tell of that."""
 _CLOCK: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -75,12 +57,14 @@ class Outcome:
         end: "status N", the name of a signal, or "hang".
         seen: the outputs that are not empty, and the files, in the order of their names.
         why: what was its own.
+        sure: whether it hung with the longer limit, too.
 
     """
 
     end: str
     seen: tuple[tuple[str, bytes], ...] = ()
     why: Why = field(default=Why(), compare=False)
+    sure: bool = field(default=False, compare=False)
 
     @property
     def fields(self) -> dict[str, bytes]:
@@ -109,7 +93,7 @@ class Runner:
         self._lock = threading.Lock()
         self._running: set[int] = set()
         self._stopped = False
-        self.limits: dict[str, Limits] = {}
+        self.limits: dict[str, RunLimits] = {}
         spread_addresses()
 
     def __enter__(self) -> Self:
@@ -124,36 +108,39 @@ class Runner:
             for group in self._running:
                 _kill(group)
 
-    def limit(self, target: Target) -> Limits:
+    def limit(self, target: Target) -> RunLimits:
         """The limits of a program, which follow what its runs take."""
         with self._lock:
-            return self.limits.setdefault(target.key, Limits(self.most))
+            return self.limits.setdefault(target.key, RunLimits(self.most))
 
-    def run(self, target: Target, case: Case, fill: int = 0) -> Outcome:
-        """Run a case; what hangs again with a longer limit.
+    def run(self, target: Target, case: Case, fill: int = 0, *, sure: bool = False) -> Outcome:
+        """Run a case; the first few that hang again with a longer limit.
 
-        ``fill`` is which of other folders, addresses, environments and contents of fresh
-        memory it meets; with 0 those of all first runs.
+        Args:
+            target: the program.
+            case: what it is given.
+            fill: which of other folders, addresses, environments and contents of fresh
+                memory it meets; with 0 those of all first runs.
+            sure: run again whatever hangs.
 
         Raises:
             WorkerError: the runner was left.
 
         """
         limits = self.limit(target)
-        limit = min(max(limits.seconds, LEAST), self.most)
-        began = time.monotonic()
-        outcome = self._once(target, case, fill, limit)
-        longer = limits.longer("") if outcome.end == HANG else None
-        if longer is not None and longer > limit:
-            began = time.monotonic()
-            outcome = self._once(target, case, fill, longer)
+        outcome = self._once(target, case, fill, limits.now)
+        known = limits.confirmed
+        again = outcome.end == HANG and (limits.again(case) or sure)
+        if again:
+            outcome = self._once(target, case, fill, limits.long)
         if outcome.end == HANG:
-            limits.hangs += 1
-        else:
-            limits.ended(time.monotonic() - began)
+            limits.hung(again)
+            return replace(outcome, sure=again)
+        if again and known:
+            limits.doubted()
         return outcome
 
-    def _once(self, target: Target, case: Case, fill: int, limit: float) -> Outcome:
+    def _once(self, target: Target, case: Case, fill: int, limit: Limit) -> Outcome:
         with self._lock:
             self._count += 1
             name = f"{'again' * fill or 'run'}-{self._count:06d}"
@@ -164,7 +151,7 @@ class Runner:
             status, why = self._execute(target, case, base, fill, limit)
             if status is None:
                 return Outcome(HANG, (), why)
-            seen = _seen(base, work, case, target)
+            seen = seen_of(base, work, case, target)
         except OSError as error:
             raise WorkerError(f"{base}: a program cannot be run there ({error.strerror})") from None
         finally:
@@ -173,7 +160,7 @@ class Runner:
         return Outcome(end, seen, why)
 
     def _execute(
-        self, target: Target, case: Case, base: Path, fill: int, limit: float
+        self, target: Target, case: Case, base: Path, fill: int, limit: Limit
     ) -> tuple[int | None, Why]:
         """The exit status, negative for a signal; None where it does not end."""
         size = max(self.inputs.output << 11, 1)
@@ -188,12 +175,16 @@ class Runner:
                                   out, err)  # fmt: skip
         why = Why(process.pid, time.time())
         try:
-            return _ended(process, limit), why
+            spent = _ended(process, limit)
         finally:
             _kill(process.pid)
             process.wait()
             with self._lock:
                 self._running.discard(process.pid)
+        if spent is None:
+            return None, why
+        self.limit(target).ended(*spent[1:])
+        return spent[0], why
 
     def _start(
         self,
@@ -222,22 +213,68 @@ def _kill(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def _ended(process: subprocess.Popen[bytes], limit: float) -> int | None:
-    """The exit status; None for one that used its processor time up, or waits for ever.
+class Spent(NamedTuple):
+    """How a run ended: its status, its seconds, and whether it was seen to wait."""
+
+    status: int
+    processor: float
+    real: float
+    waiting: bool
+
+
+def _ended(process: subprocess.Popen[bytes], limit: Limit) -> Spent | None:
+    """What a run took; None for one that used its processor time up, or waits for ever.
 
     What waits for a processor, or for a disk, is not taken for one that waits for ever.
     """
     began = time.monotonic()
-    wait, idle = limit, 0
-    while True:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.wait(wait)
-        used, busy = _state(process.pid)
-        late = time.monotonic() - began
-        idle = 0 if busy or late < max(limit, PATIENCE) else idle + 1
-        if used >= limit or late >= WALL * limit or idle >= LOOKS:
-            return None
-        wait = TURN if idle else max(min(limit, PATIENCE) - used, TURN)
+    idle: float | None = None
+    wait = min(limit.processor, limit.waiting)
+    with _Ending(process.pid) as ending:
+        while not ending.came(wait):
+            used, busy = _state(process.pid)
+            now = time.monotonic()
+            idle = None if busy else idle or now
+            if used >= limit.processor or now - began >= WALL * max(limit.processor, LEAST):
+                return None
+            if idle is not None and now - idle >= limit.waiting:
+                return None
+            wait = max(min(limit.processor - used, limit.waiting) if idle is None else 0, TURN)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    took = usage.ru_utime + usage.ru_stime
+    return Spent(process.returncode, took, time.monotonic() - began, idle is not None)
+
+
+class _Ending:
+    """Waits for the end of a child, which it does not reap; leave it to close its file."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._poll = select.poll()
+        self._file = -1
+        with contextlib.suppress(OSError):
+            self._file = os.pidfd_open(pid)
+            self._poll.register(self._file, select.POLLIN)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+
+    def came(self, seconds: float) -> bool:
+        """Whether the child ended, or does within so many seconds."""
+        if self._file >= 0:
+            return bool(self._poll.poll(seconds * 1000))
+        end = time.monotonic() + seconds
+        how = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        while os.waitid(os.P_PID, self._pid, how) is None:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(POLL)
+        return True
 
 
 def _state(session: int) -> tuple[float, bool]:
@@ -291,85 +328,3 @@ def _remove(base: Path) -> None:
                 if not (Path(folder) / name).is_symlink():
                     (Path(folder) / name).chmod(0o700)
     shutil.rmtree(base, ignore_errors=True)
-
-
-# --- what is seen ---------------------------------------------------------------------
-
-
-def _seen(base: Path, work: Path, case: Case, target: Target) -> tuple[tuple[str, bytes], ...]:
-    masks = ((os.fsencode(work), b"<folder>"), (os.fsencode(base), b"<place>"),
-             (os.fsencode(target.top), b"<program>"))  # fmt: skip
-    found: dict[str, bytes] = {}
-    for name, stream in ((OUT, "out"), (ERR, "err")):
-        data = _masked((base / stream).read_bytes(), masks)
-        data = _sourceless(data) if name == ERR else data
-        if data:
-            found[name] = _bounded(data)
-    return (*found.items(), *_files(work, case, masks))
-
-
-def _files(
-    work: Path, case: Case, masks: tuple[tuple[bytes, bytes], ...]
-) -> list[tuple[str, bytes]]:
-    """What is in the folder that was not so at the start; each file with ``file`` before it."""
-    given = dict(case.files)
-    left = set(given)
-    found: dict[str, bytes] = {}
-    for path in _walk(work):
-        name = str(path.relative_to(work))
-        left.discard(name)
-        data = _content(path)
-        if len(found) >= MOST_FILES:
-            found["more files"] = b"there are more"
-            break
-        if given.get(name) != data:
-            found[f"file {name.encode('utf-8', 'surrogateescape').decode('utf-8', 'replace')}"] = (
-                _bounded(_masked(data, masks))
-            )
-    found |= {f"file {name}": b"(removed)" for name in left}
-    return sorted(found.items())
-
-
-def _walk(work: Path) -> list[Path]:
-    """Files, links, and folders that hold nothing."""
-    found = []
-    for folder, folders, files in os.walk(work):
-        below = Path(folder)
-        found += [below / name for name in files]
-        found += [below / name for name in folders if (below / name).is_symlink()]
-        if not files and not folders and below != work:
-            found.append(below)
-    return sorted(found)
-
-
-def _content(path: Path) -> bytes:
-    """What a file holds, or what it is."""
-    try:
-        mode = path.lstat().st_mode
-        if stat.S_ISLNK(mode):
-            return b"(a link to " + os.fsencode(path.readlink()) + b")"
-        if stat.S_ISREG(mode):
-            data = path.read_bytes()
-            return data + b"\n(executable)" if mode & stat.S_IXUSR else data
-    except OSError as error:
-        return f"({error.strerror})".encode()
-    return b"(an empty folder)" if stat.S_ISDIR(mode) else b"(no regular file)"
-
-
-def _masked(data: bytes, masks: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    for path, name in masks:
-        data = data.replace(path, name)
-    return data
-
-
-def _sourceless(data: bytes) -> bytes:
-    """Error output without the places in the source that tracebacks and assertions name."""
-    return _ASSERTION.sub(b"", _TRACEBACK.sub(rb"\1  ...\n", data))
-
-
-def _bounded(data: bytes) -> bytes:
-    """All of short data; of long the start, and a digest of all."""
-    if len(data) <= SHOWN:
-        return data
-    digest = hashlib.sha256(data).hexdigest()[:32]
-    return data[:SHOWN] + f"\n[{len(data)} bytes, {digest}]".encode()

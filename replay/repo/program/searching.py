@@ -12,22 +12,19 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from replay.repo.git import Commit
-from replay.repo.program.campaign import FILLS, Pair, Sampling, tick
+from replay.repo.program.campaign import tick
 from replay.repo.program.case import Case
-from replay.repo.program.comparing import Divergence, Runs, compare
+from replay.repo.program.comparing import Divergence, Runs
 from replay.repo.program.evidence import value_text
+from replay.repo.program.examples import FILLS
+from replay.repo.program.expecting import declared, differing
+from replay.repo.program.judging import judge, reported
 from replay.repo.program.language import CaseLanguage
+from replay.repo.program.opening import ProgramRequest, Ready, Work, opened
 from replay.repo.program.packing import Target
+from replay.repo.program.results import ProgramReport, Row
 from replay.repo.program.running import HANG
-from replay.repo.program.verify import (
-    Opened,
-    ProgramReport,
-    ProgramRequest,
-    Ready,
-    Row,
-    Work,
-    judge,
-)
+from replay.repo.program.tallies import Pair, Sampling
 from replay.repo.searching import METHOD
 from replay.repo.targets import Progress
 from replay.repo.verify import workspace
@@ -81,7 +78,7 @@ def search(
     request: ProgramRequest, progress: Progress = lambda done, total, text: None
 ) -> ProgramSearch:
     """Search a range of commits; errors as of :func:`replay.repo.program.verify.verify`."""
-    with workspace() as place, Opened(request, place) as work:
+    with workspace() as place, opened(request, place) as work:
         commits = work.history.commits
         ends = (0, len(commits) - 1)
         ready = work.ready(ends, progress)
@@ -158,10 +155,7 @@ class _Searching:
             replace(row, name=f"commit-{at}-{row.name.rpartition('-')[2]}") if row.name else row
             for at, row in enumerate(rows)
         )
-        report = ProgramReport(
-            named, self.work.request.program, self.work.request.seed, 1, self.work.history.notes
-        )
-        return ProgramSearch(report, commits, found, plain)
+        return ProgramSearch(reported(self.work, named, 1), commits, found, plain)
 
     def _chosen(self, row: Row, last: int) -> list[Case]:
         """The cases that tell the ends apart: some of each kind, the simplest ones."""
@@ -170,7 +164,8 @@ class _Searching:
         if self.work.sampling.given is not None:
             return [self.work.sampling.given]
         sampling: Sampling = self.work.sampling
-        tally = self.work.campaign([Pair(old, new)]).run(self.progress, None).pairs[0]
+        pair = Pair(old, new, declared(self.work.expecting, 0, last))
+        tally = self.work.campaign([pair]).run(self.progress, None).pairs[0]
         size = CaseLanguage(sampling.inputs).size
         ranked = sorted(tally.differing, key=lambda number: size(sampling.case(number)))
         counts: dict[Kind, int] = {}
@@ -216,10 +211,13 @@ class _Searching:
         return {**seen}
 
     def between(self, low: int, high: int) -> dict[Case, Divergence]:
-        """The cases that tell two commits apart, and in what."""
+        """The cases that tell two commits apart, and in what that is not declared."""
         before, after = self.seen[low], self.seen[high]
         assert before is not None and after is not None
-        found = {case: compare(before[case], after[case]) for case in self.cases}
+        expected = declared(self.work.expecting, low, high)
+        found = {
+            case: differing(expected, case, before[case], after[case])[0] for case in self.cases
+        }
         return {case: one for case, one in found.items() if one is not None}
 
     def middle(self, low: int, high: int) -> int | None:
