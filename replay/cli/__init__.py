@@ -26,6 +26,7 @@ class Entry(NamedTuple):
 
 COMMANDS: Final[dict[str, Entry]] = {
     "check": Entry("replay.cli.check:command", "Is every step what it claims to be?"),
+    "coverage": Entry("replay.cli.coverage:command", "What do the traces of a check reach?"),
     "conform": Entry(
         "replay.cli.conform:command", "Run recorded vectors on the models and compare."
     ),

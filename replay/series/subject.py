@@ -143,6 +143,22 @@ class Calls(Protocol):
         ...
 
 
+class Watcher(Protocol):
+    """Counts what runs of traces reach. Fit to travel between processes."""
+
+    def add(self, trace: Any, runs: Any, number: int) -> None:
+        """Look at the runs of one trace, by step, with its number."""
+        ...
+
+    def merge(self, other: Any) -> None:
+        """Add what others counted, at the same steps."""
+        ...
+
+    def words(self) -> list[str]:
+        """What it comes to, in a few lines."""
+        ...
+
+
 RunProperty = Callable[[Any, Sequence[Any]], Violation | None]
 """(trace, records) to where the property is broken."""
 
@@ -174,6 +190,7 @@ class Subject:
         calls: draws and makes direct calls of the inner API; None where there is none.
         lanes: other ways to run its steps, by name, each given the folder of a changed copy
             of its patches or None.
+        watch: makes what counts what traces reach at some steps; None where nothing does.
         fits: raises a SeriesError where the machines of steps 0, 1 and so on are not what
             its language and its runs ask of them; None where there is nothing to see to.
 
@@ -193,6 +210,7 @@ class Subject:
     inside: Mapping[str, InsideProperty] = field(default_factory=dict)
     calls: CallsHook | None = None
     lanes: Mapping[str, Callable[[Path | None], Lane]] = field(default_factory=dict)
+    watch: Callable[[tuple[int, ...]], Watcher] | None = None
     fits: Callable[[Sequence[Machine]], None] | None = None
 
     def __reduce__(self) -> Any:
