@@ -22,6 +22,7 @@ from refmodels.fold import Fold, told
 from replay.base.jsonlines import nearest
 from replay.errors import ReplayError, SeriesError, UsageError
 from replay.search.bisect import Answer
+from replay.search.campaign import Watcher
 from replay.search.language import Language
 from replay.series.asked import PASSING, fault, linking
 from replay.series.declared import Deviation, Scope, Series, check_themes, load
@@ -140,22 +141,6 @@ class Calls(Protocol):
 
     def merge(self, other: Any) -> None:
         """Add what others showed."""
-        ...
-
-
-class Watcher(Protocol):
-    """Counts what runs of traces reach. Fit to travel between processes."""
-
-    def add(self, trace: Any, runs: Any, number: int) -> None:
-        """Look at the runs of one trace, by step, with its number."""
-        ...
-
-    def merge(self, other: Any) -> None:
-        """Add what others counted, at the same steps."""
-        ...
-
-    def words(self) -> list[str]:
-        """What it comes to, in a few lines."""
         ...
 
 

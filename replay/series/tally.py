@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from replay.search.campaign import Seen
-from replay.series.subject import Calls, Machine, Subject, Violation, Watcher
+from replay.search.campaign import Seen, Watcher
+from replay.series.subject import Calls, Machine, Subject, Violation
 
 
 @dataclass(slots=True)

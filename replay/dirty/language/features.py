@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from replay.dirty.language.domain import Layout
     from replay.dirty.language.trace import Config
 
-NOTHING_SEEN: Final = ((0, 0, 0), {}, frozenset(), None, 0, False)
+NOTHING_SEEN: Final[tuple[Any, ...]] = ((0, 0, 0), {}, frozenset(), None, 0, False)
 """What is to be seen of a fresh machine, in the order of ``machine.model.Visible``."""
 
 
