@@ -30,6 +30,9 @@ COMMANDS: Final[dict[str, Entry]] = {
     "conform": Entry(
         "replay.cli.conform:command", "Run recorded vectors on the models and compare."
     ),
+    "campaign": Entry(
+        "replay.cli.campaign:command", "Run many traces over all steps and lanes; resumable."
+    ),
     "traces": Entry("replay.cli.traces:command", "Keep traces; import recordings of programs."),
     "run": Entry("replay.cli.run:command", "Run a trace at one step and show every operation."),
     "compare": Entry("replay.cli.compare:command", "Show one trace at two steps, side by side."),

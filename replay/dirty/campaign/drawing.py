@@ -10,7 +10,7 @@ from replay.dirty.language.paths import Path
 from replay.dirty.language.steer import drawing
 from replay.dirty.language.trace import Trace
 
-EPOCH: Final = 400
+EPOCH: Final = 200
 """Traces that are steered to the same paths."""
 
 Wanted = tuple[tuple[Path, ...], ...]
