@@ -226,6 +226,7 @@ def _run(
     state: State, asked: Asked, corpus: Corpus, limits: Limits, options: dict[str, Any]
 ) -> Any:
     """Run the corpus and then the campaign, with a bar; gives the traces of the corpus."""
+    state.begin()
     with progress_bar("running") as bar:
         kept = run_corpus(
             state, asked, corpus, lambda done, of: bar.show(done, of, f"corpus {done}")

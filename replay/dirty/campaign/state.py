@@ -154,6 +154,10 @@ class State(Closing):
         self._db.close()
         self._lock.close()
 
+    def begin(self) -> None:
+        """The time of the campaign begins now; what was built before it is not counted."""
+        self._since = time.monotonic()
+
     def commit(self) -> None:
         """Write all that was merged, or nothing.
 
