@@ -52,7 +52,7 @@ INSIDE: Mapping[str, Mapping[str, frozenset[str]]] = {
             "mailed": "language native",
             "verify": "native",
             "subject": "language machine rules compiled",
-            "campaign": "language machine native subject",
+            "campaign": "language machine rules native subject",
             "probe": "native subject",
             "bench": "language machine rules native subject",
             "faults": "native bench subject",

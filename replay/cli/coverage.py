@@ -31,7 +31,7 @@ from replay.series.check import Plan
     epilog=examples(
         "replay coverage                          the traces of the default check",
         "replay coverage --whole --steps 36-39    every path, with its counts",
-        "replay coverage --argued                 also what cannot be reached, and why",
+        "replay coverage --argued                 what cannot be reached, and why",
         "replay coverage --json > coverage.json",
     ),
 )

@@ -39,7 +39,7 @@ def campaign_lines(view: CampaignView, style: Style = PLAIN) -> list[str]:
         f"{', '.join(sums.asked.lanes)}{rate}",
     ]
     if sums.corpus:
-        lines.append(f"{counted(len(sums.corpus), 'trace')} of the corpus were run first")
+        lines.append(f"{counted(len(sums.corpus), 'trace')} of the corpus ran first")
     if found.reach:
         lines.append(reached_line(found.reach, style))
         lines += missed_lines(found.reach, style) if view.missed else []
@@ -58,9 +58,8 @@ def _difference(one: Difference, view: CampaignView, style: Style) -> list[str]:
     lines = [style.bad(said), *wrapped(" ".join(failure.text.split()), "  ")]
     if failure.example is None:
         return lines
-    path = next((view.corpus / name for name, why in view.outcome.sums.kept.items()
-                 if why == f"{one.lane}: step {one.step}: {failure.what}"), None)  # fmt: skip
-    saved = Saved({id(failure.example): path} if path else {}, view.command)
+    files = {key: view.corpus / name for key, name in view.outcome.files.items()}
+    saved = Saved(files, view.command)
     return lines + example_lines(failure.example, one.step, saved, style)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from replay.dirty.campaign.corpus import Corpus, for_path
@@ -47,6 +47,7 @@ class Outcome:
         lanes: the verdicts of each lane; those on the corpus begin with CORPUS.
         differences: what nothing declares, in any of them.
         reach: what its traces reached; None before the first.
+        files: the file in the corpus of each example, by its identity.
 
     """
 
@@ -54,6 +55,7 @@ class Outcome:
     lanes: dict[str, CheckResult]
     differences: tuple[Difference, ...]
     reach: Reach | None
+    files: dict[int, str] = field(default_factory=dict)
 
     @property
     def undecided(self) -> list[tuple[str, int, str]]:
@@ -132,6 +134,7 @@ def with_examples(
         one.failure.example = example
         one.failure.text = text or one.failure.text
         path = corpus.add(example.trace, f"{lane} {example.trace.name}")
+        found.files[id(example)] = path.name
         sums.kept[path.name] = f"{one.lane}: step {one.step}: {one.failure.what}"
         yield one
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import refmodels
-from replay import dirty
 from replay.build.cache import key
 from replay.dirty.campaign.drawing import Kept, Steering, Wanted, fit_for_c
 from replay.dirty.language.generate import DEFAULT
@@ -174,7 +173,7 @@ def _libraries(compiler: str | None) -> Libraries:
 @cache
 def made_of(asked: Asked) -> str:
     """A name for all that verdicts depend on: models, C, laws, language, and the copies."""
-    home = Path(dirty.__file__).parent
+    home = Path(__file__).parents[1]
     files = [*Path(refmodels.__file__).parent.rglob("*.py"), *data_path().rglob("*.patch")]
     files += [*data_path().glob("tree/**/*.[ch]"), data_path() / "series.toml"]
     files += [
