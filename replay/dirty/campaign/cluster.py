@@ -7,6 +7,7 @@ many threads it has.
 
 from __future__ import annotations
 
+import importlib
 import time
 from typing import Any, Final
 
@@ -32,13 +33,13 @@ class Cluster(Workers):
     def __init__(self, address: str) -> None:
         super().__init__()
         try:
-            from distributed import Client
+            distributed: Any = importlib.import_module("distributed")
         except ImportError:
             raise UsageError(
                 "--cluster needs distributed: pip install 'replay-series[cluster]'"
             ) from None
         try:
-            self._client: Any = Client(address, timeout=PATIENCE, set_as_default=False)
+            self._client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
             raise UsageError(
                 f"no scheduler answers at {address!r} ({error}); start one with dask scheduler, "
