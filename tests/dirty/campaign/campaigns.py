@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -98,8 +99,8 @@ def _runs(pid: int) -> bool:
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """End a process of a test that failed on the way."""
-    if process.poll() is None:
+    """End a process of a test that failed on the way, and what it has left behind."""
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 

@@ -87,11 +87,22 @@ class Late(Inline):
         return super().take(timeout)[::-1]
 
 
-def test_late_results_and_stops_change_nothing(whole: Sums, tmp_path: Path) -> None:
+class Ahead(Late):
+    """Many of them: more than an epoch is handed out before anything is merged."""
+
+    def size(self) -> int:
+        return 40
+
+
+def test_late_results_and_stops_change_nothing(
+    whole: Sums, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("replay.dirty.campaign.drive.COMMIT_EVERY", 0.0)
     path = tmp_path / "state"
     stopped = drive(path, Late(), SHARE + 7)
     assert stopped.end == SHARE + 7
     assert values(drive(path, Late(), TRACES)) == values(whole)
+    assert sum(turns[0] for (op, _), turns in whole.coverage.turns.items() if op == "store") > 99
     assert sum(row["differing"] != [] for row in values(whole)["tallies"].values()) == 1
 
 
@@ -133,7 +144,9 @@ def test_steering_is_decided_by_what_was_merged_and_stands_in_the_state(tmp_path
     assert [len(paths) for paths in one.wanted] == [0, 0, 40]
     drive(other, Late(), EPOCH - 3, asked)
     assert values(drive(other, Late(), EPOCH + SHARE, asked)) == values(one)
-    again = drive(path, Late(), 2 * EPOCH + SHARE, asked)
+    again = drive(path, Ahead(), 2 * EPOCH + SHARE, asked)
+    at_once = drive(tmp_path / "at once", Ahead(), 2 * EPOCH + SHARE, asked)
+    assert values(at_once) == values(again)
     plain = Asked(steps=(1,), ops=4).plan()
     led = asked.plan(again.wanted)
     same = [led.draw(n) == plain.draw(n) for n in range(2 * EPOCH, 2 * EPOCH + 8)]
