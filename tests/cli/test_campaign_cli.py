@@ -10,8 +10,11 @@ from click.testing import CliRunner, Result
 from faults.catalogue import FAULTS
 
 from replay.cli import main
+from replay.cli.campaign import RAREST
+from replay.dirty.campaign.corpus import path_of, reaching
 from replay.dirty.campaign.state import read_sums
 from replay.dirty.language.files import read_trace
+from replay.dirty.subject import plan
 
 FAULT = next(fault for fault in FAULTS if fault.step == 38)
 FEW = ("--steps", "38", "--ops", "25", "--jobs", "1", "--lanes", "python")
@@ -40,6 +43,21 @@ def test_a_campaign_tells_what_it_did_and_goes_on(cache: Path) -> None:
         30, True, 30,
     )  # fmt: skip
     assert "at step" in replay("status", "--missed").stdout
+
+
+def test_a_time_ends_a_campaign_and_rare_paths_are_kept(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("replay.dirty.campaign.verdicts.ENOUGH", 1)
+    done = replay("--for", "1s", "--budget", 60, *FEW)
+    assert done.exit_code == 0 and "1" <= done.stdout.splitlines()[1][0] <= "9", done.output
+    kept = sorted((cache / "traces").iterdir())
+    assert len(kept) == RAREST and f"kept in {cache / 'traces'}:" in done.stdout
+    asked = plan(steps=(38,))
+    for trace in map(read_trace, kept):
+        path = path_of(trace)
+        assert path is not None and reaching(asked, trace, path) is not None
+        assert len(trace.ops) < 25, "it was made small"
 
 
 def test_a_difference_is_kept_and_run_first_the_next_time(tmp_path: Path, cache: Path) -> None:

@@ -24,6 +24,9 @@ from replay.dirty.machine.reach import Reach, reach
 COMMIT_EVERY: Final = 1.0
 """Seconds between two transactions, at least; and what a kill costs, at most."""
 
+LOOK_EVERY: Final = 4.0
+"""Seconds between two counts of the paths that are told of: a count costs a tenth of one."""
+
 STEERED_TO: Final = 40
 """Paths that the generator is steered to at once."""
 
@@ -67,7 +70,7 @@ class Drive:
         self.waiting: dict[int, Batch] = {}
         self.began = self.committed = time.monotonic()
         self.reach: Reach | None = None
-        self.differences = 0
+        self.differences, self.look = 0, 0.0
         self.ops = 0
 
     def run(self) -> None:
@@ -136,8 +139,9 @@ class Drive:
     def tell(self) -> None:
         """Say how far it is."""
         sums = self.sums
-        if self.reach is None and sums.coverage.traces:
+        if sums.coverage.traces and time.monotonic() >= self.look:
             self.reach = reach(sums.coverage)
+            self.look = time.monotonic() + LOOK_EVERY
         paths = len(self.reach.possible) if self.reach else 0
         reached = paths - len(self.reach.missed()) if self.reach else 0
         seconds = time.monotonic() - self.began
