@@ -43,8 +43,3 @@ class Kept(TraceLanguage):
     def draw(self, seed: int, number: int) -> Trace:
         """The trace at this place."""
         return self.traces[number]
-
-
-def fit_for_c(trace: Trace) -> bool:
-    """Whether a trace is of a machine that the C can be."""
-    return trace.config.word_bits == 64 and trace.config.page_bits == 12

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from replay.dirty.campaign.corpus import Corpus
-from replay.dirty.campaign.drawing import EPOCH, fit_for_c
+from replay.dirty.campaign.drawing import EPOCH
 from replay.dirty.campaign.state import State
 from replay.dirty.campaign.verdicts import failing
-from replay.dirty.campaign.work import CORPUS, SHARE, Asked, Batch, Task, run_task
+from replay.dirty.campaign.work import CORPUS, SHARE, Asked, Batch, Task, fits, run_task
 from replay.dirty.campaign.workers import Workers
 from replay.dirty.language.paths import Path as TracePath
 from replay.dirty.language.trace import Trace
@@ -170,10 +170,12 @@ def run_corpus(
     if sums.corpus is not None:
         return sums.corpus
     read = (trace.renamed(trace.name or path.stem) for path, trace in corpus.read())
-    traces = tuple(sorted(read, key=lambda trace: not fit_for_c(trace)))
+    fit = [(fits(asked, trace), trace) for trace in read]
+    traces = tuple(trace for _, trace in sorted(fit, key=lambda pair: not pair[0]))
     for at in range(0, len(traces), SHARE):
         numbers = range(at, min(at + SHARE, len(traces)))
-        sums.merge(run_task(Task(asked, numbers, (), sums.made, traces)), CORPUS)
+        task = Task(asked, numbers, (), sums.made, traces, sum(well for well, _ in fit))
+        sums.merge(run_task(task), CORPUS)
         told(numbers.stop, len(traces))
     sums.corpus = traces
     state.commit()

@@ -118,7 +118,7 @@ class State(Closing):
                 f"{path}: there is a campaign in it; go on with it by --resume, or name another "
                 "file with --state"
             )
-        db = _connect(path)
+        db = _connect(path, "rwc")
         sums = Sums(asked, made, coverage=Coverage(asked.plan().needed))
         state = cls(path, sums, db, lock)
 
@@ -128,7 +128,12 @@ class State(Closing):
             about = {"format": FORMAT, "made": made, "asked": json.dumps(asked.to_json())}
             db.executemany("INSERT INTO about VALUES (?, ?)", about.items())
 
-        state.write(begin)
+        try:
+            state.write(begin)
+        except BaseException:
+            state.close()
+            path.unlink(missing_ok=True)
+            raise
         return state
 
     @classmethod
@@ -144,7 +149,7 @@ class State(Closing):
             raise UsageError(f"{path}: there is no campaign to go on with; leave out --resume")
         lock = _locked(path)
         try:
-            return cls(path, read_sums(path), _connect(path), lock)
+            return cls(path, read_sums(path), _connect(path, "rw"), lock)
         except BaseException:
             lock.close()
             raise
@@ -241,8 +246,8 @@ def _locked(path: Path) -> IO[str]:
     return held
 
 
-def _connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
-    name = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    name = f"{path.resolve().as_uri()}?mode={mode}"
     try:
         return sqlite3.connect(name, uri=True, isolation_level=None, timeout=20.0)
     except sqlite3.Error as error:
@@ -251,7 +256,8 @@ def _connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    db = _connect(path, read_only=True)
+    # Not read-only: whoever reads first behind a kill rolls back what is half written.
+    db = _connect(path, "rw")
     try:
         yield db
     except (sqlite3.Error, KeyError, ValueError, TypeError) as error:

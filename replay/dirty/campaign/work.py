@@ -10,15 +10,16 @@ from typing import Any, Final, NamedTuple
 
 import refmodels
 from replay.build.cache import key
-from replay.dirty.campaign.drawing import Kept, Steering, Wanted, fit_for_c
+from replay.dirty.campaign.drawing import Kept, Steering, Wanted
 from replay.dirty.language.generate import DEFAULT
 from replay.dirty.language.trace import Trace
 from replay.dirty.machine.coverage import Coverage
 from replay.dirty.native.compare import NativeTally, Work
+from replay.dirty.native.encode import encode
 from replay.dirty.native.model import built_series, libraries_of
-from replay.dirty.native.session import Libraries
+from replay.dirty.native.session import Libraries, session
 from replay.dirty.subject import SUBJECT
-from replay.errors import UsageError
+from replay.errors import DomainError, UsageError
 from replay.series.check import Check, Plan
 from replay.series.declared import data_path
 from replay.series.tally import Share
@@ -89,7 +90,8 @@ class Asked:
 class Task(NamedTuple):
     """Traces of some numbers. ``made`` is :func:`made_of`.
 
-    ``kept`` are all that there are where they are not drawn, those fit for the C first.
+    ``kept`` are all that there are where they are not drawn, and ``fit`` is how many of them,
+    the first ones, the C can run.
     """
 
     asked: Asked
@@ -97,6 +99,7 @@ class Task(NamedTuple):
     wanted: Wanted
     made: str
     kept: tuple[Trace, ...] | None = None
+    fit: int = 0
 
 
 @dataclass(slots=True)
@@ -137,7 +140,7 @@ def run_task(task: Task) -> Batch:
 def _run_lane(task: Task, lane: str, batch: Batch) -> None:
     asked, numbers, kept = task.asked, task.numbers, task.kept
     if kept is not None and lane != "python":
-        numbers = range(numbers.start, min(numbers.stop, sum(map(fit_for_c, kept))))
+        numbers = range(numbers.start, min(numbers.stop, task.fit))
     campaign = asked.campaign(lane, asked.plan(task.wanted, kept))
     tally: Tally = campaign.look(numbers) if numbers else campaign.nothing()
     if isinstance(tally, Share):
@@ -163,6 +166,19 @@ def with_libraries(asked: Asked) -> Asked:
     if set(asked.lanes) <= {"python"} or (held and Path(held.paths[0][1]).is_file()):
         return asked
     return replace(asked, libraries=_libraries(asked.compiler))
+
+
+def fits(asked: Asked, trace: Trace) -> bool:
+    """Whether the C can run a trace, where a lane has it run any."""
+    if set(asked.lanes) <= {"python"}:
+        return False
+    assert asked.libraries is not None, "built before"
+    try:
+        held = session(asked.libraries)
+        held.digests(encode([trace]), held.libraries.steps[:1])
+    except DomainError:
+        return False
+    return True
 
 
 @cache

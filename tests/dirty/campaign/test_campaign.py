@@ -26,12 +26,24 @@ from dirty.campaign.campaigns import (
 )
 from faults.catalogue import FAULTS
 
+from replay.dirty.campaign.corpus import Corpus
 from replay.dirty.campaign.drawing import EPOCH
-from replay.dirty.campaign.state import StateError, Sums, read_sums
+from replay.dirty.campaign.drive import run_corpus
+from replay.dirty.campaign.state import State, StateError, Sums, read_sums
 from replay.dirty.campaign.values import tally_of, tally_values
 from replay.dirty.campaign.verdicts import failing
-from replay.dirty.campaign.work import SHARE, Asked, Batch, Task, made_of, run_task, with_libraries
+from replay.dirty.campaign.work import (
+    SHARE,
+    Asked,
+    Batch,
+    Task,
+    fits,
+    made_of,
+    run_task,
+    with_libraries,
+)
 from replay.dirty.campaign.workers import LIVES, Local, Workers
+from replay.dirty.language.trace import Config, Op, Trace
 from replay.errors import UsageError, WorkerError
 
 TRACES = 110
@@ -208,6 +220,27 @@ def test_a_full_disk_is_a_clear_error_and_loses_nothing(whole: Sums, tmp_path: P
     assert values(drive(path, Inline(), TRACES)) | {"corpus": None} == values(whole)
 
 
+def test_a_kill_in_the_middle_of_a_write_loses_that_write_alone(tmp_path: Path) -> None:
+    """What is half written is rolled back by whoever opens the file next, if only to read it."""
+    path = tmp_path / "state"
+    before = values(drive(path, Inline(), SHARE))
+    half = (
+        "import os, sqlite3, sys\n"
+        "db = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "db.execute('PRAGMA cache_size = 1')\n"
+        "db.execute('BEGIN IMMEDIATE')\n"
+        "db.execute('UPDATE coverage SET turns = turns || turns || turns')\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", half, str(path)], check=False)
+    assert Path(f"{path}-journal").stat().st_size > 0
+    copy = tmp_path / "copy"
+    for part in ("", "-journal"):
+        Path(f"{copy}{part}").write_bytes(Path(f"{path}{part}").read_bytes())
+    assert values(read_sums(path)) == before
+    assert values(drive(copy, Inline(), SHARE)) == before
+
+
 def test_a_state_that_may_not_be_written_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match="name another file with --state"):
@@ -258,6 +291,23 @@ def test_tallies_survive_as_plain_values() -> None:
         again = tally_of(tally_values(tally))
         assert again == tally and type(again) is type(tally)
     assert batch.ops == 12 * 30 * 5 * 3
+
+
+def test_traces_of_the_corpus_that_the_c_cannot_run_are_left_to_the_models(tmp_path: Path) -> None:
+    asked = with_libraries(Asked(steps=(37, 38), lanes=("python", "native")))
+    corpus = Corpus(tmp_path / "corpus")
+    small = Config(word_bits=8)
+    far = Op("kvm_log_sync", (0, 6400, (0,) * 100))
+    for config, more in ((Config(), ()), (small, ()), (Config(tcg=False), (far,))):
+        corpus.add(Trace((Op("ram_alloc", (2,)), Op("store", (0, 4)), *more), config))
+    with State.create(tmp_path / "state", asked, made_of(asked)) as state:
+        kept = run_corpus(state, asked, corpus, lambda done, of: None)
+        assert [fits(asked, trace) for trace in kept] == [True, False, False]
+        assert not failing(state.sums)
+        tallies = state.sums.tallies
+        assert tallies["corpus/python"].traces == 3
+        assert tallies["corpus/native"].traces == {37: 1, 38: 1}
+    assert read_sums(tmp_path / "state").corpus == kept
 
 
 def test_status_tells_of_a_campaign(whole: Sums, tmp_path: Path) -> None:
