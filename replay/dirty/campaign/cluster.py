@@ -8,6 +8,7 @@ many threads it has.
 from __future__ import annotations
 
 import importlib
+import logging
 import time
 from typing import Any, Final
 
@@ -38,6 +39,9 @@ class Cluster(Workers):
             raise UsageError(
                 "--cluster needs distributed: pip install 'replay-series[cluster]'"
             ) from None
+        # What goes wrong is told here, once; tracebacks of its threads help nobody.
+        for name in ("distributed", "distributed.client", "tornado.application", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         try:
             self._client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:

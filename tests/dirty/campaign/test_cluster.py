@@ -29,6 +29,7 @@ class Nodes:
     def __init__(self, stack: ExitStack, folder: Path) -> None:
         self.stack, self.folder = stack, folder
         scheduler = self.node("scheduler", "--port", "0", "--no-dashboard", "--host", "127.0.0.1")
+        self.scheduler = scheduler
         self.address = self.said(scheduler, "Scheduler at:").split()[-1]
         self.workers = [self.worker() for _ in range(2)]
 
@@ -61,10 +62,10 @@ class Nodes:
         raise AssertionError("".join(lines))
 
 
-@pytest.fixture
-def nodes(tmp_path: Path) -> Iterator[Nodes]:
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     with ExitStack() as stack:
-        yield Nodes(stack, tmp_path)
+        yield Nodes(stack, tmp_path_factory.mktemp("cluster"))
 
 
 def test_a_worker_that_is_killed_loses_nothing(nodes: Nodes, tmp_path: Path) -> None:
@@ -83,6 +84,24 @@ def test_a_worker_that_is_killed_loses_nothing(nodes: Nodes, tmp_path: Path) -> 
     assert nodes.workers[1].poll() is None, "the cluster is left as it is"
     alone = drive(tmp_path / "alone", Local(1), TRACES, ASKED)
     assert values(read_sums(path)) | {"corpus": None} == values(alone)
+
+
+def test_a_scheduler_that_is_killed_is_one_message(nodes: Nodes, tmp_path: Path) -> None:
+    """It is the last that is done to these nodes."""
+    path = tmp_path / "state"
+    process = start("--state", str(path), "--cluster", nodes.address, *COMMAND, cache=tmp_path)
+    try:
+        wait_for(path, SHARE, process)
+        os.kill(nodes.scheduler.pid, signal.SIGKILL)
+        out, err = process.communicate(timeout=100)
+    finally:
+        end(process)
+    assert (process.returncode, out) == (3, "")
+    assert err == (
+        "replay: error: the scheduler is gone, or gave up; what was done is in the state: go on "
+        "with --resume\n"
+    )
+    assert read_sums(path).end >= SHARE
 
 
 def test_no_scheduler_is_one_message(tmp_path: Path) -> None:
