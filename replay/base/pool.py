@@ -101,9 +101,9 @@ class Pool(Closing):
         if self._executor is None:
             # Forking a process that has threads (a progress bar's) can deadlock.
             context = multiprocessing.get_context("spawn")
-            self._executor = ProcessPoolExecutor(self.jobs, context, _ignore_interrupts)
+            self._executor = ProcessPoolExecutor(self.jobs, context, ignore_interrupts)
         try:
-            with _interrupts_held():
+            with interrupts_held():
                 return self._executor.submit(work, task)
         except BrokenProcessPool:
             raise self._died(label(task)) from None
@@ -157,12 +157,13 @@ class Threads(Closing):
             yield tag, result_of(future)
 
 
-def _ignore_interrupts() -> None:
+def ignore_interrupts() -> None:
+    """Leave Ctrl-C to the process that started this one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
+def interrupts_held() -> Iterator[None]:
     """What is started in here never sees Ctrl-C, not even before it can say so itself.
 
     A new process inherits the mask. This one gets a Ctrl-C of that moment afterwards.

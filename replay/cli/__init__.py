@@ -27,9 +27,14 @@ class Entry(NamedTuple):
 COMMANDS: Final[dict[str, Entry]] = {
     "check": Entry("replay.cli.check:command", "Is every step what it claims to be?"),
     "explore": Entry("replay.cli.explore:command", "Prove each step on every small machine."),
+    "coverage": Entry("replay.cli.coverage:command", "What do the traces of a check reach?"),
     "conform": Entry(
         "replay.cli.conform:command", "Run recorded vectors on the models and compare."
     ),
+    "campaign": Entry(
+        "replay.cli.campaign:command", "Run many traces over all steps and lanes; resumable."
+    ),
+    "traces": Entry("replay.cli.traces:command", "Keep traces; import recordings of programs."),
     "run": Entry("replay.cli.run:command", "Run a trace at one step and show every operation."),
     "compare": Entry("replay.cli.compare:command", "Show one trace at two steps, side by side."),
     "series": Entry(

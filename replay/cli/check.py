@@ -164,7 +164,7 @@ def run(
             bar.show(0, 0, f"{done['examples']} examples shortened")
 
         if outcomes is None:
-            return check(plan, jobs, traces, shrunk, budget)
+            return check(plan, jobs, traces, shrunk, budget, watched=True)
         from replay.dirty.native.check import check_both, check_native
         from replay.dirty.native.model import libraries_of
 

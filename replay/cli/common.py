@@ -167,6 +167,11 @@ def print_lines(lines: Iterable[str]) -> None:
     click.echo("\n".join(lines), color=True)
 
 
+def print_error(text: str) -> None:
+    """Say something that is no result: to standard error."""
+    click.echo(f"replay: {text}", err=True)
+
+
 def emit(shown: object, format: str = TEXT) -> None:
     """Print a result in a format: the one place where a report leaves the program.
 

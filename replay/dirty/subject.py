@@ -11,6 +11,7 @@ from replay.base.patience import PATIENCE
 from replay.dirty.language.generate import DEFAULT, Profile
 from replay.dirty.language.language import LANGUAGE, TraceLanguage
 from replay.dirty.language.trace import Trace
+from replay.dirty.machine.coverage import Coverage
 from replay.dirty.machine.lockstep import run_steps
 from replay.dirty.machine.model import Run
 from replay.dirty.machine.run import PythonModel
@@ -67,6 +68,7 @@ SUBJECT: Final = Subject(
     inside={name: _inside(name) for name in INNER_PROPERTIES},
     calls=_calls,
     lanes={"native": _compiled},
+    watch=Coverage,
 )
 
 

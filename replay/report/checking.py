@@ -60,7 +60,7 @@ def result_lines(
         lines += ["", style.strong("Broken at step 0 already, before the series:")]
         for prop in result.start:
             lines += _property(prop, 0, saved, style)
-    return [*lines, "", *summary(result, style)]
+    return [*lines, "", *result.reached, *summary(result, style)]
 
 
 def _row(step: StepResult, style: Style) -> str:

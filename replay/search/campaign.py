@@ -42,6 +42,22 @@ class Tally(Protocol):
         ...
 
 
+class Watcher(Protocol):
+    """Counts what runs of traces reach. Fit to travel between processes."""
+
+    def add(self, trace: Any, runs: Any, number: int) -> None:
+        """Look at the runs of one trace, by step, with its number."""
+        ...
+
+    def merge(self, other: Any) -> None:
+        """Add what others counted, at the same steps."""
+        ...
+
+    def words(self) -> list[str]:
+        """What it comes to, in a few lines."""
+        ...
+
+
 class Workers(Protocol):
     """How tasks are spread over processes or threads; results come in the order of tasks."""
 

@@ -97,6 +97,8 @@ class Check:
 
     plan: Plan
     share: int = field(default=SHARE)
+    watched: bool = False
+    """Whether what the traces reach is counted, where the subject can."""
 
     def nothing(self) -> Share:
         """The tally of no traces."""
@@ -110,6 +112,8 @@ class Check:
 
         """
         work = _Work(self.plan)
+        if self.watched and self.plan.subject.watch is not None:
+            work.share.watched = self.plan.subject.watch(self.plan.needed)
         for number in numbers:
             trace = self.plan.draw(number)
             with patient(self.plan.copies, self.plan.patience, len(trace.ops), trace.name):
@@ -148,6 +152,8 @@ class _Work:
     def one_trace(self, trace: Any, number: int) -> None:
         share = self.share
         runs = self.subject.lockstep(self.machines, trace, self.plan.needed)
+        if share.watched is not None:
+            share.watched.add(trace, runs, number)
         broken = self.broken_at(runs)
         zero = runs[0]
         for name, violation in broken[0].items():
@@ -227,8 +233,10 @@ class _Work:
             self.share.add_calls(step, call(self.series, step, old, new, seed, CALLS))
 
 
-def gather(plan: Plan, jobs: int = 1, told: Told = untold) -> Share:
+def gather(plan: Plan, jobs: int = 1, told: Told = untold, watched: bool = False) -> Share:
     """Check all traces of a plan with ``jobs`` processes; ``told`` hears of traces done.
+
+    With ``watched`` what they reach is counted, too, where the subject can.
 
     Raises:
         WorkerError: a worker process died.
@@ -236,11 +244,16 @@ def gather(plan: Plan, jobs: int = 1, told: Told = untold) -> Share:
     """
     plan.machines()  # an error in a copy shows here, not in a worker
     with Pool(jobs, "checking traces") as pool:
-        return gather_shares(Check(plan), plan.traces, pool, told)
+        return gather_shares(Check(plan, watched=watched), plan.traces, pool, told)
 
 
 def check(
-    plan: Plan, jobs: int = 1, told: Told = untold, shrinking: Told = untold, budget: int = BUDGET
+    plan: Plan,
+    jobs: int = 1,
+    told: Told = untold,
+    shrinking: Told = untold,
+    budget: int = BUDGET,
+    watched: bool = False,
 ) -> CheckResult:
     """Check a plan: gather, judge, and shrink an example of everything that was found.
 
@@ -250,11 +263,13 @@ def check(
         told: called with the number of traces just done.
         shrinking: called with 1 for each example that was shrunk.
         budget: questions that each shrink may take; 0 leaves examples as found.
+        watched: count what the traces reach, where the subject can.
 
     """
     began = time.monotonic()
-    share = gather(plan, jobs, told)
+    share = gather(plan, jobs, told, watched)
     result, wanted = judge(plan.subject, share, plan.steps, plan.seed, plan.language.ops)
+    result.reached = share.watched.words() if share.watched else []
     _fill(plan, wanted, jobs, shrinking, budget)
     result.seconds = time.monotonic() - began
     return result

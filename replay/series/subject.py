@@ -22,6 +22,7 @@ from refmodels.fold import Fold, told
 from replay.base.jsonlines import nearest
 from replay.errors import ReplayError, SeriesError, UsageError
 from replay.search.bisect import Answer
+from replay.search.campaign import Watcher
 from replay.search.language import Language
 from replay.series.asked import PASSING, fault, linking
 from replay.series.declared import Deviation, Scope, Series, check_themes, load
@@ -174,6 +175,7 @@ class Subject:
         calls: draws and makes direct calls of the inner API; None where there is none.
         lanes: other ways to run its steps, by name, each given the folder of a changed copy
             of its patches or None.
+        watch: makes what counts what traces reach at some steps; None where nothing does.
         fits: raises a SeriesError where the machines of steps 0, 1 and so on are not what
             its language and its runs ask of them; None where there is nothing to see to.
 
@@ -193,6 +195,7 @@ class Subject:
     inside: Mapping[str, InsideProperty] = field(default_factory=dict)
     calls: CallsHook | None = None
     lanes: Mapping[str, Callable[[Path | None], Lane]] = field(default_factory=dict)
+    watch: Callable[[tuple[int, ...]], Watcher] | None = None
     fits: Callable[[Sequence[Machine]], None] | None = None
 
     def __reduce__(self) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from replay.search.campaign import Seen
+from replay.search.campaign import Seen, Watcher
 from replay.series.subject import Calls, Machine, Subject, Violation
 
 
@@ -22,6 +22,7 @@ class Share:
         broken: (step, property) to the traces that break it, and did not at the step before.
         wrong: step to the traces on which it differs as nothing declares.
         calls: step to what direct calls of its inner API showed.
+        watched: what the traces reached, where that is counted.
 
     """
 
@@ -32,6 +33,7 @@ class Share:
     broken: dict[tuple[int, str], Seen] = field(default_factory=dict)
     wrong: dict[int, Seen] = field(default_factory=dict)
     calls: dict[int, Calls] = field(default_factory=dict)
+    watched: Watcher | None = None
 
     def merge(self, other: Share) -> None:
         """Add another share. Merge in order of the traces: the same result always."""
@@ -49,6 +51,11 @@ class Share:
                 kept.setdefault(key, Seen()).merge(seen)
         for step, result in other.calls.items():
             self.add_calls(step, result)
+        if other.watched is not None:
+            if self.watched is None:
+                self.watched = other.watched
+            else:
+                self.watched.merge(other.watched)
 
     def add_calls(self, step: int, result: Calls) -> None:
         """Add what more direct calls showed at a step."""

@@ -118,6 +118,8 @@ class CheckResult:
     steps: list[StepResult]
     start: list[PropertyFound]
     seconds: float = 0.0
+    reached: list[str] = field(default_factory=list)
+    """What the traces reached, in words, where that was counted."""
 
     @property
     def passed(self) -> bool:

@@ -16,6 +16,7 @@ from replay.dirty.language.trace import CLIENTS, Config, Op
 class Draws:
     """Draws for one trace, which knows the layout. ``pick`` is far cheaper than randrange.
 
+    ``beyond`` is the chance that a log is of more pages than its block has; usually none.
     ``leaving`` is the chance that a range which nothing keeps in its block may leave it.
     """
 
@@ -24,6 +25,7 @@ class Draws:
         self.random: Callable[[], float] = rng.random
         self.config = config
         self.leaving = leaving
+        self.beyond = 0.0
         self.word = config.word_bits
         self.page = config.page_size
         self.layout = Layout()

@@ -58,7 +58,7 @@ def traces(seed: int, count: int, profile: Profile = DEFAULT, first: int = 0) ->
 
 def generate(seed: int, index: int, profile: Profile = DEFAULT) -> Trace:
     """The trace with this index of a seed: a valid trace of ``profile.ops`` operations."""
-    return _Generator(random.Random(f"replay/1/{seed}/{index}"), profile).trace(
+    return Generator(random.Random(f"replay/1/{seed}/{index}"), profile).trace(
         f"seed-{seed}-{index}"
     )
 
@@ -118,7 +118,7 @@ _NAMES: Final = list(OPS)
 _WEIGHTS: Final = [spec.weight for spec in OPS.values()]
 
 
-class _Generator(Draws):
+class Generator(Draws):
     """The making of one trace."""
 
     def __init__(self, rng: random.Random, profile: Profile) -> None:
@@ -127,7 +127,16 @@ class _Generator(Draws):
         super().__init__(rng, config, profile.leaving if config.tcg else 0.15)
         self.profile = profile
 
+    def made(self, name: str) -> Op | None:
+        """An operation of this name, or what stands in for it now; None for not now."""
+        return _MAKERS[name](self)
+
+    def name(self) -> str:
+        """The name of an operation, as often as the table says."""
+        return self.rng.choices(_NAMES, _WEIGHTS)[0]
+
     def trace(self, name: str) -> Trace:
+        """The trace."""
         weights = [weight * (0.15, 0.6, 1.0, 1.0, 2.0, 4.0)[self.pick(6)] for weight in _WEIGHTS]
         chosen = self.rng.choices(_NAMES, weights, k=self.profile.ops * 3)
         ops: list[Op] = []

@@ -163,6 +163,8 @@ def _a_section(draws: Draws) -> tuple[Any, ...] | None:
     pages = -(-(first + length - start) // draws.config.hpratio)
     if draws.random() < 0.4:
         pages = 1 + draws.pick(pages)
+    if draws.beyond and draws.random() < draws.beyond:
+        pages += 1 + draws.pick(draws.word)
     return (start * draws.page, pages, draws.a_log(pages))
 
 

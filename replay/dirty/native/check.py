@@ -94,7 +94,7 @@ def _check(
     work.plan.machines()  # an error in a copy shows here, not in a worker
     with Pool(jobs, "comparing C") as pool:
         whole = gather(work, work.plan.traces, pool, progress)
-        result, findings = _judge(work, whole)
+        result, findings = judge_tally(work, whole)
         if calls:
             _judge_calls(work.plan, calls, result, pool)
         shown = examples(work, [finding for finding, _ in findings], budget, pool, shrinking)
@@ -112,7 +112,8 @@ def _check(
 Findings = list[tuple[Departed, DeviationFound | Failure]]
 
 
-def _judge(work: Work, found: NativeTally) -> tuple[CheckResult, Findings]:
+def judge_tally(work: Work, found: NativeTally) -> tuple[CheckResult, Findings]:
+    """The verdicts on the steps of a work; and the findings that want an example."""
     series = work.plan.series
     findings: Findings = []
     steps = [_judge_step(work, series, found, step, findings) for step in work.steps]

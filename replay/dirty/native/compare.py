@@ -107,7 +107,8 @@ class Work:
         """The trace with this number."""
         language = self.plan.language
         assert isinstance(language, TraceLanguage), "the C runs the built-in subject's traces"
-        return TraceLanguage(native_profile(language.profile)).draw(self.plan.seed, number)
+        in_c = replace(language, profile=native_profile(language.profile))
+        return in_c.draw(self.plan.seed, number)
 
     def nothing(self) -> NativeTally:
         """The tally of no traces."""

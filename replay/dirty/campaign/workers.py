@@ -1,0 +1,163 @@
+"""Workers that run ranges of traces, here or elsewhere; one that is lost loses nothing.
+
+A range whose worker died is handed out again, to a new one. One that costs several workers
+their life is an error, which names it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from abc import abstractmethod
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+
+from replay.base.closing import Closing
+from replay.base.pool import ignore_interrupts, interrupts_held
+from replay.dirty.campaign.work import Batch, Task, run_task
+from replay.errors import WorkerError
+
+LIVES: Final = 4
+"""How many workers may be lost at one range."""
+
+AHEAD: Final = 2
+"""Ranges a worker that are handed out before a result is taken."""
+
+
+class Workers(Closing):
+    """Workers of some kind. What one raises is raised where its result is taken."""
+
+    def __init__(self) -> None:
+        self._done: SimpleQueue[tuple[int, Any]] = SimpleQueue()
+        self._tasks: dict[int, Task] = {}
+        self._lives: dict[int, int] = {}
+        self.lost = 0
+        """How often a range was handed out again."""
+
+    @property
+    def outstanding(self) -> int:
+        """How many ranges are handed out."""
+        return len(self._tasks)
+
+    @property
+    def free(self) -> int:
+        """How many more ranges may be handed out."""
+        return self.size() * AHEAD - len(self._tasks)
+
+    def submit(self, task: Task) -> None:
+        """Hand out a range."""
+        self._tasks[task.numbers.start] = task
+        self._hand_out(task)
+
+    def take(self, timeout: float) -> list[Batch]:
+        """The results that are there, waiting at most so many seconds for the first.
+
+        Raises:
+            WorkerError: too many workers died at one range.
+
+        """
+        taken: list[Batch] = []
+        try:
+            first, future = self._done.get(timeout=timeout)
+            while True:
+                batch = self._result(first, future)
+                taken += [batch] if batch is not None else []
+                first, future = self._done.get_nowait()
+        except Empty:
+            return taken
+
+    def _hand_out(self, task: Task) -> None:
+        first = task.numbers.start
+        future = self.start(task)
+        future.add_done_callback(lambda future: self._done.put((first, future)))
+
+    def _result(self, first: int, future: Any) -> Batch | None:
+        if first not in self._tasks:
+            return None
+        try:
+            batch: Batch = future.result()
+        except Exception as error:
+            if not self.is_loss(error):
+                raise
+            self._again(self._tasks[first])
+            return None
+        del self._tasks[first]
+        return batch
+
+    def _again(self, task: Task) -> None:
+        first = task.numbers.start
+        self.lost += 1
+        self._lives[first] = self._lives.get(first, 0) + 1
+        if self._lives[first] >= LIVES:
+            raise WorkerError(
+                f"{LIVES} workers died with traces {first} to {task.numbers.stop - 1}, or with "
+                "others at the same time: they were killed, perhaps for want of memory; try "
+                "fewer jobs. What was done is in the state: go on with --resume"
+            )
+        self._hand_out(task)
+
+    @abstractmethod
+    def size(self) -> int:
+        """How many workers there are, at least 1."""
+
+    @abstractmethod
+    def start(self, task: Task) -> Any:
+        """Hand a task to a worker; gives a future."""
+
+    @abstractmethod
+    def is_loss(self, error: Exception) -> bool:
+        """Whether an error says that a worker was lost, and not what its task raised."""
+
+
+class Local(Workers):
+    """Processes of this machine."""
+
+    def __init__(self, jobs: int) -> None:
+        super().__init__()
+        self.jobs = jobs
+        self._pool: ProcessPoolExecutor | None = None
+
+    def size(self) -> int:
+        """The processes asked for."""
+        return self.jobs
+
+    def start(self, task: Task) -> Future[Batch]:
+        """To a process; a pool that broke is replaced."""
+        for _ in range(LIVES):
+            if self._pool is None:
+                context = multiprocessing.get_context("spawn")
+                self._pool = ProcessPoolExecutor(self.jobs, context, _begin)
+            try:
+                with interrupts_held():
+                    return self._pool.submit(run_task, task)
+            except BrokenProcessPool:
+                self._pool.shutdown(wait=True)
+                self._pool = None
+        raise WorkerError("worker processes die as soon as they start; try fewer jobs")
+
+    def is_loss(self, error: Exception) -> bool:
+        """When one process dies, the pool gives up all that it was given."""
+        return isinstance(error, BrokenProcessPool)
+
+    def close(self) -> None:
+        """End the processes; what has not begun is not done."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin() -> None:
+    """Leave Ctrl-C to the process that started this one, and go when that is gone."""
+    ignore_interrupts()
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "it was started"
+    threading.Thread(target=_end_with, args=(parent.sentinel, os._exit), daemon=True).start()
+
+
+def _end_with(sentinel: int, end: Callable[[int], Any]) -> None:
+    wait([sentinel])
+    end(1)
