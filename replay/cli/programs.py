@@ -18,7 +18,7 @@ from replay.repo.program.searching import ProgramSearch, search
 from replay.repo.program.verify import RUN_LIMIT, ProgramReport, ProgramRequest, verify
 from replay.report.programs import ProgramsView
 
-LIBRARY_ALONE: Final = ("binding", "model", "wrapper", "ops", "fresh", "expect")
+LIBRARY_ALONE: Final = ("binding", "model", "wrapper", "ops", "fresh", "expect", "prove")
 """Options of ``replay verify`` that say something of a library alone."""
 NOT_DECLARED: Final = "differences are declared for a library alone: {option} with --library"
 PROGRAM_ALONE: Final = ("program", "inputs", "corpus")

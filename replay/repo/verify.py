@@ -34,6 +34,8 @@ from replay.repo.keys import Question
 from replay.repo.onesided import changes
 from replay.repo.pairing import Standing
 from replay.repo.past import Past
+from replay.repo.prove.judged import proved
+from replay.repo.prove.proving import Prover
 from replay.repo.recalling import Recall
 from replay.repo.remembered import Memory
 from replay.repo.resolving import resolve
@@ -78,6 +80,7 @@ class Request:
         incremental: keep what the build of one commit left for the next.
         fresh: make no use of verdicts and traces of earlier runs.
         expect: a file of declared differences; its rules are executed.
+        prove: prove what traces find the same, as far as that goes.
 
     """
 
@@ -101,6 +104,7 @@ class Request:
     incremental: bool = False
     fresh: bool = False
     expect: Path | None = None
+    prove: bool = False
 
     def sampling(self, interface: Interface, given: CallTrace | None) -> Sampling:
         """Random traces, or one that is given."""
@@ -195,6 +199,10 @@ def _compared(
             checker, sampling, bound, budget, progress, request.model,
             history.sources(places), recall, declared,
         )  # fmt: skip
+        if request.prove and given is None:
+            prover = Prover(history.builder, interface, request.jobs, history.store.parent)
+            trees = [commit.tree for commit in history.commits]
+            judged = proved(judged, prover, trees, checker, sampling, progress)
     for note in (*_remembered(judged), *recall.notes, *expected.notes):
         history = history.noting(note)
     return report(request, history, places, judged, interface, given is not None)
@@ -339,6 +347,7 @@ def _row(
         found.reach if found else None,
         declared,
         found.kinds if found else frozenset(),
+        judged.proofs.get(at),
     )
     past = judged.past.get(at)
     return row if past is None else _beside(row, past, at, commits)

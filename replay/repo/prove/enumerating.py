@@ -135,7 +135,7 @@ def _sharing(
         names |= more
     found: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
     for side, variables in enumerate((old, new)):
-        if variables & both.leading[side].exported.keys():
+        if variables & both.leading[side].exported:
             return "a variable of it is exported: whoever uses the library may write it"
         for name in sorted(names):
             reached = both.reached(name)

@@ -25,9 +25,6 @@ _MACHINE: Final = (b"\x0f\x05", b"\x0f\x34", b"\x0f\x31", b"\x0f\xa2", b"\x0f\xc
 _STARTED: Final = (".got", ".dynamic", ".init_array", ".fini_array", ".data.rel.ro", ".tm_clone")
 """Sections that can be written only while a library is loaded, or are not the program's."""
 
-_THREAD: Final = 0x400
-"""SHF_TLS: what lies there each thread has a copy of."""
-
 
 @dataclass(slots=True)
 class Reached:
@@ -74,13 +71,20 @@ class Leading:
             leading = cls(image)
             for name in leading.all:
                 leading.reached(plain(name))
-            leading.exported, leading.variables = leading.data_exported(), leading.data_written()
-            leading.users = leading.callers()
+            linked = leading.linked
+            leading.contents = {name: linked.content(name) for name in linked.objects}
+            leading.exported = frozenset(
+                name for name, symbol in linked.objects.items() if symbol.bind in EXPORTED
+            )
+            leading.pointed = leading.stored()
         return leading
 
-    exported: dict[str, object]
-    variables: dict[str, tuple[int, int]]
-    users: dict[str, frozenset[str]]
+    contents: dict[str, object]
+    """What each variable and constant holds at the start."""
+    exported: frozenset[str]
+    """Those of them that are exported."""
+    pointed: frozenset[str]
+    """The functions that data of the library points to."""
 
     @property
     def public(self) -> frozenset[str]:
@@ -88,29 +92,20 @@ class Leading:
         each = self.linked.functions.items()
         return frozenset(name for name, symbol in each if symbol.bind in EXPORTED)
 
-    def data_exported(self) -> dict[str, object]:
-        """What each exported variable or constant holds at the start."""
-        each = self.linked.objects.items()
-        return {n: self.linked.content(n) for n, s in each if s.bind in EXPORTED}
+    def stored(self) -> frozenset[str]:
+        """The functions whose addresses lie in data, by their names in the source."""
+        entries = self.image.dynamic_relocations.values()
+        to = {entry.addend for entry in entries if entry.type in RELATIVE and entry.addend}
+        names = {self.linked.function_at(address) for address in to}
+        names |= {
+            entry.symbol.name for at, entry in self.image.dynamic_relocations.items()
+            if entry.symbol is not None and not self._is_slot(at)
+        }  # fmt: skip
+        return frozenset(plain(name) for name in names if name is not None)
 
-    def data_written(self) -> dict[str, tuple[int, int]]:
-        """The sections that can be written at any time: address and bytes."""
-        return {
-            section.name: (section.address, section.size)
-            for section in self.image.sections
-            if section.flags & WRITE and section.size and not section.flags & _THREAD
-            and not section.name.startswith(_STARTED)
-        }
-
-    def callers(self) -> dict[str, frozenset[str]]:
-        """The functions that refer to each function directly, both by their source names."""
-        found: dict[str, set[str]] = {}
-        for name in self.all:
-            step = _Step(self, Reached())
-            step.function(name)
-            for to in step.led:
-                found.setdefault(plain(to), set()).add(plain(name))
-        return {name: frozenset(users) for name, users in found.items()}
+    def _is_slot(self, address: int) -> bool:
+        section = self.linked.section_at(address)
+        return section is not None and section.name.startswith(".got")
 
     def reached(self, name: str) -> Reached | None:
         """All that a function leads to, by its name in the source; None where there is none."""
