@@ -151,7 +151,9 @@ def _first_wrong(report: Report) -> JudgedCommit | None:
 
 def _row(row: JudgedCommit, style: Style) -> str:
     good = style.good if row.verdict.passes else style.bad
-    word = f"{row.verdict.value} (proved)" if row.is_proved else row.verdict.value
+    word = row.verdict.value
+    if row.proof is not None and row.is_proved:
+        word += " (proved, bounded)" if row.proof.bounded else " (proved)"
     verdict = good(f"{word:<22}")
     room = WIDTH - 45
     subject = printable(row.commit.subject)

@@ -73,8 +73,8 @@ def summary_lines(report: Report) -> list[str]:
         lines += wrapped(printable(evidence_text(report.evidence)) + many, "")
     asked = [row for row in report.rows if row.proof is not None]
     if asked:
-        many = sum(row.is_proved for row in asked)
-        lines.append(f"proved: {many} of {counted(len(asked), 'commit')} that traces find the same")
+        proved = sum(row.is_proved for row in asked)
+        lines.append(f"proved: {proved} of {counted(len(asked), 'commit')} that traces find the same")
     open_rows = [row for row in report.rows if row.verdict in _OPEN]
     if open_rows:
         kinds = [

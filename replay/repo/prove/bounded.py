@@ -27,9 +27,9 @@ from replay.repo.prove.proof import NotProved, Proved, Rung
 from replay.repo.prove.sources import Sources
 
 UNWINDINGS: Final = (6, 12, 36, 70)
-LIMIT: Final = 40.0
+LIMIT: Final = 20.0
 """Seconds for one answer, and ``WHOLE`` for all of a function."""
-WHOLE: Final = 100.0
+WHOLE: Final = 60.0
 MODELLED: Final = frozenset((
     "memcpy", "memmove", "memset", "memcmp", "strlen", "strcmp", "strncmp", "strcpy", "strchr",
     "abs", "labs", "fabs", "fabsf", "__stack_chk_fail", "__memcpy_chk", "__memset_chk",
@@ -112,11 +112,13 @@ def _asked(way: Called, bench: Bench, made: Harness, deadline: float) -> Proved 
             return NotProved(f"a loop or recursion goes beyond {unwind} turns")
         if said.answer is Answer.NONE:
             return NotProved(f"{bench.engine.text} gives up: {said.text}")
-        return _sure(bench, made, folder, files, unwind, deadline)
+        converts = _converts(way, bench)
+        return _sure(bench, made, folder, files, unwind, deadline, converts)
 
 
 def _sure(
-    bench: Bench, made: Harness, folder: Path, files: Sequence[str], unwind: int, deadline: float
+    bench: Bench, made: Harness, folder: Path, files: Sequence[str], unwind: int, deadline: float,
+    converts: bool,
 ) -> Proved | NotProved:  # fmt: skip
     """The proof of what holds, if it says something and nothing in it is undefined."""
     left = max(min(LIMIT, deadline - time.monotonic()), 1.0)
@@ -128,10 +130,16 @@ def _sure(
         if defined.answer is not Answer.HOLDS:
             return NotProved(f"equal, unless where C leaves it undefined: {defined.text}")
     given = [*made.assumptions]
-    if any(side.floats for side in bench.sides):
+    if converts:
         given.append("no floating number is converted to an integer that cannot hold it")
     text = f"proved at unwinding {unwind} by {bench.engine.text}"
-    return Proved(Rung.BOUNDED, text, tuple(dict.fromkeys(given)))
+    return Proved(Rung.BOUNDED, text, tuple(dict.fromkeys(given)), made.bounded)
+
+
+def _converts(way: Called, bench: Bench) -> bool:
+    """Whether a floating number becomes an integer on either side."""
+    reached = bench.both.reached(way.function)
+    return not isinstance(reached, str) and any(one.converts for one in reached)
 
 
 # --- from an engine's values to a trace -------------------------------------------------

@@ -51,9 +51,14 @@ class Argument:
         if self.role not in ("int", "each") or whole is None:
             return None
         every = range(whole[0], whole[1] + 1)
-        if len(every) <= most or self.param is None:
+        if whole[1] - whole[0] < most or self.param is None:
             return every
         return range(self.param.low, self.param.high + 1)
+
+    @staticmethod
+    def count(domain: range | tuple[int, ...]) -> int:
+        """How many values that are: len() knows no ranges as large as some types."""
+        return domain.stop - domain.start if isinstance(domain, range) else len(domain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +140,7 @@ def _way(function: Function, op: Operation, bound: Mapping[str, Any]) -> Called 
 
 def spelt(domain: range | tuple[int, ...]) -> str:
     """The values of an argument in words: ``0..255``."""
-    if isinstance(domain, range) and len(domain) > 1:
+    if isinstance(domain, range) and domain.stop - domain.start > 1:
         return f"{domain.start}..{domain.stop - 1}"
     if len(domain) > 6:
         return f"{len(domain)} values"

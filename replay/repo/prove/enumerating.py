@@ -19,7 +19,7 @@ import math
 import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -29,7 +29,7 @@ from replay.build.compiler import environment, find_compiler
 from replay.build.errors import BuildError
 from replay.build.output import Kept
 from replay.repo.calls import Call, CallTrace
-from replay.repo.prove.called import NUMBERS, Called, spelt
+from replay.repo.prove.called import NUMBERS, Argument, Called, spelt
 from replay.repo.prove.leading import Leading, Reached
 from replay.repo.prove.proof import NotProved, Proved, Rung
 
@@ -56,11 +56,20 @@ _TYPES: Final = {"i": "int", "u": "uint", "b": "_Bool", "f": "float"}
 
 @dataclass(frozen=True, slots=True)
 class Libraries:
-    """The two sides of a pair: their files, what their functions lead to, what sets them up."""
+    """The two sides of a pair.
+
+    Attributes:
+        paths: their files.
+        leading: what their functions lead to.
+        setup: the functions that set them up.
+        commands: runs what calls them.
+
+    """
 
     paths: tuple[Path, Path]
     leading: tuple[Leading, Leading]
     setup: tuple[str, ...] = ()
+    commands: Commands = field(default_factory=Commands, compare=False)
 
     def reached(self, function: str) -> tuple[Reached, Reached] | str:
         """What a function leads to on both sides; a text says why that is not known."""
@@ -176,7 +185,7 @@ class _Plan:
     @property
     def total(self) -> int:
         """Combinations of arguments, of all ways."""
-        return sum(math.prod(map(len, one)) for one in self.domains)
+        return sum(math.prod(map(Argument.count, one)) for one in self.domains)
 
     def _way(self, way: Called, most: int) -> str:
         """Note the values of a way's arguments; gives why it cannot be called here."""
@@ -212,7 +221,7 @@ class _Plan:
             lines += _function(number, way, domains)
         each = zip(self.ways, self.domains, strict=True)
         rows = [
-            f'{{"{way.function}", {math.prod(map(len, one))}ull, run_{number}}},'
+            f'{{"{way.function}", {math.prod(map(Argument.count, one))}ull, run_{number}}},'
             for number, (way, one) in enumerate(each)
         ]
         lines += ["static const struct op ops[] = {", *rows, "};"]
@@ -314,11 +323,11 @@ def _run(plan: _Plan, both: Libraries, function: str) -> Proved | NotProved:
             return NotProved(str(error))
         words = [compiler, "-O2", "-w", "-std=gnu11", "-include", "room.h", "-o", "run",
                  "enumerate.c", "-ldl"]  # fmt: skip
-        made = Commands().run(words, place, environment(), LIMIT, Kept(1 << 12))
+        made = both.commands.run(words, place, environment(), LIMIT, Kept(1 << 12))
         if made.status:
             return NotProved(f"the program that runs it does not compile: {made.output[:200]}")
         paths = [os.fspath(path.resolve()) for path in both.paths]
-        ended = Commands().run(["./run", *paths], place, environment(), LIMIT, Kept(0, 400), 4 << 30)
+        ended = both.commands.run(["./run", *paths], place, environment(), LIMIT, Kept(0, 400), 4 << 30)
     last = ended.output.strip().rpartition("\n")[2].split()
     return _verdict(plan, function, ended.status, last, ended.in_time)
 
@@ -342,10 +351,8 @@ def _verdict(
         calls, states = map(int, last[1:])
         if plan.regions is None:
             return Proved(Rung.RANGES, f"proved on these ranges: {plan.ranges} ({calls} calls)")
-        said = f"proved on these ranges, in all {states} states that calls lead to, from the "
-        return Proved(
-            Rung.RANGES, f"{said}start on ({calls} calls)", (f"ranges: {plan.ranges}",)
-        )  # fmt: skip
+        said = f"proved on these ranges: {plan.ranges}; in all {states} states that calls lead to"
+        return Proved(Rung.RANGES, f"{said} ({calls} calls)")
     if status == EQUAL + 1 and len(last) == 4:
         way, index = int(last[1]), int(last[2])
         return NotProved("a call differs", None if plan.regions else _trace(plan, way, index))

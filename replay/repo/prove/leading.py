@@ -35,6 +35,7 @@ class Reached:
         written: the variables that can be written, by the names of their symbols, each with
             its address and bytes; a place without a symbol has the name of its section.
         outside: the functions of other libraries.
+        converts: whether a floating number becomes an integer somewhere.
         unknown: why not all is known; empty where it is.
 
     """
@@ -42,6 +43,7 @@ class Reached:
     functions: frozenset[str] = frozenset()
     written: dict[str, tuple[int, int]] = field(default_factory=dict)
     outside: frozenset[str] = frozenset()
+    converts: bool = False
     unknown: str = ""
 
 
@@ -170,6 +172,9 @@ class _Step:
         rest = raw[start:]
         if rest[:2] in _MACHINE or rest[:1] in (b"\xcd", b"\xcc"):
             return "asks the machine or the system"
+        if rest[:2] in (b"\x0f\x2c", b"\x0f\x2d") or rest[:1] in (b"\xc5", b"\x62"):
+            # Of the vector extensions some do, too: which is not looked at.
+            self.found.converts = True
         if rest[:1] == b"\xff" and len(rest) > 1 and rest[1] >> 3 & 7 in (2, 3, 4, 5):
             if rest[1] & 0xC7 == 5 and one.relative is not None:
                 section = self.linked.section_at(at + one.length + one.relative.value)

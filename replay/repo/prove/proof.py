@@ -23,14 +23,16 @@ class Proved:
 
     Attributes:
         rung: how.
-        text: in words, with the numbers: "equal code by gcc -O2".
+        text: in words, with the numbers: "proved: equal code by gcc -O2".
         assumptions: what it takes for granted beside what the rung always does.
+        bounded: whether buffers have fewer elements in it than they may have.
 
     """
 
     rung: Rung
     text: str
     assumptions: tuple[str, ...] = ()
+    bounded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class FunctionProof:
             given = f" ({'; '.join(self.proved.assumptions)})" if self.proved.assumptions else ""
             return f"{self.function}: {self.proved.text}{given}"
         if self.through:
-            return f"{self.function}: only called by {', '.join(self.through)}, proved above"
+            return f"{self.function}: proved with all that lead to it: {', '.join(self.through)}"
         reasons = "; ".join(f"{rung}: {text}" for rung, text in self.why.items())
         return f"{self.function}: not proved ({reasons})"
 
@@ -104,27 +106,25 @@ class Proof:
         every = [self.whole] if self.whole is not None else proofs
         return self.complete and all(one.rung is Rung.CODE for one in every)
 
+    @property
+    def bounded(self) -> bool:
+        """Whether it is complete, and some proof in it has buffers of few elements alone."""
+        proofs = [one.proved for one in self.functions if one.proved is not None]
+        return self.complete and any(one.bounded for one in proofs)
+
     def lines(self) -> list[str]:
         """In words: one line for the whole, or one a function."""
         if self.whole is not None:
-            return [f"proved: {self.whole.text}"]
+            return [self.whole.text]
         if self.why:
             return [f"not proved: {self.why}"]
-        word = "proved" if self.complete else "proved in part" if self._some else "not proved"
-        return [f"{word}: {one.text}" if at == 0 else one.text for at, one in self._ordered()]
-
-    @property
-    def _some(self) -> bool:
-        return any(one.is_proved for one in self.functions)
-
-    def _ordered(self) -> list[tuple[int, FunctionProof]]:
-        """Those with a proof of their own first, as the others speak of them."""
-        return list(enumerate(sorted(self.functions, key=lambda one: one.proved is None)))
+        return [one.text for one in self.functions]
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
         return {
             "complete": self.complete,
+            "bounded": self.bounded,
             "whole": _proved_json(self.whole),
             "why": self.why or None,
             "functions": [
@@ -146,4 +146,5 @@ def _proved_json(proved: Proved | None) -> dict[str, Any] | None:
         "rung": proved.rung.value,
         "text": proved.text,
         "assumptions": list(proved.assumptions),
+        "bounded": proved.bounded,
     }

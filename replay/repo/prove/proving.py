@@ -12,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
+from replay.base.pool import Threads
+from replay.build.command import Commands
 from replay.elf.errors import ElfError
 from replay.errors import UsageError
 from replay.repo.binding import Interface
@@ -33,7 +35,6 @@ from replay.repo.shapes import LibraryShape, prototypes
 
 Confirm: TypeAlias = Callable[[CallTrace], bool]
 """Whether the libraries of a pair differ on a trace."""
-COMPILERS: Final = "the build is not asked again"
 
 
 @dataclass(slots=True)
@@ -54,6 +55,7 @@ class Prover:
     place: Path
     _sources: dict[str, Sources | str] = field(default_factory=dict)
     _engine: Engine | str | None = None
+    commands: Commands = field(default_factory=Commands)
 
     def prove(
         self, pair: Pair, trees: tuple[str, str], shapes: tuple[LibraryShape, LibraryShape],
@@ -73,7 +75,7 @@ class Prover:
         code = compare_code(*sides)
         again = recompiled(self.builder, trees, self.jobs, code.changed, sides)
         if again.whole is not None:
-            return Proof(Proved(Rung.CODE, f"equal code by {again.whole.text}"))
+            return Proof(Proved(Rung.CODE, f"proved: equal code by {again.whole.text}"))
         if code.unknown:
             return Proof(why=f"what changed is not known ({code.unknown})")
         try:
@@ -83,12 +85,19 @@ class Prover:
         problem = _problem(*leading)
         if problem:
             return Proof(why=problem)
-        return _Pair(self, pair, trees, shapes, leading, code, again, confirm).prove()
+        with Threads(self.jobs) as threads:
+            try:
+                one = _Pair(self, pair, trees, shapes, leading, code, again, confirm)
+                return one.prove(threads)
+            finally:
+                # Before the threads are waited for: what they run may take long.
+                self.commands.stop()
+                self.commands.resume()
 
     def engine(self) -> Engine | str:
         """The engine; a text says why there is none."""
         if self._engine is None:
-            found = find_engine()
+            found = find_engine(self.commands)
             self._engine = MISSING if found is None else doubt(found) or found
         return self._engine
 
@@ -121,7 +130,8 @@ class _Pair:
         self.prover, self.pair, self.trees, self.shapes = prover, pair, trees, shapes
         self.again, self.confirm = again, confirm
         self.both = Libraries(
-            (pair.before.library, pair.after.library), leading, pair.before.bound.setup
+            (pair.before.library, pair.after.library), leading, pair.before.bound.setup,
+            prover.commands,
         )
         self.public = leading[0].public & leading[1].public
         # What only the later one exports has nothing before it to be compared with.
@@ -130,15 +140,22 @@ class _Pair:
             name: ways(name, prover.interface, pair, shapes) for name in self.public
         }
         self.tried: dict[str, Proved | dict[Rung, str]] = {}
-        self.differs = False
+        self.suspects: list[CallTrace] = []
+        self.engine: Engine | str = ""
+        self.sources: tuple[Sources, Sources] | str = ""
 
-    def prove(self) -> Proof:
-        found: dict[str, Proved] = {}
-        for name in self.changed:
-            proved = self.again.proved(name) or self.whole(name)
-            if isinstance(proved, Proved):
-                found[name] = proved
-            if self.differs:
+    def prove(self, threads: Threads) -> Proof:
+        proofs = {name: self.again.proved(name) for name in self.changed}
+        found = {name: one for name, one in proofs.items() if one is not None}
+        rest = [(name, name) for name in self.changed if name not in found]
+        if rest:
+            self.engine = self.prover.engine()
+            self.sources = self._both_sources()
+        for name, one in threads.map(self._whole, rest):
+            self.tried[name] = one
+            if isinstance(one, Proved):
+                found[name] = one
+            elif any(map(self.confirm, self._taken())):
                 return Proof(why="the libraries differ")
         while more := self._given(found):
             found |= more
@@ -154,7 +171,8 @@ class _Pair:
             for name in self.changed
         ]  # fmt: skip
         roots = {root for one in through.values() for root in one} - set(self.changed)
-        rows += [FunctionProof(r, one) for r in sorted(roots) if isinstance(one := self.whole(r), Proved)]
+        whole = [(root, self.whole(root)) for root in sorted(roots)]
+        rows += [FunctionProof(root, one) for root, one in whole if isinstance(one, Proved)]
         return Proof(functions=tuple(rows))
 
     def _given(self, found: Mapping[str, Proved]) -> dict[str, Proved]:
@@ -194,8 +212,8 @@ class _Pair:
             if isinstance(said, Proved):
                 return said
             reasons[rung] = said.why
-            if said.suspect is not None and self.confirm(said.suspect):
-                self.differs = True
+            if said.suspect is not None:
+                self.suspects.append(said.suspect)
                 break
         return reasons
 
@@ -220,14 +238,25 @@ class _Pair:
         return enumerated(called, self.ways, self.both)
 
     def _checked(self, name: str, called: Sequence[Called]) -> Proved | NotProved:
-        engine = self.prover.engine()
-        if isinstance(engine, str):
-            return NotProved(engine)
+        if isinstance(self.engine, str):
+            return NotProved(self.engine)
+        if isinstance(self.sources, str):
+            return NotProved(self.sources)
+        return checked(called, Bench(self.engine, self.sources, self.both))
+
+    def _both_sources(self) -> tuple[Sources, Sources] | str:
+        if isinstance(self.engine, str):
+            return self.engine
         files = zip(self.trees, self.both.paths, strict=True)
         old, new = (self.prover.sources(tree, path) for tree, path in files)
         if isinstance(old, str) or isinstance(new, str):
-            return NotProved(old if isinstance(old, str) else str(new))
-        return checked(called, Bench(engine, (old, new), self.both))
+            return old if isinstance(old, str) else str(new)
+        return old, new
+
+    def _taken(self) -> list[CallTrace]:
+        """The calls that rungs suspect, each told once."""
+        taken, self.suspects = self.suspects, []
+        return taken
 
     def _why(self, name: str) -> dict[Rung, str]:
         """Why no rung reached a function."""

@@ -62,7 +62,7 @@ class Recompiled:
         for recipe, led in self.equal.get(function, ()):
             if led <= others:
                 given = f"given {', '.join(sorted(led))}, proved too" if led else ""
-                return Proved(Rung.CODE, f"equal code by {recipe.text}", (given,) if given else ())
+                return Proved(Rung.CODE, f"proved: equal code by {recipe.text}", (given,) if given else ())
         return None
 
     def reason(self, function: str) -> str:

@@ -76,7 +76,6 @@ class Sources:
         functions: the source of each function by its number.
         variables: by name.
         wraps: whether signed overflow is defined, by an option.
-        floats: whether they calculate with floating numbers.
 
     """
 
@@ -85,7 +84,6 @@ class Sources:
     functions: dict[str, int]
     variables: dict[str, Variable]
     wraps: bool
-    floats: bool
 
     def prefixed(self, unit: int, prefix: str) -> str:
         """A source under other names."""
@@ -150,14 +148,12 @@ def _read(library: Path, record: Path) -> Sources | str:
     if problem:
         return problem
     tags = {tag for file in chosen for tag in _TAG.findall(file.own)}
-    options = [option for file in chosen for option in file.options]
     own = frozenset(n for n in names | tags | functions.keys() if _WORD.fullmatch(n))
     return Sources(
         tuple(file.text for file in chosen),
         own - {"main", "_init", "_fini"} - _keywords,
         functions, variables,
         all("-fwrapv" in file.options for file in chosen),
-        any(re.search(r"\b(float|double)\b", file.own) for file in chosen) or "-lm" in options,
     )  # fmt: skip
 
 
