@@ -188,8 +188,10 @@ def _check(request: Request, bisect: bool, drafting: Path | None) -> None:
     if bisect and request.model:
         raise click.UsageError("--bisect compares with the start of the range, not with --model")
     if request.prove and (bisect or request.trace is not None):
-        raise click.UsageError("--prove goes with random traces on every commit: leave out "
-                               f"--{'bisect' if bisect else 'trace'}")
+        raise click.UsageError(
+            "--prove goes with random traces on every commit: leave out "
+            f"--{'bisect' if bisect else 'trace'}"
+        )
     find(request.repo)
     if drafting is not None and drafting.exists():
         raise UsageError(f"{drafting}: it is there already; name another file to draft")

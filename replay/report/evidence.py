@@ -74,7 +74,9 @@ def summary_lines(report: Report) -> list[str]:
     asked = [row for row in report.rows if row.proof is not None]
     if asked:
         proved = sum(row.is_proved for row in asked)
-        lines.append(f"proved: {proved} of {counted(len(asked), 'commit')} that traces find the same")
+        lines.append(
+            f"proved: {proved} of {counted(len(asked), 'commit')} that traces find the same"
+        )
     open_rows = [row for row in report.rows if row.verdict in _OPEN]
     if open_rows:
         kinds = [

@@ -46,7 +46,7 @@ EQUAL: Final[dict[str, tuple[str, str]]] = {
     ),
     "lowest": (
         "uint32_t lowest(uint32_t v) { return v & -v; }",
-        "uint32_t lowest(uint32_t v) { return v & (~v + 1); }",
+        "uint32_t lowest(uint32_t v) { return v & (v ^ (v - 1)); }",
     ),
     "power": (
         "bool power(uint32_t v) { int n = 0; for (int i = 0; i < 32; i++) n += v >> i & 1;\n"
@@ -137,9 +137,9 @@ EQUAL: Final[dict[str, tuple[str, str]]] = {
         "  return m > 12 ? 0 : days[m] + (m == 2 && leap); }",
     ),
     "name": (
-        "const char *name(uint8_t v) { switch (v) { case 0: return \"red\"; case 1: return \"green\";\n"
-        "  default: return \"blue\"; } }",
-        "static const char *const names[] = {\"red\", \"green\", \"blue\"};\n"
+        'const char *name(uint8_t v) { switch (v) { case 0: return "red"; case 1: return "green";\n'
+        '  default: return "blue"; } }',
+        'static const char *const names[] = {"red", "green", "blue"};\n'
         "const char *name(uint8_t v) { return names[v > 2 ? 2 : v]; }",
     ),
     "mixed": (
@@ -149,9 +149,9 @@ EQUAL: Final[dict[str, tuple[str, str]]] = {
         "  return a != GREEN && b != GREEN ? GREEN : BLUE; }",
     ),
     # --- floating numbers
-    "twice": (
-        "float twice(float v) { return v * 2; }",
-        "float twice(float v) { return v + v; }",
+    "fourfold": (
+        "float fourfold(float v) { return v * 4; }",
+        "float fourfold(float v) { float d = v + v; return d + d; }",
     ),
     "halved": (
         "double halved(double v) { return v / 2; }",
@@ -194,10 +194,8 @@ EQUAL: Final[dict[str, tuple[str, str]]] = {
     ),
     # --- state
     "tick": (
-        "static uint8_t hand;\n"
-        "uint8_t tick(void) { hand = (hand + 1) % 60; return hand; }",
-        "static uint8_t hand;\n"
-        "uint8_t tick(void) { if (++hand == 60) hand = 0; return hand; }",
+        "static uint8_t hand;\nuint8_t tick(void) { hand = (hand + 1) % 60; return hand; }",
+        "static uint8_t hand;\nuint8_t tick(void) { if (++hand == 60) hand = 0; return hand; }",
     ),
     "press": (
         "static bool on; static uint8_t key;\n"

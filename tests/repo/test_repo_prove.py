@@ -21,7 +21,6 @@ from replay.repo.shapes import LibraryShape
 from replay.repo.targets import bound_to, drafted, prepare
 from replay.repo.verify import Request, opened, workspace
 
-
 PLAIN = MAKE.replace("-O1", "-O0")
 
 
@@ -75,7 +74,7 @@ def test_no_pair_that_differs_gets_a_proof(tmp_path: Path, hard: bool) -> None:
     found = functions(tmp_path / "r", UNEQUAL, lambda name: (name in HARD) == hard)
     wanted = {name for name in UNEQUAL if (name in HARD) == hard}
     assert found.keys() == wanted
-    for name, one in found.items():
+    for one in found.values():
         print(one.text)
     assert {name: one.text for name, one in found.items() if one.is_proved} == {}
 

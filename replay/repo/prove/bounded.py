@@ -14,22 +14,22 @@ import struct
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from replay.repo.calls import Call, CallTrace, Value
 from replay.repo.prove.called import Called
-from replay.repo.prove.engines import Answer, Engine, Said
+from replay.repo.prove.engines import Answer, Engine, Program, Said
 from replay.repo.prove.enumerating import Libraries
 from replay.repo.prove.harness import Harness, Slot, Unfit, harness
 from replay.repo.prove.proof import NotProved, Proved, Rung
 from replay.repo.prove.sources import Sources
 
-UNWINDINGS: Final = (6, 12, 36, 70)
-LIMIT: Final = 20.0
+UNWINDINGS: Final = (10, 36, 70)
+LIMIT: Final = 15.0
 """Seconds for one answer, and ``WHOLE`` for all of a function."""
-WHOLE: Final = 60.0
+WHOLE: Final = 45.0
 MODELLED: Final = frozenset((
     "memcpy", "memmove", "memset", "memcmp", "strlen", "strcmp", "strncmp", "strcpy", "strchr",
     "abs", "labs", "fabs", "fabsf", "__stack_chk_fail", "__memcpy_chk", "__memset_chk",
@@ -95,44 +95,41 @@ def _asked(way: Called, bench: Bench, made: Harness, deadline: float) -> Proved 
         folder = Path(place)
         for name, text in made.files.items():
             (folder / name).write_text(text, encoding="utf-8", errors="surrogateescape")
-        files = sorted(made.files)
         said = Said(Answer.NONE, "no time is left")
-        unwind = 0
+        program = Program(folder, tuple(sorted(made.files)), 0)
         for unwind in UNWINDINGS:
             left = min(LIMIT, deadline - time.monotonic())
             if left <= 0:
-                return NotProved(said.text)
-            said = bench.engine.holds(folder, files, unwind, left)
+                return NotProved("no time is left")
+            program = replace(program, unwind=unwind)
+            said = bench.engine.holds(program, left)
             if said.answer is not Answer.UNWIND:
                 break
         if said.answer is Answer.FAILS:
             why = f"{bench.engine.text} finds a violation: {said.text}"
             return NotProved(why, _trace(way, made, dict(said.values)))
         if said.answer is Answer.UNWIND:
-            return NotProved(f"a loop or recursion goes beyond {unwind} turns")
+            return NotProved(f"a loop or recursion goes beyond {program.unwind} turns")
         if said.answer is Answer.NONE:
             return NotProved(f"{bench.engine.text} gives up: {said.text}")
-        converts = _converts(way, bench)
-        return _sure(bench, made, folder, files, unwind, deadline, converts)
+        return _sure(way, bench, made, program, max(deadline - time.monotonic(), 1.0))
 
 
 def _sure(
-    bench: Bench, made: Harness, folder: Path, files: Sequence[str], unwind: int, deadline: float,
-    converts: bool,
+    way: Called, bench: Bench, made: Harness, program: Program, left: float
 ) -> Proved | NotProved:  # fmt: skip
     """The proof of what holds, if it says something and nothing in it is undefined."""
-    left = max(min(LIMIT, deadline - time.monotonic()), 1.0)
-    reached = bench.engine.holds(folder, files, unwind, left, ("NEGATED",))
-    if reached.answer is not Answer.FAILS or "reached" not in reached.text:
-        return NotProved("the harness asserts nothing: what it compares is never reached")
-    if not all(side.wraps for side in bench.sides):
-        defined = bench.engine.defined(folder, files, unwind, left)
-        if defined.answer is not Answer.HOLDS:
-            return NotProved(f"equal, unless where C leaves it undefined: {defined.text}")
+    wraps = all(side.wraps for side in bench.sides)
+    said = bench.engine.reaches(program, min(LIMIT, left), wraps)
+    if said.answer is Answer.FAILS:
+        return NotProved(f"equal, unless where C leaves it undefined: {said.text}")
+    if said.answer is not Answer.HOLDS:
+        why = said.text or "what it compares is never reached"
+        return NotProved(f"the harness asserts nothing: {why}")
     given = [*made.assumptions]
-    if converts:
+    if _converts(way, bench):
         given.append("no floating number is converted to an integer that cannot hold it")
-    text = f"proved at unwinding {unwind} by {bench.engine.text}"
+    text = f"proved at unwinding {program.unwind} by {bench.engine.text}"
     return Proved(Rung.BOUNDED, text, tuple(dict.fromkeys(given)), made.bounded)
 
 

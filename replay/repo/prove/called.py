@@ -84,13 +84,9 @@ def ways(
     function: str, interface: Interface, pair: Pair, shapes: tuple[LibraryShape, LibraryShape]
 ) -> list[Called] | str:  # fmt: skip
     """How a function is called on both sides; a text says why that is not known."""
-    old, new = (shape.functions.get(function) for shape in shapes)
-    if old is None or new is None:
-        return "its prototype is not known on both sides"
-    if _types(old) != _types(new):
-        return "its prototype changed"
-    if new.variadic:
-        return "it is variadic"
+    new = _prototype(function, shapes)
+    if isinstance(new, str):
+        return new
     before, after = (
         {op["name"]: op for op in _ops(one.bound) if op["function"] == function}
         for one in (pair.before, pair.after)
@@ -106,6 +102,16 @@ def ways(
         return [Called(function, new, tuple(args), new.returns)]
     problem = next((one for one in found if isinstance(one, str)), None)
     return problem or [one for one in found if isinstance(one, Called)]
+
+
+def _prototype(function: str, shapes: tuple[LibraryShape, LibraryShape]) -> Function | str:
+    """The prototype of a function, the same on both sides; a text says why there is none."""
+    old, new = (shape.functions.get(function) for shape in shapes)
+    if old is None or new is None:
+        return "its prototype is not known on both sides"
+    if _types(old) != _types(new):
+        return "its prototype changed"
+    return "it is variadic" if new.variadic else new
 
 
 def _ops(bound: Any) -> Iterator[Mapping[str, Any]]:

@@ -13,7 +13,7 @@ import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -25,6 +25,8 @@ from replay.build.output import Kept
 
 MEMORY: Final = 3 << 30
 """Bytes of address space."""
+PATIENCE: Final = 60.0
+"""Seconds for each of the questions by which an engine is tried."""
 MISSING: Final = (
     "there is no engine for bounded model checking: put esbmc or cbmc on the PATH, or "
     "pip install 'replay-series[prove]'"
@@ -35,6 +37,9 @@ _OURS: Final = (
 )  # fmt: skip
 """What engines call overflow that C compilers define: infinity, and bits shifted out."""
 _FAILED: Final = re.compile(r"^\s+FAILED\s+\[[^\]]*\]\s+(?:line\s+\d+\s+)?(.*)$", re.MULTILINE)
+_FAILED_CBMC: Final = re.compile(r"^\[[^\]]*\] (?:line \d+ )?(.*): FAILURE$", re.MULTILINE)
+_BODY: Final = re.compile(r"^WARNING: no body for function (?!nondet_|__ESBMC_)(\w+)", re.MULTILINE)
+"""A function that an engine knows nothing of but its name."""
 _LEFT: Final = re.compile(r"^\s+(?:NOT CHECKED|UNKNOWN|TIMEOUT)\s+\[", re.MULTILINE)
 _STREAMS: Final = re.compile(r"ERROR: conflicting definition for variable 'std(in|out|err)'")
 """That an engine has streams of its own, which nothing that it is asked about uses."""
@@ -52,11 +57,20 @@ class Answer(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """An answer, in which respect it fails or is none, and the bits of the values x0, x1…"""
+    """An answer, in which respect it fails or is none, and the bits of the values x0 and on."""
 
     answer: Answer
     text: str = ""
     values: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program to be asked of: its files in a folder, and how many turns are followed."""
+
+    folder: Path
+    files: tuple[str, ...]
+    unwind: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,71 +95,49 @@ class Engine:
         """In words: ``esbmc 8.4.0``."""
         return f"{self.name} {self.version}".strip()
 
-    def holds(
-        self, folder: Path, files: Sequence[str], unwind: int, limit: float,
-        defined: Sequence[str] = (),
-    ) -> Said:  # fmt: skip
+    def holds(self, program: Program, limit: float) -> Said:
         """Whether the assertions of a program hold, and none of its accesses is wild.
 
-        Args:
-            folder: where the files are.
-            files: of the program.
-            unwind: how often each loop and recursion is followed; that it suffices is checked.
-            limit: seconds.
-            defined: names for the preprocessor.
-
+        Also, whether every loop and recursion ends within the turns that are followed.
         """
-        words = self._words(files, unwind, defined, _CHECKS[self.name])
-        said = Said(Answer.NONE)
-        for solver in _SOLVERS[self.name]:
-            said = self._said(folder, [*words, *solver], limit)
-            if said.answer is not Answer.NONE:
-                break
-        return said
+        return self._asked(program, limit, _CHECKS[self.name], self._judged)
 
-    def defined(
-        self, folder: Path, files: Sequence[str], unwind: int, limit: float,
+    def reaches(self, program: Program, limit: float, wraps: bool) -> Said:
+        """Whether a program comes to its assertions, and nothing in it is undefined before.
+
+        With NEGATED defined it has one assertion alone, "reached", which fails. Signed overflow
+        is undefined, unless it ``wraps``.
+        """
+        judged = _reaching_wrapped if wraps else _reaching
+        return self._asked(program, limit, _OVERFLOWS[self.name], judged, "-DNEGATED")
+
+    def _asked(
+        self, program: Program, limit: float, checks: Sequence[str],
+        judged: Callable[[str], Said], *more: str,
     ) -> Said:  # fmt: skip
-        """Whether nothing overflows that C leaves undefined; the arguments as above.
-
-        With SILENT defined: the program has no assertions of its own then.
-        """
-        words = self._words(files, unwind, ("SILENT",), _OVERFLOWS[self.name])
+        """The answer of the first solver that has one."""
+        words = [self.path, *program.files, "--unwind", str(program.unwind), *checks, *more]
+        words.append(f"-DENGINE_{self.name.upper()}")
         said = Said(Answer.NONE)
+        # Without the engine's own C library it answers sooner.
+        fewer = self.name == "esbmc"
         for solver in _SOLVERS[self.name]:
-            said = self._overflows(folder, [*words, *solver], limit)
+            least = [*words, *solver, *(["--no-library"] if fewer else [])]
+            printed = self._run(program.folder, least, limit)
+            if printed is not None and fewer and _BODY.search(printed):
+                fewer = False
+                printed = self._run(program.folder, [*words, *solver], limit)
+            late = Said(Answer.NONE, f"no answer within {limit:g} s")
+            said = late if printed is None else judged(printed)
             if said.answer is not Answer.NONE:
                 break
         return said
 
-    def _overflows(self, folder: Path, words: Sequence[str], limit: float) -> Said:
-        ended = self._run(folder, words, limit)
-        if ended is None:
-            return Said(Answer.NONE, f"no answer within {limit:g} s")
-        failed = [text for text in _FAILED.findall(ended) if not text.startswith(_OURS)]
-        if self.name == "cbmc":
-            failed = re.findall(r"^\[[^\]]*\] (.*): FAILURE$", ended, re.MULTILINE)
-        if failed:
-            return Said(Answer.FAILS, failed[0])
-        clean = "VERIFICATION SUCCESSFUL" in ended
-        only = "VERIFICATION FAILED" in ended and self.name == "esbmc" and _FAILED.search(ended)
-        if (clean or only) and not _LEFT.search(ended) and not _trouble(ended):
-            return Said(Answer.HOLDS)
-        return Said(Answer.NONE, _last(ended))
-
-    def _words(
-        self, files: Sequence[str], unwind: int, defined: Sequence[str], checks: Sequence[str]
-    ) -> list[str]:
-        each = [f"-D{name}" for name in (*defined, f"ENGINE_{self.name.upper()}")]
-        return [self.path, *files, "--unwind", str(unwind), *checks, *each]
-
-    def _said(self, folder: Path, words: Sequence[str], limit: float) -> Said:
-        said = self._run(folder, words, limit)
-        if said is None:
-            return Said(Answer.NONE, f"no answer within {limit:g} s")
+    def _judged(self, said: str) -> Said:
+        """The answer in what an engine prints."""
         if "VERIFICATION SUCCESSFUL" in said and not _trouble(said):
             return Said(Answer.HOLDS)
-        if "VERIFICATION FAILED" not in said:
+        if "VERIFICATION FAILED" not in said or _BODY.search(said):
             return Said(Answer.NONE, _last(said))
         text = _violated(said) if self.name == "esbmc" else _violated_cbmc(said)
         if "unwinding assertion" in text:
@@ -181,6 +173,22 @@ _OVERFLOWS: Final = {
 }  # fmt: skip
 
 
+def _reaching(said: str, defined: tuple[str, ...] = _OURS) -> Said:
+    """Whether "reached" fails, and nothing else but what is ``defined`` nevertheless."""
+    found = [*_FAILED.findall(said), *_FAILED_CBMC.findall(said)]
+    failed = [text for text in found if not text.startswith(defined)]
+    other = [text for text in failed if text != "reached"]
+    if other:
+        return Said(Answer.FAILS, other[0])
+    if "VERIFICATION FAILED" not in said or _LEFT.search(said) or _trouble(said):
+        return Said(Answer.NONE, "" if "VERIFICATION SUCCESSFUL" in said else _last(said))
+    return Said(Answer.HOLDS if failed else Answer.NONE)
+
+
+def _reaching_wrapped(said: str) -> Said:
+    return _reaching(said, ("arithmetic overflow on",))
+
+
 def _violated(said: str) -> str:
     """The property that esbmc finds violated."""
     lines = said.partition("Violated property:\n")[2].splitlines()
@@ -189,13 +197,15 @@ def _violated(said: str) -> str:
 
 def _violated_cbmc(said: str) -> str:
     """The first property that cbmc finds violated: an unwinding that is too small, if any."""
-    found = re.findall(r"^\[[^\]]*\] (?:line \d+ )?(.*): FAILURE$", said, re.MULTILINE)
+    found: list[str] = _FAILED_CBMC.findall(said)
     return next((one for one in found if "unwinding" in one), found[0] if found else "a property")
 
 
 def _trouble(said: str) -> str:
     """What an engine calls an error without giving up; empty for nothing."""
     errors = [line.strip() for line in said.splitlines() if line.startswith("ERROR")]
+    if found := _BODY.search(said):
+        return f"it does not know {found[1]}"
     return next((one for one in errors if not _STREAMS.fullmatch(one)), "")
 
 
@@ -228,30 +238,43 @@ def _engine(name: str, path: str, commands: Commands) -> Engine:
     return Engine(name, path, found.group() if found else "", commands)
 
 
+_COUNTING: Final = "unsigned i, n = nondet_unsigned() & 7; for (i = 0; i < n; i++) {}"
 _PROBES: Final = (
-    ("unsigned a = nondet_unsigned(); CHECK((a & -a) == (a & (~a + 1)));", 2, "holds"),
-    ("unsigned a = nondet_unsigned(); CHECK(a != 77777u);", 2, "fails"),
-    ("unsigned i, n = nondet_unsigned() & 7; for (i = 0; i < n; i++) {} CHECK(i == n);", 9,
-     "holds"),
-    ("unsigned i, n = nondet_unsigned() & 7; for (i = 0; i < n; i++) {} CHECK(i == n);", 4,
-     "unwind"),
-    ("unsigned char b[4] = {0}; unsigned a = nondet_unsigned() & 7; b[a] = 1; CHECK(1);", 2,
-     "fails"),
-    ("int a = nondet_int(), b = a + 1; CHECK(b == (int)(a + 1u));", 2, "overflows"),
-    ("int a = nondet_int(), b = (a & 7) + 1; CHECK(b > 0);", 2, "holds"),
-    ("unsigned a = nondet_unsigned() & 63; CHECK((1u << a) || 1);", 2, "overflows"),
-    ("int a = nondet_int() & 1; CHECK((a << 31) <= 0);", 2, "holds"),
-    ("int a = nondet_int(); unsigned char b = (unsigned char)a; CHECK(b < 256);", 2, "holds"),
-    ("float a = nondet_float(); CHECK(a * 2 == a + a || a != a);", 2, "holds"),
+    ("unsigned a = nondet_unsigned();", "(a & -a) == (a & (~a + 1))", 2, "holds"),
+    ("unsigned a = nondet_unsigned();", "a != 77777u", 2, "fails"),
+    (_COUNTING, "i == n", 9, "holds"),
+    (_COUNTING, "i == n", 4, "unwind"),
+    ("unsigned char b[4] = {0}; unsigned a = nondet_unsigned() & 7; b[a] = 1;", "1", 2, "fails"),
+    ("int a = nondet_int(), b = a + 1;", "b == (int)(a + 1u)", 2, "undefined"),
+    ("int a = nondet_int(), b = (a & 7) + 1;", "b > 0", 2, "holds"),
+    ("unsigned a = nondet_unsigned() & 63, b = 1u << a;", "b || 1", 2, "undefined"),
+    ("int a = nondet_int() & 1;", "(a << 31) <= 0", 2, "holds"),
+    ("float a = nondet_float(), b = a * 2;", "b == a + a || a != a", 2, "holds"),
+    ("int a = nondet_int(); unsigned char b = (unsigned char)a;", "b < 256", 2, "holds"),
+    ("unsigned a = nondet_unsigned(); ASSUME(a > 3 && a < 2);", "a == 7", 2, "never"),
+    ("unsigned a = nondet_unsigned(), b = 0; memcpy(&b, &a, 4);", "a == b", 6, "holds"),
 )  # fmt: skip
+"""What stands before an assertion, the assertion, the turns, and the answer."""
 _PROBE: Final = """\
-unsigned nondet_unsigned(void); int nondet_int(void); float nondet_float(void);
 #ifdef ENGINE_CBMC
-#define CHECK(what) __CPROVER_assert(what, "check")
+#define CHECK(what, text) __CPROVER_assert(what, text)
+#define ASSUME(what) __CPROVER_assume(what)
 #else
-#define CHECK(what) __ESBMC_assert(what, "check")
+#define CHECK(what, text) __ESBMC_assert(what, text)
+#define ASSUME(what) __ESBMC_assume(what)
 #endif
-int main(void) { %s return 0; }
+unsigned nondet_unsigned(void); int nondet_int(void); float nondet_float(void);
+void *memcpy(void *, const void *, unsigned long);
+int main(void)
+{
+    %s
+#ifdef NEGATED
+    CHECK(0, "reached");
+#else
+    CHECK(%s, "check");
+#endif
+    return 0;
+}
 """
 _believed: dict[str, str] = {}
 _lock = threading.Lock()
@@ -267,16 +290,22 @@ def doubt(engine: Engine) -> str:
 
 def _doubt(engine: Engine) -> str:
     with tempfile.TemporaryDirectory(prefix="replay-prove-") as place:
-        folder = Path(place)
-        for text, unwind, wanted in _PROBES:
-            (folder / "probe.c").write_text(_PROBE % text, encoding="utf-8")
-            said = engine.holds(folder, ["probe.c"], unwind, 30.0)
-            got = {Answer.HOLDS: "holds", Answer.FAILS: "fails", Answer.UNWIND: "unwind"}
-            answer = got.get(said.answer, said.text)
-            if answer == "holds":
-                over = engine.defined(folder, ["probe.c"], unwind, 30.0)
-                answer = "overflows" if over.answer is Answer.FAILS else answer
-                answer = over.text if over.answer is Answer.NONE else answer
+        for before, check, unwind, wanted in _PROBES:
+            (Path(place) / "probe.c").write_text(_PROBE % (before, check), encoding="utf-8")
+            answer = _answer(engine, Program(Path(place), ("probe.c",), unwind))
             if answer != wanted:
-                return f"{engine.text} is not believed: of `{text}` it says {answer}, not {wanted}"
+                what = f"{before} assert({check})"
+                return f"{engine.text} is not believed: of `{what}` it says {answer}, not {wanted}"
     return ""
+
+
+def _answer(engine: Engine, program: Program) -> str:
+    """What an engine says of a program, in the words of the probes."""
+    said = engine.holds(program, PATIENCE)
+    words = {Answer.FAILS: "fails", Answer.UNWIND: "unwind", Answer.NONE: said.text}
+    if said.answer is not Answer.HOLDS:
+        return words[said.answer]
+    reached = engine.reaches(program, PATIENCE, wraps=False)
+    if reached.answer is Answer.NONE:
+        return reached.text or "never"
+    return "holds" if reached.answer is Answer.HOLDS else "undefined"

@@ -41,6 +41,8 @@ LIMIT: Final = 90.0
 """Seconds that all calls may take."""
 MEMORY: Final = 256 << 20
 """Bytes for the states."""
+SPACE: Final = 4 << 30
+"""Bytes of address space."""
 ROOM: Final = 1 << 16
 """Bytes of results."""
 PURE: Final = frozenset((
@@ -229,8 +231,10 @@ class _Plan:
         lines.append(f"static const char *const setups[] = {{{setups}}};")
         if self.regions is not None:
             count = max(map(len, self.regions))
-            lines += [f"#define REGIONS {count}", "static const struct region regions[2][REGIONS] = {"]
-            lines += ["{" + ", ".join(f"{{{a}u, {n}u}}" for a, n in one) + "}," for one in self.regions]
+            lines.append(f"#define REGIONS {count}")
+            lines.append("static const struct region regions[2][REGIONS] = {")
+            for one in self.regions:
+                lines.append("{" + ", ".join(f"{{{at}u, {size}u}}" for at, size in one) + "},")
             lines.append("};")
         return "\n".join(lines) + "\n"
 
@@ -293,7 +297,7 @@ def _result(way: Called, call: str) -> list[str]:
     type_ = _type(code)
     lines = [f"{type_} r = {call.format(type_)};"]
     if kind == "float":
-        lines.append("if (r != r) r = __builtin_nan(\"\");")
+        lines.append('if (r != r) r = __builtin_nan("");')
     return [*lines, "memcpy(o, &r, sizeof r);"]
 
 
@@ -327,7 +331,9 @@ def _run(plan: _Plan, both: Libraries, function: str) -> Proved | NotProved:
         if made.status:
             return NotProved(f"the program that runs it does not compile: {made.output[:200]}")
         paths = [os.fspath(path.resolve()) for path in both.paths]
-        ended = both.commands.run(["./run", *paths], place, environment(), LIMIT, Kept(0, 400), 4 << 30)
+        keep = Kept(0, 400)
+        words = ["./run", *paths]
+        ended = both.commands.run(words, place, environment(), LIMIT, keep, SPACE)
     last = ended.output.strip().rpartition("\n")[2].split()
     return _verdict(plan, function, ended.status, last, ended.in_time)
 
@@ -356,11 +362,12 @@ def _verdict(
     if status == EQUAL + 1 and len(last) == 4:
         way, index = int(last[1]), int(last[2])
         return NotProved("a call differs", None if plan.regions else _trace(plan, way, index))
+    why = " ".join(last) or f"the process ended with status {status}"
     if status == EQUAL + 2:
-        return NotProved(f"{last[1]} calls lead to {last[2]} states, and to more")
-    if status < 0:
-        return NotProved(f"a call of {function} ended the process by signal {-status}")
-    return NotProved(" ".join(last) or f"the process ended with status {status}")
+        why = f"{last[1]} calls lead to {last[2]} states, and to more"
+    elif status < 0:
+        why = f"a call of {function} ended the process by signal {-status}"
+    return NotProved(why)
 
 
 def _trace(plan: _Plan, number: int, index: int) -> CallTrace | None:

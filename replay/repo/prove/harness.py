@@ -4,8 +4,7 @@ Nothing in it is drawn: every number that a trace would hold is *any* number, in
 on. A buffer is an array of a few elements with any contents, of which as many count as the
 binding lets a length say; two buffers do not overlap. Variables that the function leads to
 hold anything, the same on both sides. Behind the calls, results, buffers and variables are
-asserted equal. With NEGATED defined, one assertion stands there that must fail; with SILENT,
-none.
+asserted equal. With NEGATED defined, one assertion stands there that must fail.
 """
 
 from __future__ import annotations
@@ -22,6 +21,8 @@ FEW: Final = 4
 """Elements of a buffer whose length varies."""
 MOST: Final = 64
 """Numbers in one buffer or variable."""
+SIDES: Final = ("before_", "after_")
+"""What the names of each version begin with."""
 C_TYPES: Final = {
     "i1": "signed char", "u1": "unsigned char", "i2": "short", "u2": "unsigned short",
     "i4": "int", "u4": "unsigned", "i8": "long", "u8": "unsigned long", "b1": "_Bool",
@@ -131,7 +132,7 @@ class _Writer:
         for name in variables:
             self.variable(name)
         self.call()
-        for prefix, source in zip(("before_", "after_"), self.sides, strict=True):
+        for prefix, source in zip(SIDES, self.sides, strict=True):
             for unit in range(len(source.texts)):
                 own = "\n".join(self.more.get((prefix, unit), []))
                 text = source.prefixed(unit, prefix)
@@ -147,7 +148,7 @@ class _Writer:
         lines += [f"static {C_TYPES[code]} x{at};" for at, code in enumerate(self.made.codes)]
         lines += [*self.declared, "int main(void)", "{"]
         lines += ["    " + line for line in self.set]
-        lines += ["#ifdef NEGATED", '    CHECK(0, "reached");', "#elif !defined(SILENT)"]
+        lines += ["#ifdef NEGATED", '    CHECK(0, "reached");', "#else"]
         lines += ["    " + line for line in self.checks]
         return _HEAD + "\n".join([*lines, "#endif", "    return 0;", "}"]) + "\n"
 
@@ -262,7 +263,7 @@ class _Writer:
         return texts
 
     def object(self, name: str, type_: str) -> None:
-        for prefix, source in zip(("before_", "after_"), self.sides, strict=True):
+        for prefix, source in zip(SIDES, self.sides, strict=True):
             self.declared.append(f"void *{prefix}_{name}(void);")
             unit = self.unit(source)
             self.more.setdefault((prefix, unit), []).append(
@@ -300,7 +301,7 @@ class _Writer:
         leaves = old.leaves
         if leaves is None or leaves != new.leaves:
             raise Unfit(f"the variable {name} is of another type, or of none that is known")
-        for prefix, variable in (("before_", old), ("after_", new)):
+        for prefix, variable in zip(SIDES, (old, new), strict=True):
             self.declared.append(f"void *{prefix}_at_{name}(void);")
             self.more.setdefault((prefix, variable.unit), []).append(
                 f"void *{prefix}_at_{name}(void) {{ return (void *)&{name}; }}"
@@ -331,7 +332,7 @@ class _Writer:
         casts = ", ".join(
             f"({_spelt(arg.shape)}){n}" for arg, n in zip(self.called.args, names, strict=True)
         )
-        for side, (prefix, source) in enumerate(zip(("before_", "after_"), self.sides, strict=True)):
+        for side, (prefix, source) in enumerate(zip(SIDES, self.sides, strict=True)):
             head = f"{type_} {prefix}_call({params})"
             back = "" if kind == "void" else f"return ({type_})"
             body = f"{head} {{ {back}{self.called.function}({casts}); }}"

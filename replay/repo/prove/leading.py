@@ -228,7 +228,7 @@ class _Step:
         self._objects.add(name)
         symbol = self.linked.objects[name]
         section = self.linked.section_at(symbol.value)
-        if section is None or section.flags & WRITE and not section.name.startswith(_STARTED):
+        if section is None or (section.flags & WRITE and not section.name.startswith(_STARTED)):
             self.found.written[name] = (symbol.value, symbol.size)
         for at, entry in self.linked.image.dynamic_relocations.items():
             if not symbol.value <= at < symbol.value + symbol.size:

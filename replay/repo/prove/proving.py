@@ -130,7 +130,9 @@ class _Pair:
         self.prover, self.pair, self.trees, self.shapes = prover, pair, trees, shapes
         self.again, self.confirm = again, confirm
         self.both = Libraries(
-            (pair.before.library, pair.after.library), leading, pair.before.bound.setup,
+            (pair.before.library, pair.after.library),
+            leading,
+            pair.before.bound.setup,
             prover.commands,
         )
         self.public = leading[0].public & leading[1].public
@@ -171,8 +173,7 @@ class _Pair:
             for name in self.changed
         ]  # fmt: skip
         roots = {root for one in through.values() for root in one} - set(self.changed)
-        whole = [(root, self.whole(root)) for root in sorted(roots)]
-        rows += [FunctionProof(root, one) for root, one in whole if isinstance(one, Proved)]
+        rows += [FunctionProof(root, self._sure(root)) for root in sorted(roots)]
         return Proof(functions=tuple(rows))
 
     def _given(self, found: Mapping[str, Proved]) -> dict[str, Proved]:
@@ -192,8 +193,16 @@ class _Pair:
                 return ()
             if name in reached[0].functions | reached[1].functions:
                 roots.add(root)
-        sure = all(isinstance(self.whole(root), Proved) for root in sorted(roots))
+        sure = all(self._sure(root) is not None for root in sorted(roots))
         return tuple(sorted(roots)) if sure else ()
+
+    def _sure(self, root: str) -> Proved | None:
+        """The proof of a function with all that it leads to, which need not be proved itself."""
+        closed = self.again.proved(root)
+        if closed is not None:
+            return closed
+        found = self.whole(root)
+        return found if isinstance(found, Proved) else None
 
     def whole(self, name: str) -> Proved | dict[Rung, str]:
         """The proof of a function with all that it leads to; or why there is none, by rung."""

@@ -61,8 +61,8 @@ class Recompiled:
         """The proof of a function, where ``others`` are known to do the same."""
         for recipe, led in self.equal.get(function, ()):
             if led <= others:
-                given = f"given {', '.join(sorted(led))}, proved too" if led else ""
-                return Proved(Rung.CODE, f"proved: equal code by {recipe.text}", (given,) if given else ())
+                given = [f"given {', '.join(sorted(led))}, proved too"] if led else []
+                return Proved(Rung.CODE, f"proved: equal code by {recipe.text}", tuple(given))
         return None
 
     def reason(self, function: str) -> str:
@@ -100,7 +100,8 @@ def recompiled(
         if isinstance(built, str):
             problems.append(f"{recipe.text}: {built}")
             continue
-        if all(one.read_bytes() == other.read_bytes() for one, other in zip(built, sides)):
+        pairs = zip(built, sides, strict=True)
+        if all(one.read_bytes() == other.read_bytes() for one, other in pairs):
             # The user's own compiler at its own level, or a build that takes no other.
             problems.append(f"{recipe.text} changes nothing in the build")
         found.tried.append(recipe)

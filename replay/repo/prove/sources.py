@@ -151,13 +151,14 @@ def _read(library: Path, record: Path) -> Sources | str:
     own = frozenset(n for n in names | tags | functions.keys() if _WORD.fullmatch(n))
     return Sources(
         tuple(file.text for file in chosen),
-        own - {"main", "_init", "_fini"} - _keywords,
+        own - _COMMON,
         functions, variables,
         all("-fwrapv" in file.options for file in chosen),
     )  # fmt: skip
 
 
-_keywords: Final = frozenset(("int", "char", "struct", "union", "enum", "const", "memcpy", "memset"))
+_COMMON: Final = frozenset(("main", "_init", "_fini", "memcpy", "memset"))
+"""Names that stay as they are."""
 
 
 def _chosen(name: str, files: Iterable[_File]) -> _File | str:
