@@ -46,7 +46,7 @@ EQUAL: Final[dict[str, tuple[str, str]]] = {
     ),
     "lowest": (
         "uint32_t lowest(uint32_t v) { return v & -v; }",
-        "uint32_t lowest(uint32_t v) { return v & (v ^ (v - 1)); }",
+        "uint32_t lowest(uint32_t v) { uint32_t w = ~v; w++; return v & w; }",
     ),
     "power": (
         "bool power(uint32_t v) { int n = 0; for (int i = 0; i < 32; i++) n += v >> i & 1;\n"

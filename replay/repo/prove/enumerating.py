@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from replay.build.command import Commands
 from replay.build.compiler import environment, find_compiler
@@ -47,12 +47,13 @@ ROOM: Final = 1 << 16
 """Bytes of results."""
 PURE: Final = frozenset((
     "memcpy", "memmove", "memset", "memcmp", "strlen", "strcmp", "strncmp", "strcpy", "abs",
-    "labs", "__stack_chk_fail", "__memcpy_chk", "__memset_chk", "__memmove_chk",
-    "sqrt", "sqrtf", "fabs", "fabsf", "floor", "floorf", "ceil", "ceilf", "trunc", "truncf",
-    "fmod", "fmodf", "sin", "cos", "tan", "exp", "log", "pow", "atan", "atan2", "round",
+    "labs", "__stack_chk_fail", "__memcpy_chk", "__memset_chk", "__memmove_chk", "fabs", "fabsf",
+    "floor", "floorf", "ceil", "ceilf", "trunc", "truncf", "round", "roundf",
 ))  # fmt: skip
-"""Functions of other libraries that keep nothing that a result depends on."""
+"""Functions of other libraries that keep nothing, errno neither."""
 EQUAL: Final = 40
+_LOADER: Final = frozenset(("frame_dummy", "__do_global_dtors_aux"))
+"""Functions that every library has, which the loader calls."""
 _TYPES: Final = {"i": "int", "u": "uint", "b": "_Bool", "f": "float"}
 
 
@@ -123,41 +124,58 @@ def _stateful(
     return _run(_Plan(ways, STATEFUL, both.setup, regions), both, called[0].function)
 
 
-def _sharing(
-    function: str, both: Libraries
-) -> tuple[list[str], tuple[list[tuple[int, int]], list[tuple[int, int]]]] | str:
+Regions: TypeAlias = tuple[Sequence[tuple[int, int]], Sequence[tuple[int, int]]]
+"""Where variables are on each side: address in the library, and bytes."""
+
+
+def _sharing(function: str, both: Libraries) -> tuple[list[str], Regions] | str:
     """The exported functions that share variables with one, and where these are on each side."""
-    public = sorted(both.leading[0].public & both.leading[1].public)
-    uses: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
-    for name in public:
+    uses = _uses(both)
+    if isinstance(uses, str):
+        return uses
+    names, more = {function}, {function}
+    while more:
+        old, new = (_variables(uses, names, side) for side in (0, 1))
+        more = {
+            name for name, (one, other) in uses.items()
+            if one.written.keys() & old or other.written.keys() & new
+        } - names  # fmt: skip
+        names |= more
+    for name in sorted(names):
+        outside = (uses[name][0].outside | uses[name][1].outside) - PURE
+        if outside:
+            return f"{name} leads to {', '.join(sorted(outside))} of other libraries"
+    if old & both.leading[0].exported or new & both.leading[1].exported:
+        return "a variable of it is exported: whoever uses the library may write it"
+    first, second = (
+        sorted({place for name in names for place in uses[name][side].written.values()})
+        for side in (0, 1)
+    )
+    every = [size for one in (first, second) for _, size in one]
+    if not all(every) or sum(every) > ROOM:
+        return "a variable of it has no name, or is too large"
+    return sorted(names), (first, second)
+
+
+def _uses(both: Libraries) -> dict[str, tuple[Reached, Reached]] | str:
+    """What each function leads to that both libraries export."""
+    for side in both.leading:
+        hidden = side.pointed & side.local - _LOADER
+        if hidden:
+            return f"{min(hidden)} may be called by its address"
+    uses = {}
+    for name in sorted(both.leading[0].public & both.leading[1].public):
         reached = both.reached(name)
         if isinstance(reached, str):
             return f"what {name} writes is not known: {reached}"
-        outside = (reached[0].outside | reached[1].outside) - PURE
-        if outside and name != function:
-            return f"{name} leads to {', '.join(sorted(outside))} of other libraries"
-        uses[name] = frozenset(reached[0].written), frozenset(reached[1].written)
-    names = {function}
-    while True:
-        old, new = (frozenset().union(*(uses[n][side] for n in names)) for side in (0, 1))
-        more = {n for n in public if uses[n][0] & old or uses[n][1] & new}
-        if more <= names:
-            break
-        names |= more
-    found: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
-    for side, variables in enumerate((old, new)):
-        if variables & both.leading[side].exported:
-            return "a variable of it is exported: whoever uses the library may write it"
-        for name in sorted(names):
-            reached = both.reached(name)
-            assert not isinstance(reached, str)
-            found[side].extend(reached[side].written.values())
-    regions = tuple(sorted(set(one)) for one in found)
-    if any(size == 0 for one in regions for _, size in one):
-        return "a variable of it has no name"
-    if sum(size for one in regions for _, size in one) > ROOM:
-        return "its variables are too large"
-    return sorted(names), (regions[0], regions[1])
+        uses[name] = reached
+    return uses
+
+
+def _variables(
+    uses: Mapping[str, tuple[Reached, Reached]], names: Iterable[str], side: int
+) -> frozenset[str]:
+    return frozenset(variable for name in names for variable in uses[name][side].written)
 
 
 class _Plan:
@@ -170,7 +188,7 @@ class _Plan:
 
     def __init__(
         self, ways: Sequence[Called], most: int, setup: Sequence[str],
-        regions: tuple[Sequence[tuple[int, int]], Sequence[tuple[int, int]]] | None = None,
+        regions: Regions | None = None,
     ) -> None:  # fmt: skip
         self.ways, self.setup, self.regions = ways, setup, regions
         self.domains: list[list[range | tuple[int, ...]]] = []

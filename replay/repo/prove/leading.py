@@ -94,6 +94,11 @@ class Leading:
         each = self.linked.functions.items()
         return frozenset(name for name, symbol in each if symbol.bind in EXPORTED)
 
+    @property
+    def local(self) -> frozenset[str]:
+        """The functions that are not exported, by their names in the source."""
+        return frozenset(plain(name) for name in self.all) - self.public
+
     def stored(self) -> frozenset[str]:
         """The functions whose addresses lie in data, by their names in the source."""
         entries = self.image.dynamic_relocations.values()

@@ -6,8 +6,9 @@ what a program does, two programs with equal code do the same.
 
 It is the programs *as that compiler reads them* that are the same. Where C leaves a choice to
 the compiler (what is undefined, the order in which operands are evaluated, contracted
-floating-point expressions), another compiler may read the two otherwise. A build whose
-options let each level calculate otherwise (-ffast-math) is not asked.
+floating-point expressions), another compiler may read the two otherwise. Signed overflow,
+and pointers to another type, are defined by an option here. A build whose options let each
+level calculate otherwise (-ffast-math) is not asked.
 
 A function by itself is proved, too, where its code is equal under some compiler, and all
 changed functions that it leads to are: for two functions that differ only in that they call
@@ -36,7 +37,7 @@ RECIPES: Final = (
     Recipe("clang", "-O2"), Recipe("gcc", "-O2"), Recipe("gcc", "-O1"), Recipe("clang", "-O1"),
     Recipe("gcc", "-O3"), Recipe("gcc", "-O0"), Recipe("clang", "-O3"), Recipe("clang", "-O0"),
 )  # fmt: skip
-"""The likeliest first; with the first compiler of a system that lacks the others, half of them."""
+"""The likeliest first; those of a compiler that is not there are left out."""
 
 
 @dataclass(slots=True)

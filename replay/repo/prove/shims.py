@@ -25,6 +25,9 @@ LOOSE: Final = (
 )  # fmt: skip
 """Options by which the same source may be calculated otherwise at each level."""
 
+DEFINED: Final = ("-fwrapv", "-fno-strict-aliasing", "-fno-delete-null-pointer-checks")
+"""Options by which a compiler reads as defined what it might else read as it likes."""
+
 _HEAD: Final = """\
 #!/bin/sh
 # {name}: {what}
@@ -91,7 +94,7 @@ def switched(command: str, recipe: Recipe) -> str:
         BuildError: the cache cannot be written.
 
     """
-    quiet = "-Wno-error -fno-lto"
+    quiet = f"-Wno-error -fno-lto {' '.join(DEFINED)}"
     if recipe.compiler == "clang":
         quiet += " -Wno-unknown-warning-option -Wno-ignored-optimization-argument"
     body = _SWITCH.replace("{loose}", "|".join(LOOSE))

@@ -34,7 +34,8 @@ FLOATS: Final = """\
 """What some compilers' headers name, and no engine knows."""
 REFUSED: Final = re.compile(
     r"\b(asm|__asm__|__asm|volatile|__volatile__|_Atomic|_Thread_local|__thread|_Float\w+|"
-    r"__float128|_Complex|__int128|__int128_t|__uint128_t|setjmp|longjmp|alloca|"
+    r"__float128|long\s+double|_Decimal\d+|_Complex|__int128|__int128_t|__uint128_t|setjmp|"
+    r"longjmp|alloca|"
     r"__builtin_alloca|__builtin_ia32_\w+|vector_size|__vector_size__|__attribute_alias__|"
     r"constructor|destructor|__constructor__|cleanup|__cleanup__|packed|__packed__|"
     r"__builtin_return_address|__builtin_frame_address|__builtin_constant_p)\b"
@@ -133,6 +134,8 @@ def _read(library: Path, record: Path) -> Sources | str:
         files = list(_files(record))
         if not files:
             return "its build calls no compiler from the PATH or CC"
+        if problem := _problem_of_options(files):
+            return problem
         for unit in units:
             found = _chosen(PurePosixPath(unit.name).name, files)
             if isinstance(found, str):
@@ -172,12 +175,14 @@ def _chosen(name: str, files: Iterable[_File]) -> _File | str:
     return shared[0]
 
 
+def _problem_of_options(files: Iterable[_File]) -> str:
+    every = (option for file in files for option in file.options)
+    return next((f"it is compiled with {one}" for one in every if one.startswith(CHANGING)), "")
+
+
 def _problem(files: Iterable[_File]) -> str:
     """Why an engine would not read some sources as a compiler does; empty if it does."""
     for file in files:
-        for option in file.options:
-            if option.startswith(CHANGING):
-                return f"it is compiled with {option}"
         if found := REFUSED.search(file.own):
             return f"{file.name} has {found.group()}"
         if len(file.text) > MOST:
@@ -202,7 +207,8 @@ def _parsed(name: str, text: str, options: tuple[str, ...]) -> _File:
     system = False
     for line in text.splitlines():
         if marker := _MARKER.match(line):
-            system = "3" in marker[2].split() or marker[1].startswith("<")
+            told = "3" in marker[2].split() and marker[1].startswith(("/usr/", "/opt/"))
+            system = told or marker[1].startswith("<")
         elif not line.startswith("#"):
             whole.append(line)
             own += [] if system else [line]
