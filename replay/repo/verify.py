@@ -164,8 +164,7 @@ def verify(request: Request, progress: Progress = lambda done, total, text: None
 
     """
     binding = read_binding(request.binding) if request.binding else None
-    strict = request.trace is None
-    with workspace() as place, expecting(request.expect, strict) as expect:
+    with workspace() as place, expecting(request.expect, request.trace is None) as expect:
         history = opened(request, binding, place)
         expected = expect(history.commits, history.store)
         trees = [commit.tree for commit in history.commits]
@@ -190,18 +189,17 @@ def _compared(
     given = read_calls(request.trace, interface) if request.trace else None
     sampling = request.sampling(interface, given)
     declared = expected.declared(interface, places, prepared)
-    budget = 0 if given else request.budget
     if request.seconds is not None and given is None:
         history = history.noting(TIMED)
     recall = _recall(request, history, interface)
     with Checker(request.jobs, request.call_limit) as checker:
         judged = judge(
-            checker, sampling, bound, budget, progress, request.model,
+            checker, sampling, bound, 0 if given else request.budget, progress, request.model,
             history.sources(places), recall, declared,
         )  # fmt: skip
         if request.prove and given is None:
-            prover = Prover(history.builder, interface, request.jobs, history.store.parent)
             trees = [commit.tree for commit in history.commits]
+            prover = Prover(history.builder, interface, request.jobs)
             judged = proved(judged, prover, trees, checker, sampling, progress)
     for note in (*_remembered(judged), *recall.notes, *expected.notes):
         history = history.noting(note)

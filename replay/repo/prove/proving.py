@@ -44,15 +44,13 @@ class Prover:
     Attributes:
         builder: of the trees.
         interface: how their functions are called.
-        jobs: builds at a time.
-        place: a temporary folder.
+        jobs: builds, and questions to an engine, at a time.
 
     """
 
     builder: Builder
     interface: Interface
     jobs: int
-    place: Path
     _sources: dict[str, Sources | str] = field(default_factory=dict)
     _engine: Engine | str | None = None
     commands: Commands = field(default_factory=Commands)
@@ -104,7 +102,7 @@ class Prover:
     def sources(self, tree: str, library: Path) -> Sources | str:
         """The sources of a tree; a text says why there are none."""
         if tree not in self._sources:
-            record = self.place / f"record-{len(self._sources)}"
+            record = self.builder.source.place / f"record-{len(self._sources)}"
             self._sources[tree] = recorded(self.builder, tree, library, record)
         return self._sources[tree]
 
