@@ -79,8 +79,6 @@ def test_no_pair_that_differs_gets_a_proof(tmp_path: Path, hard: bool) -> None:
     found = functions(tmp_path / "r", UNEQUAL, lambda name: (name in HARD) == hard)
     wanted = {name for name in UNEQUAL if (name in HARD) == hard}
     assert found.keys() == wanted
-    for one in found.values():
-        print(one.text)
     assert {name: one.text for name, one in found.items() if one.is_proved} == {}
 
 
@@ -88,9 +86,6 @@ def test_most_pairs_that_do_the_same_get_one(tmp_path: Path) -> None:
     found = functions(tmp_path / "a", EQUAL, lambda name: name not in HARD)
     found |= functions(tmp_path / "b", EQUAL, lambda name: name in HARD)
     rungs = Counter(one.proved.rung for one in found.values() if one.proved is not None)
-    for one in found.values():
-        print(one.text)
-    print(rungs)
     assert found.keys() == EQUAL.keys()
     assert rungs.total() >= 0.6 * len(EQUAL)
     assert rungs.keys() == {*Rung}

@@ -39,6 +39,8 @@ RECIPES: Final = (
 )  # fmt: skip
 """The likeliest first; those of a compiler that is not there are left out."""
 
+UNCHANGED: Final = "nothing changes in the build"
+
 
 @dataclass(slots=True)
 class Recompiled:
@@ -92,7 +94,7 @@ def recompiled(
 
     """
     found = Recompiled()
-    problems = []
+    problems: list[str] = []
     for recipe in RECIPES:
         if shutil.which(recipe.compiler) is None:
             problems.append(f"there is no {recipe.compiler}")
@@ -101,23 +103,29 @@ def recompiled(
         if isinstance(built, str):
             problems.append(f"{recipe.text}: {built}")
             continue
-        pairs = zip(built, sides, strict=True)
-        if all(compare_code(*each).identical for each in pairs):
-            # The user's own compiler at its own level, or a build that takes no other.
-            problems.append(f"{recipe.text} changes nothing in the build")
         found.tried.append(recipe)
-        code = compare_code(*built)
-        if code.identical:
-            found.whole = recipe
+        if _try(found, recipe, built, changed):
             return found
-        _note(found, recipe, code, built, changed)
-        if all(found.proved(name) for name in changed):
-            break
+        if all(compare_code(*each).identical for each in zip(built, sides, strict=True)):
+            # The user's own compiler at its own level, or a build that takes no other.
+            problems.append(UNCHANGED)
     if not found.tried:
         found.why = "; ".join(dict.fromkeys(problems))
-    elif len(found.tried) == sum("changes nothing" in one for one in problems):
+    elif len(found.tried) == problems.count(UNCHANGED):
         found.why = "the build takes no compiler from the PATH or CC: each made the same code"
     return found
+
+
+def _try(
+    found: Recompiled, recipe: Recipe, built: tuple[Path, Path], changed: frozenset[str]
+) -> bool:
+    """Note what is equal in two libraries by one recipe; whether no more is needed."""
+    code = compare_code(*built)
+    if code.identical:
+        found.whole = recipe
+        return True
+    _note(found, recipe, code, built, changed)
+    return bool(changed) and all(found.proved(name) for name in changed)
 
 
 def _built(
