@@ -22,7 +22,7 @@ from replay.report.expecting import write_draft
 from replay.report.programs import ProgramsView
 from replay.report.programsexpecting import draft
 
-LIBRARY_ALONE: Final = ("binding", "model", "wrapper", "ops")
+LIBRARY_ALONE: Final = ("binding", "model", "wrapper", "ops", "prove")
 """Options of ``replay verify`` that say something of a library alone."""
 PROGRAM_ALONE: Final = ("program", "inputs", "corpus")
 

@@ -63,6 +63,7 @@ def _model(
         "    --library libring.so --binding binding.toml --traces 1000",
         "replay verify … --trace counterexamples/commit-5-difference.jsonl",
         "replay verify … --for 5m                 look harder, for a time",
+        "replay verify … --prove                  prove what no trace tells apart",
         "replay verify … --bisect                 build only what a search asks",
         "replay verify … --build true --program 'python3 tool.py'",
     ),
@@ -126,6 +127,11 @@ def _model(
     "--write-expect", "drafting", type=click.Path(path_type=Path), metavar="FILE",
     help="Draft such a file from what is found.",
 )  # fmt: skip
+@click.option(
+    "--prove", is_flag=True,
+    help="Prove, too, that what traces find the same is the same: by the code of other "
+    "compilers, by all arguments, by cbmc or esbmc. The build is EXECUTED again for each.",
+)  # fmt: skip
 @wrapper_option
 @incremental_option
 @click.option(
@@ -179,6 +185,11 @@ def _check(request: Request, bisect: bool, drafting: Path | None) -> None:
         raise click.UsageError("--traces is exact: it takes no --for")
     if bisect and request.model:
         raise click.UsageError("--bisect compares with the start of the range, not with --model")
+    if request.prove and (bisect or request.trace is not None):
+        raise click.UsageError(
+            "--prove goes with random traces on every commit: leave out "
+            f"--{'bisect' if bisect else 'trace'}"
+        )
     find(request.repo)
     not_there(drafting)
 

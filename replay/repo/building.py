@@ -18,6 +18,8 @@ stretch is believed unless the two are the same code.
 from __future__ import annotations
 
 import contextlib
+import copy
+import itertools
 import os
 import queue
 import shutil
@@ -154,8 +156,14 @@ class Builder:
         self.cache = cache_folder() / "repo"
         self.commands = Commands()
         self._folders: list[Folder] = []
-        self._made = 0
+        self._numbers = itertools.count(1)
         self._checked = False
+
+    def by(self, command: str, rebuild: bool) -> Builder:
+        """One that builds the same trees by another command, clean, in the same folders."""
+        other = copy.copy(self)
+        other.command, other.rebuild, other.incremental = command, rebuild, False
+        return other
 
     def build_all(
         self, trees: Iterable[str], jobs: int, progress: Callable[[], None] | None = None
@@ -249,8 +257,8 @@ class Builder:
         try:
             folder = self._folders.pop()
         except IndexError:
-            self._made += 1
-            folder = self.source.worktree(self.source.place / f"tree-{self._made:040x}")
+            number = next(self._numbers)
+            folder = self.source.worktree(self.source.place / f"tree-{number:040x}")
         try:
             yield folder
         finally:

@@ -19,6 +19,7 @@ from replay.repo.feeding import feed
 from replay.repo.grounds import everything_left_out, grounds_of
 from replay.repo.pairing import Pair, Standing, declaring, neighbours, unpaired, with_model
 from replay.repo.past import Past, behind_crashes
+from replay.repo.prove.proof import Proof
 from replay.repo.recalling import Recall, calls_of
 from replay.repo.remembered import Known, total
 from replay.repo.results import Counterexample, PairResult
@@ -51,6 +52,7 @@ class Judged:
         past: those behind a crash, beside the last that had none.
         left_out: the exported functions that are not called, each with the reason.
         remembered: the places of those whose verdict an earlier run found.
+        proofs: of the pairs that were to be proved, by the place of the tree.
 
     """
 
@@ -62,6 +64,7 @@ class Judged:
     past: Mapping[int, Past] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     remembered: frozenset[int] = frozenset()
+    proofs: Mapping[int, Proof] = field(default_factory=dict)
 
 
 def unjudged(prepared: Sequence[Prepared]) -> Judged:

@@ -12,6 +12,7 @@ from replay.repo.evidence import Evidence, merged
 from replay.repo.expected import Declared
 from replay.repo.expectfile import Entry
 from replay.repo.git import Commit
+from replay.repo.prove.proof import Proof
 from replay.repo.reach import Reach
 from replay.repo.runner import Run
 from replay.repo.settling import Told
@@ -111,6 +112,7 @@ class JudgedCommit:
         reach: which of the lines that it changed were executed; None where it was not asked.
         declared: the differences that are declared of it, and what traces show of them.
         kinds: in what it differs beside those: "function: field".
+        proof: that it does the same, as far as that was proved; None where it was not asked.
 
     """
 
@@ -130,6 +132,12 @@ class JudgedCommit:
     reach: Reach | None = None
     declared: tuple[Told, ...] = ()
     kinds: frozenset[str] = frozenset()
+    proof: Proof | None = None
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether it is the same, and that is proved."""
+        return self.verdict is Verdict.SAME and self.proof is not None and self.proof.complete
 
     @property
     def differs(self) -> bool:

@@ -147,6 +147,17 @@ def read_shape(path: Path) -> LibraryShape:
     return LibraryShape(exported, functions, enums, needed, problem, data)
 
 
+def prototypes(path: Path, names: frozenset[str]) -> dict[str, Function]:
+    """The prototypes of functions of a library, exported or not, where DWARF tells them.
+
+    Raises:
+        ElfError: it cannot be read.
+
+    """
+    with Image(path) as image:
+        return _Reader(DebugInfo(image)).functions(names)
+
+
 def _dynamic(path: Path) -> tuple[frozenset[str], tuple[str, ...]]:
     """The exported functions, and the libraries needed."""
     names = set()

@@ -34,6 +34,8 @@ from replay.repo.keys import Question
 from replay.repo.onesided import changes
 from replay.repo.pairing import Standing
 from replay.repo.past import Past
+from replay.repo.prove.judged import proved
+from replay.repo.prove.proving import Prover
 from replay.repo.recalling import Recall
 from replay.repo.remembered import Memory
 from replay.repo.resolving import resolve
@@ -78,6 +80,7 @@ class Request:
         incremental: keep what the build of one commit left for the next.
         fresh: make no use of verdicts and traces of earlier runs.
         expect: a file of declared differences; its rules are executed.
+        prove: prove what traces find the same, as far as that goes.
 
     """
 
@@ -101,6 +104,7 @@ class Request:
     incremental: bool = False
     fresh: bool = False
     expect: Path | None = None
+    prove: bool = False
 
     def sampling(self, interface: Interface, given: CallTrace | None) -> Sampling:
         """Random traces, or one that is given."""
@@ -160,8 +164,7 @@ def verify(request: Request, progress: Progress = lambda done, total, text: None
 
     """
     binding = read_binding(request.binding) if request.binding else None
-    strict = request.trace is None
-    with workspace() as place, expecting(request.expect, strict) as expect:
+    with workspace() as place, expecting(request.expect, request.trace is None) as expect:
         history = opened(request, binding, place)
         expected = expect(history.commits, history.store)
         trees = [commit.tree for commit in history.commits]
@@ -188,15 +191,18 @@ def _compared(
     given = read_calls(request.trace, interface) if request.trace else None
     sampling = request.sampling(interface, given)
     declared = expected.declared(interface, places, prepared)
-    budget = 0 if given else request.budget
     if request.seconds is not None and given is None:
         history = history.noting(TIMED)
     recall = _recall(request, history, interface)
     with Checker(request.jobs, request.call_limit) as checker:
         judged = judge(
-            checker, sampling, bound, budget, progress, request.model,
+            checker, sampling, bound, 0 if given else request.budget, progress, request.model,
             history.sources(places), recall, declared,
         )  # fmt: skip
+        if request.prove and given is None:
+            trees = [commit.tree for commit in history.commits]
+            prover = Prover(history.builder, interface, request.jobs)
+            judged = proved(judged, prover, trees, checker, sampling, progress)
     for note in (*_remembered(judged), *recall.notes, *expected.notes):
         history = history.noting(note)
     return report(request, history, places, judged, interface, given is not None)
@@ -341,6 +347,7 @@ def _row(
         found.reach if found else None,
         declared,
         found.kinds if found else frozenset(),
+        judged.proofs.get(at),
     )
     past = judged.past.get(at)
     return row if past is None else _beside(row, past, at, commits)

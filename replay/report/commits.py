@@ -15,7 +15,14 @@ from replay.repo.results import Counterexample, JudgedCommit, Report
 from replay.repo.runner import Run
 from replay.repo.searching import Search
 from replay.repo.showing import value_text
-from replay.report.evidence import evidence_json, reach_line, row_json, row_line, summary_lines
+from replay.report.evidence import (
+    evidence_json,
+    proof_lines,
+    reach_line,
+    row_json,
+    row_line,
+    summary_lines,
+)
 from replay.report.expecting import declared_json, declared_lines
 from replay.report.output import shows
 from replay.search.bisect import Answer, Bisection
@@ -144,7 +151,10 @@ def _first_wrong(report: Report) -> JudgedCommit | None:
 
 def _row(row: JudgedCommit, style: Style) -> str:
     good = style.good if row.verdict.passes else style.bad
-    verdict = good(f"{row.verdict.value:<22}")
+    word = row.verdict.value
+    if row.proof is not None and row.is_proved:
+        word += " (proved, bounded)" if row.proof.bounded else " (proved)"
+    verdict = good(f"{word:<22}")
     room = WIDTH - 45
     subject = printable(row.commit.subject)
     subject = subject if len(subject) <= room else subject[: room - 1] + "…"
@@ -156,7 +166,7 @@ def _details(row: JudgedCommit, interface: Interface | None, style: Style) -> li
     lines = []
     if row.reason:
         lines += _wrap(printable(row.reason))
-    for basis in filter(None, (row_line(row), reach_line(row))):
+    for basis in filter(None, (*proof_lines(row), row_line(row), reach_line(row))):
         lines += _wrap(basis)
     if row.verdict is Verdict.NOT_BUILT and row.output.strip():
         output = [printable(line.expandtabs()) for line in row.output.rstrip().splitlines()]
@@ -284,6 +294,7 @@ def _row_json(row: JudgedCommit, interface: Interface | None, saved: Commands) -
         "notes": row.notes,
         "declared": declared_json(row, interface),
         "evidence": row_json(row),
+        "proof": row.proof.to_json() if row.proof is not None else None,
         "example": _example_json(row.example, interface, saved),
         "model_example": _example_json(row.model_example, interface, saved),
     }

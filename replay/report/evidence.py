@@ -57,6 +57,11 @@ def reach_line(row: JudgedCommit) -> str:
     return printable(reach.text())
 
 
+def proof_lines(row: JudgedCommit) -> list[str]:
+    """What is proved of a commit and how, or why it is not; nothing where it was not asked."""
+    return [] if row.proof is None else [printable(line) for line in row.proof.lines()]
+
+
 def summary_lines(report: Report) -> list[str]:
     """The same of all commits together; how many are not decided; and what is not called."""
     lines = []
@@ -66,6 +71,12 @@ def summary_lines(report: Report) -> list[str]:
     if compared:
         many = f" (in {counted(len(compared), 'comparison')})" if len(compared) > 1 else ""
         lines += wrapped(printable(evidence_text(report.evidence)) + many, "")
+    asked = [row for row in report.rows if row.proof is not None]
+    if asked:
+        proved = sum(row.is_proved for row in asked)
+        lines.append(
+            f"proved: {proved} of {counted(len(asked), 'commit')} that traces find the same"
+        )
     open_rows = [row for row in report.rows if row.verdict in _OPEN]
     if open_rows:
         kinds = [
