@@ -341,7 +341,7 @@ def _row(
         model.differing if model else None,
         (*remarks, *prepared.notes, *_skipped(standing, commits), *_left_out(found), *changed),
         found.evidence if found else None,
-        _named(found, f"commit-{at}-{_word(verdict)}", ("before", "after")),
+        _named(found, f"commit-{at}-{verdict.word}", ("before", "after")),
         _named(model, f"commit-{at}-model", ("model", "commit")),
         prepared.built is not None and prepared.built.cached,
         found.reach if found else None,
@@ -351,10 +351,6 @@ def _row(
     )
     past = judged.past.get(at)
     return row if past is None else _beside(row, past, at, commits)
-
-
-def _word(verdict: Verdict) -> str:
-    return verdict.value.rpartition(" ")[2]
 
 
 def _beside(row: JudgedCommit, past: Past, at: int, commits: Sequence[Commit]) -> JudgedCommit:

@@ -25,6 +25,11 @@ class Verdict(StrEnum):
     UNDECIDED = "not decided"
 
     @property
+    def word(self) -> str:
+        """The last word of it, for the name of a file."""
+        return self.value.rpartition(" ")[2]
+
+    @property
     def passes(self) -> bool:
         """Whether what has this verdict is as claimed."""
         return self in (Verdict.BASE, Verdict.SAME, Verdict.DEVIATES)
