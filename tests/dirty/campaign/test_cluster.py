@@ -19,7 +19,6 @@ from replay.dirty.campaign.state import read_sums
 from replay.dirty.campaign.work import SHARE
 from replay.dirty.campaign.workers import Local
 
-pytest.importorskip("distributed")
 TRACES = 160
 
 

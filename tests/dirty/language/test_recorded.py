@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -35,7 +34,6 @@ def test_a_recording_of_a_real_program_is_a_valid_trace() -> None:
     assert found.rounds == (324 - 1) // 40
 
 
-@pytest.mark.skipif(not shutil.which("valgrind") or not shutil.which("cc"), reason="no valgrind")
 def test_what_valgrind_writes_today_is_read(tmp_path: Path) -> None:
     source = written(tmp_path, "static volatile char a[9000];\n"
                      "int main(void) { for (int i = 0; i < 9000; i += 99) a[i] = 1; return 0; }\n",
