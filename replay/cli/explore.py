@@ -98,6 +98,8 @@ def command(brief: bool, format: str, states: bool, save: Path | None, **options
     """
     only_built_in("explore")
     request, steps = _request(**options)
+    if save is not None:
+        save.mkdir(parents=True, exist_ok=True)  # before the work, which would be lost
     results: list[PairResult] = []
     with progress_bar("comparing") as bar:
         done = lambda count, text: bar.show(count, len(steps), text)  # noqa: E731
@@ -145,7 +147,6 @@ def _saved(results: list[PairResult], folder: Path | None) -> dict[tuple[int, st
     for result in results if folder else ():
         for one in result.shortest:
             assert folder is not None
-            folder.mkdir(parents=True, exist_ok=True)
             name = f"{result.step:02}-{one.shows or 'difference'}"
             path = folder / f"{name}.jsonl"
             replace_file(path, trace_to_text(one.trace.renamed(name)).encode())

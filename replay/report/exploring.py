@@ -76,7 +76,7 @@ def _result(result: PairResult, view: ExploreView, style: Style) -> list[str]:
     verdict = result.verdict
     paint = style.good if verdict in (Verdict.PROVED, Verdict.DECLARED) else style.bad
     row = f"{MARKS[verdict]} {result.step:3}  {verdict.value}"
-    lines = [f"{paint(row)}   {_rests(result)}"]
+    lines = [f"{paint(row)}   {_rests(result)}".rstrip()]
     if result.problem:
         lines += wrapped(result.problem, INDENT)
     elif verdict is Verdict.NOT_DECIDED:
@@ -99,6 +99,8 @@ def _result(result: PairResult, view: ExploreView, style: Style) -> list[str]:
 
 
 def _rests(result: PairResult) -> str:
+    if result.problem:
+        return ""
     if not result.operations:
         return "by the same code"
     return f"{counted(result.ways, 'way')} through {counted(result.operations, 'operation')}"

@@ -29,7 +29,7 @@ from replay.dirty.explore.tables import (
 from replay.dirty.language.operations import OPS
 from replay.dirty.language.trace import CLIENTS, Op, Trace
 from replay.dirty.machine.moment import Moment
-from replay.dirty.machine.samecode import differing, same_start
+from replay.dirty.machine.samecode import differing, same_start, signatures
 from replay.dirty.rules.laws import LAW_OPS, LAWS
 from replay.series.declared import Deviation
 
@@ -148,10 +148,26 @@ class Pair:
             if self.share and shared and OPS[name].moves is None:
                 told.shared += 1
                 continue
+            self._followed(name)
             if self._compared(told, joint, ops[index], index, (name, args)):
                 told.shown[index] = self._tree(joint, ops[index], (name, args))
         told.following = list(dict.fromkeys(told.following))
         return told
+
+    def _followed(self, name: str) -> None:
+        """See that an operation depends on nothing but the machine and its arguments.
+
+        Raises:
+            ToolError: it may: then one way through it says nothing of the next.
+
+        """
+        for form, machine in ((self.before, self.old), (self.after, self.new)):
+            known: Any = machine
+            if signatures(known)[name] is None:
+                raise ToolError(
+                    f"{name} of step {form.machine.STEP_NUMBER} may depend on more than the "
+                    "machine: on what a module keeps, or on chance"
+                )
 
     def _compared(
         self, told: Told, joint: Joint, op: Op, index: int, call: tuple[str, tuple[Any, ...]]

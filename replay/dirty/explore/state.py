@@ -31,6 +31,7 @@ from replay.dirty.explore.bits import (
     items_of,
     literal,
 )
+from replay.dirty.explore.errors import ToolError
 from replay.dirty.language.domain import Layout
 
 FLAGS: Final = 8
@@ -179,6 +180,11 @@ class Form:
         self.machine, self.scope, self.way = symbolic(plain), scope, way
         self.cells = cells_of(scope)
         self.size = (config.page_bits, config.hpratio, config.tcg, config.word_bits)
+        if len(machine.FIELDS) != 1:
+            raise ToolError(
+                f"step {plain.STEP_NUMBER} keeps its state in {', '.join(machine.FIELDS) or 'no'} "
+                "fields; the search follows one store"
+            )
         (self.field,) = machine.FIELDS
         vm = self.machine(*self.size)
         self.bytewise = isinstance(getattr(vm, self.field), Units)

@@ -30,6 +30,7 @@ from replay.dirty.explore.tables import Leaf, effect
 from replay.dirty.language.domain import validate
 from replay.dirty.language.trace import Op, Trace
 from replay.dirty.machine.lockstep import run_steps
+from replay.dirty.machine.samecode import signatures
 from replay.dirty.rules.diff import first_difference
 from replay.dirty.subject import SUBJECT
 
@@ -203,6 +204,34 @@ def test_a_model_that_reads_the_count_ends_the_search_with_an_error(tmp_path: Pa
     (found,) = results(Scope(1, blocks=(1,)), 38, copies=copies)
     assert found.verdict is Verdict.NOT_DECIDED
     assert "migration" in found.problem
+
+
+@pytest.mark.parametrize(
+    "first", ["CALLS.append(1) or len(CALLS) % 3", "__import__('random').random() < 1e-9"]
+)
+def test_a_model_that_keeps_something_of_its_own_is_not_decided(tmp_path: Path, first: str) -> None:
+    call = "vm.cpu_physical_memory_set_dirty_range("
+    copies = planted(tmp_path, 36, call, f"{first} or {call}")
+    path = Path(copies[0][1])
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("STEP = Step(36", "CALLS = []\nSTEP = Step(36"))
+    (found,) = results(ONE, 36, copies=copies)
+    assert found.verdict is Verdict.NOT_DECIDED
+    assert "may depend on more than the machine" in found.problem
+
+
+def test_a_model_with_a_field_more_is_not_decided(tmp_path: Path) -> None:
+    copies = planted(tmp_path, 36, "STEP = Step(36", "STEP = Step(36")
+    path = Path(copies[0][1])
+    path.write_text(path.read_text() + "\n\nSTEP.field('more', lambda vm: 0)\n")
+    (found,) = results(ONE, 36, copies=copies)
+    assert found.verdict is Verdict.NOT_DECIDED
+    assert "dirty_memory, more" in found.problem
+
+
+def test_no_operation_of_any_step_depends_on_more_than_the_machine() -> None:
+    for step in range(40):
+        assert None not in signatures(FOLD.build(step)).values()
 
 
 def test_without_room_for_the_states_nothing_is_decided(tmp_path: Path) -> None:
