@@ -15,10 +15,10 @@ BLOCKS = re.findall(r"<!-- run -->\n```sh\n(.*?)```", README.read_text(encoding=
 
 
 def test_there_are_commands_to_run() -> None:
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=["look-closer", "red-script", "mail"])
+@pytest.mark.parametrize("block", BLOCKS, ids=["look-closer", "explore", "red-script", "mail"])
 def test_the_commands_of_the_readme_run(block: str, tmp_path: Path) -> None:
     folder = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
