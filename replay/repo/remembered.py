@@ -86,8 +86,8 @@ class Known:
 
 
 @dataclass(slots=True)
-class Memory:
-    """What is remembered of the pairs of a run. Threads may share it, and so may processes.
+class Shelf:
+    """The folder of entries, one file each, and what is asked of each pair.
 
     Attributes:
         folder: where the entries are; None where nothing is remembered.
@@ -101,6 +101,36 @@ class Memory:
     question: str = ""
     fresh: bool = False
     problem: str = ""
+
+    def read(self, name: str, kind: type[T]) -> T | None:
+        """The entry of a name; None where there is none that holds."""
+        try:
+            return unpacked(name, self._path(name).read_bytes(), kind)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None
+
+    def write(self, name: str, found: object) -> None:
+        """Put an entry in place; where that cannot be, ``problem`` says why."""
+        path = self._path(name)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            replace_file(path, packed(name, found, type(found)))
+        except (OSError, NotCoded) as error:
+            said = error.strerror if isinstance(error, OSError) else error
+            self.problem = (
+                f"{self.folder}: verdicts are not remembered: {said}; "
+                "name another folder in REPLAY_CACHE"
+            )
+
+    def _path(self, name: str) -> Path:
+        assert self.folder is not None
+        return self.folder / name[:2] / f"{name}.json"
+
+
+class Memory(Shelf):
+    """What is remembered of the pairs of a run. Threads may share it, and so may processes."""
+
+    __slots__ = ()
 
     @classmethod
     def of(cls, question: Question, given: bool = False, fresh: bool = False) -> Self:
@@ -120,7 +150,7 @@ class Memory:
 
         """
         name = None if self.fresh else self._name(pair, trees)
-        found = self._read(name) if name else None
+        found = self.read(name, Known) if name else None
         return found if found is not None and found.ran.issuperset(kept) else None
 
     def remember(
@@ -141,32 +171,11 @@ class Memory:
         if noisy or (differs and not shortened) or not is_steady(found.result) or self.problem:
             return
         name = self._name(pair, trees)
-        if name is None:
-            return
-        assert self.folder is not None
-        path = self._path(name)
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            replace_file(path, packed(name, found, Known))
-        except (OSError, NotCoded) as error:
-            said = error.strerror if isinstance(error, OSError) else error
-            self.problem = (
-                f"{self.folder}: verdicts are not remembered: {said}; "
-                "name another folder in REPLAY_CACHE"
-            )
+        if name is not None:
+            self.write(name, found)
 
     def _name(self, pair: Pair, trees: Sequence[str]) -> str | None:
         return None if self.folder is None else pair_key(self.question, pair, trees)
-
-    def _path(self, name: str) -> Path:
-        assert self.folder is not None
-        return self.folder / name[:2] / f"{name}.json"
-
-    def _read(self, name: str) -> Known | None:
-        try:
-            return unpacked(name, self._path(name).read_bytes(), Known)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return None
 
 
 def is_steady(result: PairResult) -> bool:

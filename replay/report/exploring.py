@@ -81,8 +81,8 @@ def _result(result: PairResult, view: ExploreView, style: Style) -> list[str]:
         lines += wrapped(result.problem, INDENT)
     elif verdict is Verdict.NOT_DECIDED:
         lines += wrapped(
-            f"{counted(result.suspects, 'way')} on which the steps part; whether a state leads "
-            f"there is not known: {result.states} states were searched, {result.depth} "
+            "there are ways on which the steps part, and whether a state leads there is not "
+            f"known: {result.states} states were searched, {result.depth} "
             "operations deep; give --memory more, or a smaller scope", INDENT,
         )  # fmt: skip
     elif result.suspects and verdict is not Verdict.DIFFERENT:

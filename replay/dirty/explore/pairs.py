@@ -50,23 +50,6 @@ class Joint(NamedTuple):
     room: int
 
 
-class Suspect(NamedTuple):
-    """A way on which two steps part.
-
-    Attributes:
-        shape: of the states.
-        operation: its index among those of the shape.
-        values: of the cells that were asked for: (cell, value), in order.
-        fields: in what they part.
-
-    """
-
-    shape: Shape
-    operation: int
-    values: tuple[tuple[int, int], ...]
-    fields: tuple[str, ...]
-
-
 @dataclass(slots=True)
 class Told:
     """What executing two steps on all states of a shape told.
@@ -86,7 +69,7 @@ class Told:
 
     ways: int = 0
     shared: int = 0
-    suspects: list[Suspect] = field(default_factory=list)
+    suspects: int = 0
     shown: dict[int, Tree] = field(default_factory=dict)
     moved: bool = False
     following: list[Joint] = field(default_factory=list)
@@ -149,7 +132,7 @@ class Pair:
                 told.shared += 1
                 continue
             self._followed(name)
-            if self._compared(told, joint, ops[index], index, (name, args)):
+            if self._compared(told, joint, ops[index], (name, args)):
                 told.shown[index] = self._tree(joint, ops[index], (name, args))
         told.following = list(dict.fromkeys(told.following))
         return told
@@ -170,39 +153,37 @@ class Pair:
                 )
 
     def _compared(
-        self, told: Told, joint: Joint, op: Op, index: int, call: tuple[str, tuple[Any, ...]]
+        self, told: Told, joint: Joint, op: Op, call: tuple[str, tuple[Any, ...]]
     ) -> bool:
         """Go all ways through one operation at both steps; whether any of them is told apart."""
         apart = False
-        for tag, fields, _ in ways(self.way, lambda: self._once(told, joint, op, call)):
+        for tag, _ in ways(self.way, lambda: self._once(told, joint, op, call)):
             told.ways += 1
+            told.suspects += tag & SUSPECT
             apart |= bool(tag)
-            if tag & SUSPECT:
-                values = tuple((cell, self.way.values[cell]) for cell in self.way.order)
-                told.suspects.append(Suspect(joint.shape, index, values, fields))
         return apart
 
     def _once(
         self, told: Told, joint: Joint, op: Op, call: tuple[str, tuple[Any, ...]]
-    ) -> tuple[int, tuple[str, ...], After | None]:
-        """One way through an operation: its tag, the fields of a suspect, what is left."""
+    ) -> tuple[int, After | None]:
+        """One way through an operation: its tag, and what is left of the machine."""
         shape, room = joint
         old = self._executed(self.before, shape._replace(room=room), *call)
         told.asked |= not self.unused.isdisjoint(self.way.order)
         new = self._executed(self.after, shape, *call)
-        tag, fields = self._parted(told, shape, op, old, new)
+        tag = self._parted(told, shape, op, old, new)
         if not isinstance(new, After) or new.status != "ok":
-            return tag, fields, None
+            return tag, None
         left = old.shape.room if isinstance(old, After) and old.status == "ok" else room
         self._follow(told, op, joint, Joint(new.shape, left))
-        return tag, fields, new
+        return tag, new
 
     def _tree(self, joint: Joint, op: Op, call: tuple[str, tuple[Any, ...]]) -> Tree:
         """What the later step makes of a state, each leaf with its tag."""
         grown = Growing(self.way)
 
         def once() -> None:
-            tag, _, new = self._once(Told(), joint, op, call)
+            tag, new = self._once(Told(), joint, op, call)
             shape = joint.shape
             grown.add(leaf_of(self.after, shape, new, tag) if new else Leaf(shape, (), tag))
 
@@ -234,12 +215,10 @@ class Pair:
         except Unfit as error:
             return str(error)
 
-    def _parted(
-        self, told: Told, shape: Shape, op: Op, old: After | str, new: After | str
-    ) -> tuple[int, tuple[str, ...]]:
-        """The tag of a way, and the fields in which the steps part undeclared."""
+    def _parted(self, told: Told, shape: Shape, op: Op, old: After | str, new: After | str) -> int:
+        """The tag of a way."""
         if isinstance(old, str) or isinstance(new, str):
-            return (0, ()) if old == new else (SUSPECT, ("form",))
+            return 0 if old == new else SUSPECT
         tag = 0
         here = [(n, d, rule) for n, d, rule, ops in self.laws if op.name in ops]
         if here:
@@ -255,7 +234,7 @@ class Pair:
             fields = self._unlike(stage, self._moment(new))
         else:
             fields = self._differences(told, old, new)
-        return tag | (SUSPECT if fields else 0), fields
+        return tag | (SUSPECT if fields else 0)
 
     # --- as the laws see it ---
 

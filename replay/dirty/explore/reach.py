@@ -9,7 +9,9 @@ that differ in it alone do the same for ever, and so count as one.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
 from replay.dirty.explore.alphabet import Scope
@@ -106,10 +108,13 @@ class Reached:
     def transitions(self) -> int:
         """Operations from all of them, whether one effect stands for several or not."""
         counts = [sum(1 for _ in self.scope.operations(s.layout)) for s in self.engine.shapes]
-        return sum(
-            counts[shape] * sum(1 for state in layer if state >> SHAPE == shape)
-            for layer in self.layers for shape in range(len(counts))
-        )  # fmt: skip
+        total = 0
+        for layer in self.layers:
+            # A layer is sorted, and the shape stands on top of a state.
+            ends = [bisect_left(layer, shape << SHAPE) for shape in range(len(counts) + 1)]
+            spans = zip(counts, pairwise(ends), strict=True)
+            total += sum(count * (end - begin) for count, (begin, end) in spans)
+        return total
 
     def deeper(self, stop: Callable[[], bool] = lambda: False) -> States | None:
         """Search one operation deeper; the new layer, or None where there is no more.

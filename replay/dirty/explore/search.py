@@ -17,7 +17,7 @@ from typing import Any, Final
 from replay.base.pool import Pool
 from replay.dirty.explore.alphabet import Scope
 from replay.dirty.explore.errors import ExploreError
-from replay.dirty.explore.pairs import SUSPECT, Joint, Pair, Suspect, Told
+from replay.dirty.explore.pairs import SUSPECT, Joint, Pair, Told
 from replay.dirty.explore.reach import Reached, start
 from replay.dirty.explore.state import Shape
 from replay.dirty.explore.tables import Tree, leaves
@@ -64,8 +64,9 @@ class PairResult:
         ways: ways through operations that were gone at both steps.
         operations: that were executed, over all shapes, and ``shared``: that both execute
             by the same code.
-        suspects: ways on which they part undeclared, and ``open``: whether a state may
-            answer so, for all that is known.
+        suspects: ways on which they part undeclared.
+        open: whether a state may lead to where they part, declared or not, for all that is
+            known.
         moved: whether other states follow than at the step before.
         shortest: of what was shown.
         unshown: the deviations that no state of the scope shows.
@@ -189,24 +190,19 @@ class Looking:
             d for d in request.subject.series.step(step).deviations if d.scope == "trace"
         ]
         self.shown: dict[tuple[Shape, int], Tree] = {}
-        self.suspects: list[Suspect] = []
         for joint, one in told.items():
-            self.suspects += one.suspects
             for operation, tree in one.shown.items():
                 self.shown[joint.shape, operation] = tree
-        self.wanted = 0
-        for tree in self.shown.values():
-            for leaf in leaves(tree):
-                self.wanted |= leaf.tag
+        self.machines = _machines(request)
 
     def shortest(
         self, result: PairResult, stop: Callable[[], bool], progress: Callable[[int, int], None]
     ) -> None:
         """Search until all that is wanted was found, or no state is left."""
-        if not self.wanted:
+        if not self.shown:
             return
         request = self.request
-        machine = _machines(request)[self.step]
+        machine = self.machines[self.step]
         reached = Reached(machine, request.scope, self.shown, request.jobs, request.memory)
         left = 0
         for tree in reached.shown.values():
@@ -220,7 +216,7 @@ class Looking:
                 break
         result.states, result.depth = reached.states, len(reached.layers) - 1
         result.fixpoint = reached.fixpoint
-        result.open = bool(left & SUSPECT) and not reached.fixpoint
+        result.open = bool(left) and not reached.fixpoint
 
     def _found(self, reached: Reached, depth: int, wanted: int, result: PairResult) -> int:
         """The tags that a layer shows first; their traces are entered."""
@@ -245,7 +241,7 @@ class Looking:
             ExploreError: they do not show it: the search is wrong.
 
         """
-        machines = _machines(self.request)
+        machines = self.machines
         seen = lawful(machines, self.step, trace, self.deviations)
         if tag == SUSPECT:
             fields = seen.wrong.fields if seen.wrong else ()
@@ -307,7 +303,7 @@ def judged(
         result.ways += one.ways
         result.shared += one.shared
         result.operations += ops - one.shared
-        result.suspects += len(one.suspects)
+        result.suspects += one.suspects
     rooms = any(joint.room != joint.shape.room for joint in told)
     result.moved = rooms or any(one.moved or one.suspects for one in told.values())
     looking = Looking(request, step, told)

@@ -229,10 +229,6 @@ class Form:
         """Bits of a word."""
         return self.scope.word_bits
 
-    def room_for(self, pages: int) -> int:
-        """The pages that the store has room for where it is made for so many."""
-        return pages if self.bytewise else -(-pages // self.word) * self.word
-
     # --- into a state ---
 
     def put(self, shape: Shape) -> Any:

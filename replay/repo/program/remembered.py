@@ -11,13 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from replay.base.atomic import replace_file
 from replay.build.cache import cache_folder, key
-from replay.repo.coded import NotCoded, encode
+from replay.repo.coded import encode
 from replay.repo.expected import Declared
 from replay.repo.keys import FORMAT, machine, version
 from replay.repo.program.evidence import Evidence, decide
@@ -25,7 +24,7 @@ from replay.repo.program.inputs import Inputs
 from replay.repo.program.packing import Program
 from replay.repo.program.running import HANG
 from replay.repo.program.tallies import Example, Pair, PairTally
-from replay.repo.remembered import FOLDER, STEADY, packed, unpacked
+from replay.repo.remembered import FOLDER, STEADY, Shelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +60,10 @@ class Known:
         return verdict in STEADY and whole and not stuck and not evidence.noisy
 
 
-@dataclass(slots=True)
-class Memory:
-    """What is remembered of pairs of programs.
+class Memory(Shelf):
+    """What is remembered of pairs of programs."""
 
-    Attributes:
-        folder: where the entries are; None where nothing is remembered.
-        question: the digest of what is asked of each pair.
-        fresh: nothing is known of before, but what is found is remembered.
-        problem: why nothing can be remembered; empty while it can.
-
-    """
-
-    folder: Path | None = None
-    question: str = ""
-    fresh: bool = False
-    problem: str = field(default="")
+    __slots__ = ()
 
     @classmethod
     def of(cls, program: Program, inputs: Inputs, effort: tuple[object, ...], fresh: bool) -> Self:
@@ -91,30 +78,16 @@ class Memory:
 
     def known(self, pair: Pair) -> Known | None:
         """What is remembered of a pair."""
-        path = None if self.fresh else self._path(pair)
-        if path is None:
-            return None
-        try:
-            return unpacked(path.stem, path.read_bytes(), Known)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return None
+        name = None if self.fresh else self._name(pair)
+        return self.read(name, Known) if name else None
 
     def remember(self, pair: Pair, found: Known) -> None:
         """Remember what was found of a pair, if it can be believed another time."""
-        path = self._path(pair)
-        if path is None or self.problem or not found.steady:
-            return
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            replace_file(path, packed(path.stem, found, Known))
-        except (OSError, NotCoded) as error:
-            said = error.strerror if isinstance(error, OSError) else error
-            self.problem = (
-                f"{self.folder}: verdicts are not remembered: {said}; "
-                "name another folder in REPLAY_CACHE"
-            )
+        name = self._name(pair)
+        if name is not None and not self.problem and found.steady:
+            self.write(name, found)
 
-    def _path(self, pair: Pair) -> Path | None:
+    def _name(self, pair: Pair) -> str | None:
         entries = pair.expected.entries if pair.expected is not None else ()
         if self.folder is None or any(entry.rule is not None for entry in entries):
             return None
@@ -123,5 +96,4 @@ class Memory:
             pair.after.key, os.environ.get("PATH", ""),
             repr([(entry.number, entry.fields) for entry in entries]),
         )  # fmt: skip
-        name = key(part.encode() for part in parts)
-        return self.folder / name[:2] / f"{name}.json"
+        return key(part.encode() for part in parts)

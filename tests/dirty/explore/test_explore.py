@@ -239,6 +239,19 @@ def test_without_room_for_the_states_nothing_is_decided(tmp_path: Path) -> None:
         results(Scope(1, blocks=(1,)), 39, memory=1 << 10)
 
 
+@pytest.mark.parametrize("step", [7, 39])
+def test_a_search_that_is_cut_short_decides_nothing(
+    step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Be it a difference that nothing declares, or one that is declared."""
+    if step == 7:  # what no state answers is not cut beforehand
+        monkeypatch.setattr("replay.dirty.explore.reach.pruned", lambda tree, values: tree)
+    monkeypatch.setattr(Reached, "deeper", lambda self, stop: None)
+    (found,) = results(Scope(1, blocks=(1,)), step)
+    assert not found.fixpoint
+    assert found.verdict is Verdict.NOT_DECIDED
+
+
 def test_neighbours_that_do_the_same_are_counted_once() -> None:
     request = Request(SUBJECT, ONE)
     found = list(explored(request, [29, 30, 31]))
