@@ -47,22 +47,22 @@ def add(copy: Path, path: str, text: str, title: str) -> None:
 
 PROPERTY = '''
 
-@of_runs("at-most-one-page")
-def at_most_one_page(trace: Trace, records: Sequence[Record]) -> Violation | None:
+@followed("at-most-one-page")
+class AtMostOnePage(Monitor):
     """No operation leaves more than one page dirty for VGA: nonsense, and so it breaks."""
-    for index, _, record, _ in live(trace, records):
-        if record.visible.dirty[0].bit_count() > 1:
-            return Violation(index, "two pages are dirty")
-    return None
+
+    def follow(self, op: Op, before: Visible, record: Record, mask: int) -> str | None:
+        """Two pages that are dirty."""
+        return "two pages are dirty" if record.visible.dirty[0].bit_count() > 1 else None
 
 
-@of_runs("vga-has-pages")
-def vga_has_pages(trace: Trace, records: Sequence[Record]) -> Violation | None:
+@followed("vga-has-pages")
+class VgaHasPages(Monitor):
     """Only pages of blocks are dirty for VGA."""
-    for index, _, record, mask in live(trace, records):
-        if record.visible.dirty[0] & ~mask:
-            return Violation(index, "a page of no block is dirty")
-    return None
+
+    def follow(self, op: Op, before: Visible, record: Record, mask: int) -> str | None:
+        """A page of no block that is dirty."""
+        return "a page of no block is dirty" if record.visible.dirty[0] & ~mask else None
 '''
 DECLARED = """
 [[property]]
@@ -75,7 +75,7 @@ text = "At most one page is dirty for VGA."
 """
 
 
-def test_a_property_is_a_function_and_a_table(copy: Path) -> None:
+def test_a_property_is_a_monitor_and_a_table(copy: Path) -> None:
     title = "A property *"
     add(copy, "replay/dirty/rules/properties.py", PROPERTY, title)
     toml = copy / "series/series.toml"

@@ -11,29 +11,16 @@ looked. A reset is a look of its client, also when the range was not asked about
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable
+from typing import Any, Final
 
-from replay.dirty.language.domain import Layout, follow
-from replay.dirty.language.trace import CLIENTS, Config, Op, Trace
+from replay.dirty.language.trace import Config, Op
 from replay.dirty.machine.model import Record, Visible
 from replay.dirty.machine.pagesets import numbers, span
-from replay.series.subject import Violation
+from replay.dirty.rules.monitors import MONITORS, RUN_PROPERTIES, Monitor, followed
 
-Check: TypeAlias = Callable[[Trace, Sequence[Record]], Violation | None]
-"""A property of a run. Pure: equal records, equal answer."""
-
-RUN_PROPERTIES: Final[dict[str, Check]] = {}
-
-
-def of_runs(name: str) -> Callable[[Check], Check]:
-    """Enter a property of runs under its name."""
-
-    def enter(check: Check) -> Check:
-        RUN_PROPERTIES[name] = check
-        return check
-
-    return enter
+__all__ = ["MONITORS", "RUN_PROPERTIES"]
+"""With all of this module's properties in them."""
 
 
 def touched(addr: int, length: int, page: int) -> int:
@@ -42,23 +29,10 @@ def touched(addr: int, length: int, page: int) -> int:
     return span(first, max(-(-(addr + length) // page) - first, 0))
 
 
-def live(trace: Trace, records: Sequence[Record]) -> Iterator[tuple[int, Op, Record, int]]:
-    """(index, operation, record, pages in blocks after it) while the machine lives."""
-    layout = Layout()
-    mask = 0
-    for index, (op, record) in enumerate(zip(trace.ops, records, strict=False)):
-        if record.status != "ok":
-            return
-        if op.name in ("ram_alloc", "ram_free"):
-            follow(op, layout, trace.config)
-            mask = 0
-            for first, pages in layout.blocks:
-                mask |= span(first, pages)
-        yield index, op, record, mask
-
-
-def shown(pages: int) -> str:
-    """A few page numbers of a set, for a message."""
+def shown(pages: Any) -> str:
+    """A few page numbers of a set, for a message; of one that is not known, no numbers."""
+    if not isinstance(pages, int):
+        return "a page"
     some = [str(page) for _, page in zip(range(6), numbers(pages), strict=False)]
     more = pages.bit_count() - len(some)
     return "page " + ", ".join(some) + (f" and {more} more" if more else "")
@@ -100,49 +74,67 @@ def guest_writes(op: Op, config: Config) -> int:
     return written
 
 
-class _Books:
+READERS: Final = ("vga", "migration")
+"""The clients that read stores. CODE is none: see no-stale-code."""
+
+
+class _Books(Monitor):
     """Who has still to see which stores."""
 
-    def __init__(self, trace: Trace, kinds: frozenset[str]) -> None:
-        self.config = trace.config
-        self.kinds = kinds
-        self.unseen = [0, 0, 0]
-        self.unsent = 0
-        """Pages whose content at the destination of a running migration is old."""
+    BOOKS = ("unseen_vga", "unseen_migration", "unsent")
+    """The last: pages whose content at the destination of a running migration is old."""
+    KINDS: frozenset[str] = frozenset()
 
-    def follow(self, op: Op, record: Record, mask: int) -> str | None:
+    def follow(self, op: Op, before: Visible, record: Record, mask: int) -> str | None:
         """Enter one operation; what was lost, None if nothing."""
         looked = _LOOKS.get(op.name)
         lost = looked(self, op, record, mask) if looked else None
         if lost:
             return lost
-        written = stored(op, record, self.config, self.kinds)
-        self.unseen = [pages & mask | written & mask for pages in self.unseen]
-        self.unsent = (self.unsent | written) & mask
+        written = stored(op, record, self.config, self.KINDS)
+        self.books = [(pages | written) & mask for pages in self.books]
         return None
+
+    def unseen(self, client: str, pages: int) -> Any:
+        """Those of some pages with a store that a client has not seen."""
+        return self.books[READERS.index(client)] & pages if client in READERS else 0
+
+    def seen(self, client: str, pages: int) -> None:
+        """A client has seen these pages."""
+        if client in READERS:
+            self.books[READERS.index(client)] &= ~pages
+
+    @property
+    def unsent(self) -> Any:
+        """Pages whose content at the destination is old."""
+        return self.books[-1]
+
+    @unsent.setter
+    def unsent(self, pages: Any) -> None:
+        self.books[-1] = pages
 
     def range(self, op: Op, record: Record, mask: int) -> str | None:
         """A region operation of one client."""
         addr, length, name = op.args
         assert isinstance(addr, int) and isinstance(length, int)
-        client = CLIENTS.index(str(name))
         pages = touched(addr, length, self.config.page_size)
-        lost = self.unseen[client] & pages & mask
+        lost = self.unseen(str(name), pages & mask)
         if record.ret is False and lost:
             return f"{name} was told that {shown(lost)} is clean after a store to it"
         if op.name != "region_get_dirty" and record.ret is not False:
-            self.unseen[client] &= ~pages
-            if client == 2:
+            self.seen(str(name), pages)
+            if name == "migration":
                 # Whoever takes a bit of MIGRATION from under a migration has seen the store.
-                self.unsent &= ~pages | (record.visible.bitmap or 0)
+                bitmap = record.visible.bitmap
+                self.unsent &= ~pages if bitmap is None else ~pages | bitmap
         return None
 
     def flag(self, op: Op, record: Record, mask: int) -> str | None:
         """A page's flag, asked for."""
         addr, name = op.args
         assert isinstance(addr, int)
-        lost = self.unseen[CLIENTS.index(str(name))] & span(addr // self.config.page_size, 1)
-        if record.ret is False and lost & mask:
+        lost = self.unseen(str(name), span(addr // self.config.page_size, 1) & mask)
+        if record.ret is False and lost:
             return f"{name} was told that {shown(lost)} is clean after a store to it"
         return None
 
@@ -153,7 +145,7 @@ class _Books:
 
     def sync(self, op: Op, record: Record, mask: int) -> str | None:
         """A sync: what the destination lacks has to be in the migration bitmap."""
-        self.unseen[2] = 0
+        self.seen("migration", -1)
         lost = self.unsent & mask & ~record.visible.bitmap
         if lost:
             return f"{shown(lost)} differs at the destination and will not be sent"
@@ -184,112 +176,121 @@ _LOOKS: Final[dict[str, Callable[[_Books, Op, Record, int], str | None]]] = {
 }
 
 
-def _lost_store(trace: Trace, records: Sequence[Record], kinds: frozenset[str]) -> Violation | None:
-    books = _Books(trace, kinds)
-    for index, op, record, mask in live(trace, records):
-        # CODE is not a reader of stores: see no-stale-code.
-        books.unseen[1] = 0
-        lost = books.follow(op, record, mask)
-        if lost:
-            return Violation(index, lost)
-    return None
-
-
 SEEN: Final = frozenset({"device", "logged", "kvm"})
 
 
-@of_runs("no-lost-store")
-def no_lost_store(trace: Trace, records: Sequence[Record]) -> Violation | None:
+@followed("no-lost-store")
+class NoLostStore(_Books):
     """Every store is seen by the client that looks next, and reaches the destination."""
-    return _lost_store(trace, records, SEEN | {"cpu"} if trace.config.tcg else SEEN)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.KINDS = SEEN | {"cpu"} if config.tcg else SEEN
 
 
-@of_runs("no-lost-store-without-tcg")
-def no_lost_store_without_tcg(trace: Trace, records: Sequence[Record]) -> Violation | None:
+@followed("no-lost-store-without-tcg")
+class NoLostStoreWithoutTcg(_Books):
     """The same for CPU stores where a reset does not re-arm the TLB."""
-    if trace.config.tcg:
-        return None
-    return _lost_store(trace, records, frozenset({"cpu"}))
+
+    KINDS = frozenset({"cpu"})
+
+    @classmethod
+    def asks(cls, config: Config) -> bool:
+        """Only of machines without TCG."""
+        return not config.tcg
 
 
-@of_runs("no-lost-quiet-store")
-def no_lost_quiet_store(trace: Trace, records: Sequence[Record]) -> Violation | None:
+@followed("no-lost-quiet-store")
+class NoLostQuietStore(_Books):
     """The same for stl_phys_notdirty while nobody logs."""
-    return _lost_store(trace, records, frozenset({"quiet"}))
+
+    KINDS = frozenset({"quiet"})
 
 
-@of_runs("no-stale-code")
-def no_stale_code(trace: Trace, records: Sequence[Record]) -> Violation | None:
+@followed("no-stale-code")
+class NoStaleCode(Monitor):
     """After a store its pages hold no translated code."""
-    kinds = frozenset({"cpu", "device"} if trace.config.tcg else {"device"})
-    for index, op, record, _ in live(trace, records):
-        for page in numbers(stored(op, record, trace.config, kinds)):
+
+    def follow(self, op: Op, before: Visible, record: Record, mask: int) -> str | None:
+        """A page of a store that still holds code."""
+        kinds = frozenset({"cpu", "device"} if self.config.tcg else {"device"})
+        for page in numbers(stored(op, record, self.config, kinds)):
             if page in record.visible.has_code:
-                return Violation(index, f"page {page} keeps the code of before the store")
-    return None
+                return f"page {page} keeps the code of before the store"
+        return None
 
 
 # --- counters and the TLB -----------------------------------------------------------
 
 
-@of_runs("count-is-popcount")
-def count_is_popcount(trace: Trace, records: Sequence[Record]) -> Violation | None:
+@followed("count-is-popcount")
+class CountIsPopcount(Monitor):
     """migration_dirty_pages is the number of set bits, while there is a bitmap."""
-    for index, record in enumerate(records):
-        if record.status != "ok":
-            return None
+
+    SEES = frozenset({"migration_dirty_pages"})
+
+    def follow(self, op: Op, before: Visible, record: Record, mask: int) -> str | None:
+        """A count that is another one."""
         bitmap, count = record.visible.bitmap, record.visible.migration_dirty_pages
         if bitmap is not None and count != bitmap.bit_count():
-            return Violation(index, f"{count} pages are counted, {bitmap.bit_count()} bits are set")
-    return None
-
-
-@of_runs("armed-when-dirty")
-def armed_when_dirty(trace: Trace, records: Sequence[Record]) -> Violation | None:
-    """An entry turns `direct` only while its page is dirty for all."""
-    before: dict[int, bool] = {}
-    for index, record in enumerate(records):
-        if record.status != "ok":
-            return None
-        tlb = record.visible.tlb
-        if tlb is not before:
-            vga, code, migration = record.visible.dirty
-            for page, direct in tlb.items():
-                if direct and not before.get(page) and not (vga & code & migration) >> page & 1:
-                    return Violation(index, f"page {page} goes direct while clean for someone")
-            before = tlb
-    return None
-
-
-@of_runs("direct-is-dirty")
-def direct_is_dirty(trace: Trace, records: Sequence[Record]) -> Violation | None:
-    """Under TCG a `direct` page is dirty for all."""
-    if not trace.config.tcg:
+            return f"{count} pages are counted, {bitmap.bit_count()} bits are set"
         return None
-    dirty, tlb = None, None
-    for index, record in enumerate(records):
-        if record.status != "ok":
+
+
+def _clean(visible: Visible, page: int) -> bool:
+    """Whether a page is clean for someone."""
+    return not all(pages >> page & 1 for pages in visible.dirty)
+
+
+@followed("armed-when-dirty")
+class ArmedWhenDirty(Monitor):
+    """An entry turns `direct` only while its page is dirty for all."""
+
+    SEES = frozenset({"tlb"})
+
+    def follow(self, op: Op, before: Visible, record: Record, mask: int) -> str | None:
+        """An entry that is `direct` now, was not before, and whose page is clean."""
+        tlb = record.visible.tlb
+        if tlb is before.tlb:
             return None
-        visible: Visible = record.visible
-        if visible.dirty is dirty and visible.tlb is tlb:
-            continue
-        dirty, tlb = visible.dirty, visible.tlb
-        vga, code, migration = dirty
         for page, direct in tlb.items():
-            if direct and not (vga & code & migration) >> page & 1:
-                return Violation(index, f"page {page} is direct and clean for someone")
-    return None
+            if direct and not before.tlb.get(page) and _clean(record.visible, page):
+                return f"page {page} goes direct while clean for someone"
+        return None
 
 
-@of_runs("fresh-block-marked")
-def fresh_block_marked(trace: Trace, records: Sequence[Record]) -> Violation | None:
+@followed("direct-is-dirty")
+class DirectIsDirty(Monitor):
+    """Under TCG a `direct` page is dirty for all."""
+
+    SEES = frozenset({"tlb"})
+
+    @classmethod
+    def asks(cls, config: Config) -> bool:
+        """Only of machines with TCG."""
+        return config.tcg
+
+    def follow(self, op: Op, before: Visible, record: Record, mask: int) -> str | None:
+        """A page that is `direct` and clean."""
+        visible = record.visible
+        if visible.dirty is before.dirty and visible.tlb is before.tlb:
+            return None
+        for page, direct in visible.tlb.items():
+            if direct and _clean(visible, page):
+                return f"page {page} is direct and clean for someone"
+        return None
+
+
+@followed("fresh-block-marked")
+class FreshBlockMarked(Monitor):
     """A block just allocated is dirty for all."""
-    for index, (op, record) in enumerate(zip(trace.ops, records, strict=False)):
-        if op.name == "ram_alloc" and record.status == "ok":
-            pages: Any = op.args[0]
-            fresh = span(record.ret // trace.config.page_size, pages)
-            vga, code, migration = record.visible.dirty
-            if fresh & ~(vga & code & migration):
-                missing = fresh & ~(vga & code & migration)
-                return Violation(index, f"{shown(missing)} of the new block is clean")
-    return None
+
+    def follow(self, op: Op, before: Visible, record: Record, mask: int) -> str | None:
+        """A page of a new block that is clean."""
+        if op.name != "ram_alloc":
+            return None
+        pages: Any = op.args[0]
+        fresh = span(record.ret // self.config.page_size, pages)
+        vga, code, migration = record.visible.dirty
+        missing = fresh & ~(vga & code & migration)
+        return f"{shown(missing)} of the new block is clean" if missing else None

@@ -12,14 +12,16 @@ from replay.dirty.language.language import shrink, size
 from replay.dirty.language.trace import Trace
 from replay.dirty.machine.run import python_model
 from replay.dirty.rules.diff import follow_laws
-from replay.dirty.rules.properties import no_lost_store
+from replay.dirty.rules.properties import RUN_PROPERTIES
 from replay.dirty.subject import SUBJECT
+
+LOST_STORE = RUN_PROPERTIES["no-lost-store"]
 
 
 def loses(trace: Trace) -> bool:
     """Lost at step 39 and not at 38."""
     return all(
-        (no_lost_store(trace, python_model(k).run(trace).records) is not None) == (k == 39)
+        (LOST_STORE(trace, python_model(k).run(trace).records) is not None) == (k == 39)
         for k in (38, 39)
     )
 
