@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from replay.base.atomic import replace_file
+from replay.base.jsonlines import nearest
 from replay.base.pool import default_jobs
 from replay.cli.common import STEPS, ExitCode, emit, examples, format_option, jobs_option
 from replay.cli.progress import progress_bar
 from replay.cli.subjects import copies_option, last_step, only_built_in, the_subject
 from replay.dirty.explore.alphabet import Scope
+from replay.dirty.explore.held import PropertyResult, declared_broken, held
 from replay.dirty.explore.search import (
     MEMORY,
     Counted,
@@ -24,8 +27,11 @@ from replay.dirty.explore.search import (
     explored,
 )
 from replay.dirty.language.files import trace_to_text
-from replay.dirty.language.trace import WORD_SIZES
+from replay.dirty.language.operations import OPS
+from replay.dirty.language.trace import WORD_SIZES, Trace
+from replay.dirty.rules.properties import MONITORS
 from replay.report.exploring import ExploreView
+from replay.report.holding import HoldingView
 
 MOST_PAGES: Final = 6
 
@@ -39,6 +45,24 @@ def _blocks(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
     return tuple(int(pages) for pages in value.split("+"))
 
 
+def _without(ctx: click.Context, param: click.Parameter, value: str | None) -> frozenset[str]:
+    """Names of operations, with commas between them."""
+    names = frozenset(name.strip() for name in (value or "").split(",") if name.strip())
+    for name in sorted(names - set(OPS)):
+        raise click.BadParameter(f"there is no operation {name}{nearest(name, OPS)}")
+    return names
+
+
+def _properties(
+    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Names of properties that can be followed, in the order of the series; ``all`` of them."""
+    for name in value:
+        if name not in MONITORS and name != "all":
+            raise click.BadParameter(f"{name} cannot be asked of states{nearest(name, MONITORS)}")
+    return tuple(name for name in MONITORS if name in value or "all" in value)
+
+
 @click.command(
     "explore",
     epilog=examples(
@@ -46,11 +70,12 @@ def _blocks(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
         "replay explore --steps 27-30 --blocks 3  one block of three pages",
         "replay explore --hpratio 2 --no-tcg",
         "replay explore --model 26=mine.py --states",
+        "replay explore --property no-lost-store  which steps keep it, and how it breaks",
     ),
 )
 @click.option(
-    "--steps", type=STEPS, default="1-", show_default=True, metavar="STEPS",
-    help="The steps to judge, each against the one before.",
+    "--steps", type=STEPS, metavar="STEPS",
+    help="The steps to judge, each against the one before; all by default.",
 )  # fmt: skip
 @click.option(
     "--pages", type=click.IntRange(1, MOST_PAGES), metavar="N",
@@ -69,6 +94,16 @@ def _blocks(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
     help="Target pages that a bit of the kernel's log covers.",
 )  # fmt: skip
 @click.option("--tcg/--no-tcg", default=True, show_default=True, help="Does a reset re-arm?")
+@click.option(
+    "--aligned", is_flag=True, help="Only ranges of whole pages.",
+)  # fmt: skip
+@click.option(
+    "--without", callback=_without, metavar="OP,...", help="Leave these operations out.",
+)  # fmt: skip
+@click.option(
+    "--property", "names", multiple=True, metavar="NAME", callback=_properties,
+    help="Ask whether each step keeps this property, or all; repeatable.",
+)  # fmt: skip
 @click.option("--states", is_flag=True, help="Count the states that each step reaches, too.")
 @jobs_option(default_jobs)
 @click.option(
@@ -86,7 +121,10 @@ def _blocks(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
 @click.option("--brief", is_flag=True, help="Only the steps that differ or are not decided.")
 @copies_option
 @format_option
-def command(brief: bool, format: str, states: bool, save: Path | None, **options: Any) -> int:
+def command(
+    brief: bool, format: str, states: bool, save: Path | None, names: tuple[str, ...],
+    steps: tuple[int, ...] | None, **options: Any,
+) -> int:  # fmt: skip
     """Prove each step the same as the one before, on a small machine.
 
     Both steps execute every operation, with all arguments of a finite alphabet, from every
@@ -95,11 +133,64 @@ def command(brief: bool, format: str, states: bool, save: Path | None, **options
     explains it, a search finds out whether such a state can be reached, and by which
     shortest trace. So a step is proved the same, or to deviate as declared, for traces of
     every length at this scope; what could not be searched to its end is not decided.
+
+    With --property each step, from 0 on, is asked whether it keeps the property instead.
     """
     only_built_in("explore")
-    request, steps = _request(**options)
+    request = _request(**options)
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)  # before the work, which would be lost
+    if names:
+        if states:
+            raise click.UsageError("--states counts what pairs of steps reach; --property its own")
+        return _ask(request, steps or range(last_step() + 1), names, save, brief, format)
+    return _compare(request, _judged(steps), states, save, brief, format)
+
+
+def _judged(steps: tuple[int, ...] | None) -> list[int]:
+    """The steps that have one before them.
+
+    Raises:
+        click.UsageError: there is none.
+
+    """
+    judged = [step for step in (steps or range(last_step() + 1)) if step]
+    if not judged:
+        raise click.UsageError(
+            f"step 0 has no step before it; --steps takes steps from 1 to {last_step()}"
+        )
+    return judged
+
+
+def _ask(
+    request: Request, steps: Sequence[int], names: tuple[str, ...], save: Path | None,
+    brief: bool, format: str,
+) -> int:  # fmt: skip
+    """Ask properties of steps."""
+    results: list[PropertyResult] = []
+    with progress_bar("asking properties") as bar:
+        total = len(steps) * len(names)
+        results += held(request, steps, names, lambda done, text: bar.show(done, total, text))
+    series = request.subject.series
+    declared = {
+        (one.name, one.step): declared_broken(series, one.name, one.step) for one in results
+    }
+    saved = {}
+    for one in results if save else ():
+        if one.trace is not None:
+            saved[one.name, one.step] = _write(save, f"{one.step:02}-{one.name}", one.trace)
+    view = HoldingView(request.scope, results, declared, saved, brief)
+    emit(view, format)
+    if any(map(view.unsaid, results)):
+        return ExitCode.DIFFERENCE
+    return ExitCode.OK if view.passed else ExitCode.NOT_DECIDED
+
+
+def _compare(
+    request: Request, steps: Sequence[int], states: bool, save: Path | None,
+    brief: bool, format: str,
+) -> int:  # fmt: skip
+    """Compare neighbours."""
     results: list[PairResult] = []
     with progress_bar("comparing") as bar:
         done = lambda count, text: bar.show(count, len(steps), text)  # noqa: E731
@@ -117,38 +208,38 @@ def command(brief: bool, format: str, states: bool, save: Path | None, **options
 
 
 def _request(
-    steps: tuple[int, ...], pages: int | None, blocks: tuple[int, ...], word_bits: str,
-    hpratio: str, tcg: bool, jobs: int, memory: int, share: bool,
+    pages: int | None, blocks: tuple[int, ...], word_bits: str, hpratio: str, tcg: bool,
+    aligned: bool, without: frozenset[str], jobs: int, memory: int, share: bool,
     copies: tuple[tuple[int, str], ...],
-) -> tuple[Request, list[int]]:  # fmt: skip
+) -> Request:  # fmt: skip
     """What these options ask for.
 
     Raises:
         click.UsageError: they do not go together.
 
     """
-    judged = [step for step in steps if step]
-    if not judged:
-        raise click.UsageError(
-            f"step 0 has no step before it; --steps takes steps from 1 to {last_step()}"
-        )
     total = sum(blocks)
     if blocks and pages is not None and pages != total:
         raise click.UsageError(f"--blocks has {total} pages, --pages says {pages}; give one")
     if total > MOST_PAGES:
         raise click.UsageError(f"--blocks has {total} pages; at most {MOST_PAGES} are searched")
-    scope = Scope(total or pages or 2, int(word_bits), int(hpratio), tcg, blocks)
-    return Request(the_subject(), scope, copies, jobs, memory << 20, share), judged
+    scope = Scope(total or pages or 2, int(word_bits), int(hpratio), tcg, blocks, aligned, without)
+    return Request(the_subject(), scope, copies, jobs, memory << 20, share)
 
 
 def _saved(results: list[PairResult], folder: Path | None) -> dict[tuple[int, str], Path]:
     """Save the shortest traces, where a folder was asked for."""
-    saved = {}
-    for result in results if folder else ():
-        for one in result.shortest:
-            assert folder is not None
-            name = f"{result.step:02}-{one.shows or 'difference'}"
-            path = folder / f"{name}.jsonl"
-            replace_file(path, trace_to_text(one.trace.renamed(name)).encode())
-            saved[result.step, one.shows] = path
-    return saved
+    return {
+        (result.step, one.shows): _write(
+            folder, f"{result.step:02}-{one.shows or 'difference'}", one.trace
+        )
+        for result in results if folder for one in result.shortest
+    }  # fmt: skip
+
+
+def _write(folder: Path | None, name: str, trace: Trace) -> Path:
+    """Save a trace; where."""
+    assert folder is not None
+    path = folder / f"{name}.jsonl"
+    replace_file(path, trace_to_text(trace.renamed(name)).encode())
+    return path

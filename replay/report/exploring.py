@@ -58,7 +58,22 @@ def scope_text(scope: Scope) -> str:
         parts.append("blocks come and go")
     if scope.hpratio != 1:
         parts.append(f"host pages of {scope.hpratio}")
-    return ", ".join([*parts, "" if scope.tcg else "without TCG"]).rstrip(", ")
+    if not scope.tcg:
+        parts.append("without TCG")
+    if scope.aligned:
+        parts.append("ranges of whole pages")
+    if scope.without:
+        parts.append("no " + ", ".join(sorted(scope.without)))
+    return ", ".join(parts)
+
+
+def scope_json(scope: Scope) -> dict[str, Any]:
+    """A scope as plain values."""
+    return {
+        "pages": scope.pages, "word_bits": scope.word_bits, "hpratio": scope.hpratio,
+        "tcg": scope.tcg, "blocks": list(scope.blocks) or None, "aligned": scope.aligned,
+        "without": sorted(scope.without),
+    }  # fmt: skip
 
 
 def view_lines(view: ExploreView, style: Style = PLAIN) -> list[str]:
@@ -139,12 +154,8 @@ def _summary(view: ExploreView, style: Style) -> list[str]:
 
 def view_json(view: ExploreView) -> dict[str, Any]:
     """The same as plain values."""
-    scope = view.scope
     return {
-        "scope": {
-            "pages": scope.pages, "word_bits": scope.word_bits, "hpratio": scope.hpratio,
-            "tcg": scope.tcg, "blocks": list(scope.blocks) or None,
-        },
+        "scope": scope_json(view.scope),
         "passed": view.passed,
         "steps": [_result_json(result) for result in view.results],
         "states": [

@@ -45,6 +45,8 @@ class Scope:
         tcg: whether a reset re-arms the TLB.
         blocks: the pages of the blocks that RAM is made of from the beginning; empty where
             allocating and freeing are operations of the search.
+        aligned: whether addresses and lengths are whole pages alone.
+        without: operations that are left out.
 
     """
 
@@ -53,6 +55,8 @@ class Scope:
     hpratio: int = 1
     tcg: bool = True
     blocks: tuple[int, ...] = ()
+    aligned: bool = False
+    without: frozenset[str] = frozenset()
 
     @cached_property
     def config(self) -> Config:
@@ -72,7 +76,8 @@ class Scope:
     @property
     def names(self) -> tuple[str, ...]:
         """The operations of the search."""
-        return tuple(name for name in OPS if not self.blocks or name not in LAYOUT_OPS)
+        absent = self.without | set(LAYOUT_OPS if self.blocks else ())
+        return tuple(name for name in OPS if name not in absent)
 
     def start(self) -> Layout:
         """Where the blocks are in the first state."""
@@ -119,17 +124,18 @@ class Scope:
     def _values(self, kind: Kind, layout: Layout, before: tuple[Any, ...]) -> Iterable[Any]:
         """The values of an argument, given the ones before it."""
         page, end = self.config.page_size, layout.end * self.config.page_size
+        part = page if self.aligned else page // 2
         if isinstance(kind, OfBlock):
             return [first * page for first, _ in sorted(layout.blocks)]
         if isinstance(kind, Words):
             count = -(-before[-1] // self.word_bits)
             return itertools.product(range(1 << self.word_bits), repeat=count)
         if isinstance(kind, Length):
-            return range(0, end + page - before[0] + 1, page // 2)
+            return range(0, end + page - before[0] + 1, part)
         plain: dict[type[Kind], Iterable[Any]] = {
             OfSection: range(0, end, page),
             Aligned: range(0, end, page),
-            Address: range(0, end, page // 2),
+            Address: range(0, end, part),
             Client: CLIENTS,
             Size: (4,),
             BlockPages: range(1, self.pages + 1),

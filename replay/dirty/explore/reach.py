@@ -12,14 +12,12 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
-from replay.dirty.explore.alphabet import Scope
-from replay.dirty.explore.bits import Way
 from replay.dirty.explore.engine import SHAPE, Engine, Root, States
 from replay.dirty.explore.errors import ExploreError
-from replay.dirty.explore.state import Form, Shape, cells_of
-from replay.dirty.explore.tables import Leaf, Question, Tree, effect, effects, leaves, question
+from replay.dirty.explore.state import Shape
+from replay.dirty.explore.tables import Effects, Leaf, Question, Tree, leaves, question, untagged
 from replay.dirty.language.trace import Op, Trace
 
 Roots: TypeAlias = dict[Shape, list[Root]]
@@ -29,24 +27,43 @@ SPARE: Final = 4
 """Times the states met so far that the next layer is taken to need at most."""
 
 
-def start(form: Form) -> tuple[Shape, dict[int, int]]:
-    """The first state of a search: its shape, and its cells that are not 0."""
+class Begun(NamedTuple):
+    """The first state of a search.
+
+    Attributes:
+        shape: its shape.
+        values: of its cells, those that are not 0.
+        tagged: the operation that leads to it and is what is looked for; None mostly.
+
+    """
+
+    shape: Shape
+    values: dict[int, int]
+    tagged: int | None = None
+
+
+def start(effects: Effects) -> Begun:
+    """The first state of a search."""
     shape, values = Shape(), dict[int, int]()
-    for op in form.scope.prefix:
-        leaf = effect(form, shape, op.name, op.args)
-        assert isinstance(leaf, Leaf), "an empty machine has no state to ask for"
+    for index, op in enumerate(effects.form.scope.prefix):
+        (leaf,) = effects.all(shape, [op])
+        while isinstance(leaf, Question):
+            # An empty machine has nothing to ask for; the books of a property have.
+            leaf = leaf.children[values.get(leaf.cell, 0)]
+        if leaf.tag:
+            return Begun(shape, values, index)
         shape = leaf.shape
         values |= dict(leaf.sets)
-    return shape, values
+    return Begun(shape, values)
 
 
 class Reached:
     """The states that a step reaches, layer after layer.
 
     Args:
-        machine: of the step.
-        scope: of the search.
-        shown: further trees to look for, by shape and operation.
+        effects: of the step.
+        shown: further trees to look for, by shape and operation; those of the step that
+            have a tag come to them.
         jobs: threads.
         memory: bytes that the states may take.
         cut: whether to leave out what no state answers and nothing asks for.
@@ -59,15 +76,15 @@ class Reached:
     """
 
     def __init__(
-        self, machine: type[Any], scope: Scope, shown: Mapping[Shown, Tree],
+        self, effects: Effects, shown: Mapping[Shown, Tree],
         jobs: int, memory: int, cut: bool = True,
     ) -> None:  # fmt: skip
-        self.scope, self.jobs, self.memory = scope, jobs, memory
-        cells = cells_of(scope)
-        form = Form(machine, scope, Way(cells.sizes))
-        first, values = start(form)
+        self.scope, self.jobs, self.memory = effects.form.scope, jobs, memory
+        cells = effects.form.cells
+        self.begun = begun = start(effects)
+        first, values = begun.shape, begun.values
         self.shown = dict(shown)
-        roots, kept = self._roots(form, first), frozenset(range(len(cells.names)))
+        roots, kept = self._roots(effects, first), frozenset(range(len(cells.names)))
         if cut:
             roots, self.shown = _possible_only(roots, self.shown, values, cells.sizes)
             roots, self.shown = _trimmed(roots, self.shown)
@@ -86,7 +103,7 @@ class Reached:
         self.layers = [layer]
         self.fixpoint = False
 
-    def _roots(self, form: Form, first: Shape) -> Roots:
+    def _roots(self, effects: Effects, first: Shape) -> Roots:
         roots: Roots = {}
         todo = [first]
         while todo:
@@ -94,7 +111,13 @@ class Reached:
             if shape in roots:
                 continue
             ops = tuple(self.scope.operations(shape.layout))
-            found = effects(form, shape, Trace(ops, self.scope.config).program)
+            found: dict[Tree, int] = {}
+            for index, whole in enumerate(effects.all(shape, ops)):
+                tree = untagged(whole)
+                if any(leaf.tag for leaf in leaves(whole)):
+                    self.shown[shape, index] = whole
+                if tree != Leaf(shape, ()):
+                    found.setdefault(tree, index)
             roots[shape] = [Root(tree, index) for tree, index in found.items()]
             todo += dict.fromkeys(leaf.shape for tree in found for leaf in leaves(tree))
         return roots

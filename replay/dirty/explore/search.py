@@ -20,7 +20,7 @@ from replay.dirty.explore.errors import ExploreError
 from replay.dirty.explore.pairs import SUSPECT, Joint, Pair, Told
 from replay.dirty.explore.reach import Reached, start
 from replay.dirty.explore.state import Shape
-from replay.dirty.explore.tables import Tree, leaves
+from replay.dirty.explore.tables import Effects, Tree, leaves
 from replay.dirty.language.trace import Trace
 from replay.dirty.machine.lockstep import run_steps
 from replay.dirty.rules.diff import Lawful, first_difference, follow_laws
@@ -178,7 +178,8 @@ def _pair(request: Request, step: int) -> Pair:
 
 
 def _first(pair: Pair) -> Joint:
-    return Joint(start(pair.after)[0], start(pair.before)[0].room)
+    after, before = (start(Effects(form)).shape for form in (pair.after, pair.before))
+    return Joint(after, before.room)
 
 
 class Looking:
@@ -202,8 +203,8 @@ class Looking:
         if not self.shown:
             return
         request = self.request
-        machine = self.machines[self.step]
-        reached = Reached(machine, request.scope, self.shown, request.jobs, request.memory)
+        effects = Effects.of(self.machines[self.step], request.scope)
+        reached = Reached(effects, self.shown, request.jobs, request.memory)
         left = 0
         for tree in reached.shown.values():
             for leaf in leaves(tree):
@@ -348,7 +349,8 @@ def counted(
     """
     machines = _machines(request)
     for span in _alike(results):
-        reached = Reached(machines[span[1]], request.scope, {}, request.jobs, request.memory)
+        effects = Effects.of(machines[span[1]], request.scope)
+        reached = Reached(effects, {}, request.jobs, request.memory)
         while reached.deeper(stop) is not None:
             progress(len(reached.layers) - 1, reached.states)
         yield Counted(

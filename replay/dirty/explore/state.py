@@ -77,11 +77,12 @@ class Cells:
     """The cells of a scope: their numbers, and how many values each has.
 
     Bits of the store and of the migration bitmap are there up to the end of the last word,
-    the others for the pages of RAM.
+    the others for the pages of RAM: so are the ``books`` of a property, if one is followed.
     """
 
     pages: int
     room: int
+    books: tuple[str, ...] = ()
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -96,6 +97,7 @@ class Cells:
             found += [(name, page) for name in ("vga", "code", "migration", "bitmap")]
             if page < self.pages:
                 found += [(name, page) for name in ("tlb", "has_code", "described", "unused")]
+        found += [(name, page) for page in range(self.pages) for name in self.books]
         return tuple(found)
 
     @cached_property
@@ -104,9 +106,9 @@ class Cells:
         return {name: number for number, name in enumerate(self.names)}
 
 
-def cells_of(scope: Scope) -> Cells:
-    """The cells of the states of a scope."""
-    return Cells(scope.pages, scope.room)
+def cells_of(scope: Scope, books: tuple[str, ...] = ()) -> Cells:
+    """The cells of the states of a scope, and of a property's books."""
+    return Cells(scope.pages, scope.room, books)
 
 
 def live(shape: Shape, cells: Cells) -> Iterator[int]:
@@ -115,7 +117,7 @@ def live(shape: Shape, cells: Cells) -> Iterator[int]:
     for number, (name, page) in enumerate(cells.names):
         if name == "bitmap":
             there = page < (shape.bitmap or 0)
-        elif name in ("tlb", "has_code"):
+        elif name in ("tlb", "has_code", *cells.books):
             there = page in inside
         else:
             there = name == "described" or page < shape.room
@@ -171,14 +173,17 @@ class Form:
         machine: the machine class of the step.
         scope: the scope of the search.
         way: gives the cells their values.
+        cells: those of the scope, if not only the machine's.
 
     """
 
-    def __init__(self, machine: type[Any], scope: Scope, way: Way) -> None:
+    def __init__(
+        self, machine: type[Any], scope: Scope, way: Way, cells: Cells | None = None
+    ) -> None:
         config = scope.config
         plain: Any = machine
         self.machine, self.scope, self.way = symbolic(plain), scope, way
-        self.cells = cells_of(scope)
+        self.cells = cells or cells_of(scope)
         self.size = (config.page_bits, config.hpratio, config.tcg, config.word_bits)
         if len(machine.FIELDS) != 1:
             raise ToolError(

@@ -8,12 +8,13 @@ left out, so that operations with the same effect have the same tree.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
+from replay.dirty.explore.alphabet import Scope
 from replay.dirty.explore.bits import Way, literal
 from replay.dirty.explore.errors import ToolError
-from replay.dirty.explore.state import After, Form, Shape, settled
-from replay.dirty.language.trace import Program
+from replay.dirty.explore.state import After, Form, Shape, cells_of, settled
+from replay.dirty.language.trace import Op, Trace
 from replay.dirty.machine.moment import execute
 
 Value = TypeVar("Value")
@@ -168,14 +169,40 @@ def effect(form: Form, shape: Shape, name: str, args: tuple[Any, ...]) -> Tree:
     return grown.tree(form.cells.sizes)
 
 
-def effects(form: Form, shape: Shape, program: Program) -> dict[Tree, int]:
-    """The different effects of operations on states of a shape, but for none at all.
+class Effects:
+    """What the operations of a step do, as trees.
 
-    Each with the index of the first operation that has it.
+    Args:
+        form: how its machines hold a state.
+
     """
-    found: dict[Tree, int] = {}
-    for index, (name, args) in enumerate(program):
-        tree = effect(form, shape, name, args)
-        if tree != Leaf(shape, ()):
-            found.setdefault(tree, index)
-    return found
+
+    def __init__(self, form: Form) -> None:
+        self.form = form
+
+    @classmethod
+    def of(cls, machine: type[Any], scope: Scope) -> Self:
+        """Those of a machine class at a scope."""
+        return cls(Form(machine, scope, Way(cells_of(scope).sizes)))
+
+    def tree(self, shape: Shape, op: Op, call: tuple[str, tuple[Any, ...]]) -> Tree:
+        """What an operation does to a state of a shape.
+
+        Raises:
+            ToolError, Unfit: as :func:`executed`.
+
+        """
+        return effect(self.form, shape, *call)
+
+    def all(self, shape: Shape, ops: Sequence[Op]) -> Iterator[Tree]:
+        """The trees of some operations, in order."""
+        program = Trace(tuple(ops), self.form.scope.config).program
+        for op, call in zip(ops, program, strict=True):
+            yield self.tree(shape, op, call)
+
+
+def untagged(tree: Tree) -> Tree:
+    """The same without tags."""
+    if isinstance(tree, Leaf):
+        return tree._replace(tag=0)
+    return question(tree.cell, [untagged(child) for child in tree.children])

@@ -26,7 +26,7 @@ from replay.dirty.explore.search import (
     lawful,
 )
 from replay.dirty.explore.state import Form, Shape, cells_of
-from replay.dirty.explore.tables import Leaf, effect
+from replay.dirty.explore.tables import Effects, Leaf, effect
 from replay.dirty.language.domain import validate
 from replay.dirty.language.trace import Op, Trace
 from replay.dirty.machine.lockstep import run_steps
@@ -52,7 +52,7 @@ def results(scope: Scope, *steps: int, **options: Any) -> list[PairResult]:
 )
 def test_as_many_states_as_a_plain_search_meets_layer_by_layer(step: int, scope: Scope) -> None:
     machine = FOLD.build(step)
-    reached = Reached(machine, scope, {}, 2, 1 << 30, cut=False)
+    reached = Reached(Effects.of(machine, scope), {}, 2, 1 << 30, cut=False)
     while reached.deeper() is not None:
         pass
     wanted = searched(machine, scope, 15_000)
@@ -65,7 +65,9 @@ def test_as_many_states_as_a_plain_search_meets_layer_by_layer(step: int, scope:
 
 
 def test_what_is_cut_leaves_out_states_and_changes_no_verdict() -> None:
-    cut, whole = (Reached(FOLD.build(39), ONE, {}, 1, 1 << 30, cut=c) for c in (True, False))
+    cut, whole = (
+        Reached(Effects.of(FOLD.build(39), ONE), {}, 1, 1 << 30, cut=c) for c in (True, False)
+    )
     for reached in (cut, whole):
         while reached.deeper() is not None:
             pass
@@ -75,7 +77,7 @@ def test_what_is_cut_leaves_out_states_and_changes_no_verdict() -> None:
 
 
 def test_threads_change_nothing() -> None:
-    one, two = (Reached(FOLD.build(30), TWO, {}, jobs, 1 << 30) for jobs in (1, 2))
+    one, two = (Reached(Effects.of(FOLD.build(30), TWO), {}, jobs, 1 << 30) for jobs in (1, 2))
     for reached in (one, two):
         while reached.deeper() is not None:
             pass
