@@ -18,7 +18,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from refmodels.fold import Fold, told
+from refmodels.fold import Fold
+from refmodels.loading import told
 from replay.base.jsonlines import nearest
 from replay.errors import ReplayError, SeriesError, UsageError
 from replay.search.bisect import Answer
