@@ -22,23 +22,27 @@ class Later(int):
 
     Attributes:
         base: the last step of the series.
+        before: the step that it is judged against: the same line without its last part.
         parts: the names of its fixes and variants, in order.
         name: as a person writes it.
 
     """
 
     base: int
+    before: int
     parts: tuple[str, ...]
     name: str
 
-    def __new__(cls, number: int, base: int, parts: tuple[str, ...], name: str) -> Later:
+    def __new__(
+        cls, number: int, base: int, before: int, parts: tuple[str, ...], name: str
+    ) -> Later:
         """A number with its name."""
         made = super().__new__(cls, number)
-        made.base, made.parts, made.name = base, parts, name
+        made.base, made.before, made.parts, made.name = base, before, parts, name
         return made
 
     def __getnewargs__(self) -> Any:
-        return int(self), self.base, self.parts, self.name
+        return int(self), self.base, self.before, self.parts, self.name
 
     def __str__(self) -> str:
         return self.name
@@ -47,6 +51,19 @@ class Later(int):
 
     def __format__(self, spec: str) -> str:
         return format(self.name, spec.removesuffix("d"))
+
+
+def before(step: int) -> int:
+    """The step that one is judged against: for a fix the same line without it."""
+    return step.before if isinstance(step, Later) else step - 1
+
+
+def line(step: int) -> tuple[int, ...]:
+    """All steps on the way from step 0 to a step, both included."""
+    way = [step]
+    while way[-1] > 0:
+        way.append(before(way[-1]))
+    return tuple(reversed(way))
 
 
 class NoSuchStep(Exception):
@@ -115,7 +132,7 @@ class Names:
         fixes = own[: len(self.fixes)] == self.fixes and len(self.fixes) > 1
         shown = (ALL, *own[len(self.fixes) :]) if fixes else own
         name = "+".join((str(self.last), *shown))
-        return Later(self.last + mask, self.last, own, name)
+        return Later(self.last + mask, self.last, self.later(own[:-1]), own, name)
 
     def parse(self, text: str) -> int:
         """The step of a name: ``7``, ``K+a+b``.
@@ -137,19 +154,11 @@ class Names:
 
         That is the line without its last part, in order. Step 0 has none: it gives -1.
         """
-        if step <= self.last:
-            return step - 1
-        return self.numbered(self.last + ((step - self.last) & ~(1 << self._top(step))))
-
-    def _top(self, step: int) -> int:
-        return (step - self.last).bit_length() - 1
+        return before(self.numbered(step))
 
     def line(self, step: int) -> tuple[int, ...]:
         """All steps on the way from step 0 to a step, both included."""
-        way = [self.numbered(step)]
-        while way[-1] > 0:
-            way.append(self.before(way[-1]))
-        return tuple(reversed(way))
+        return line(self.numbered(step))
 
     def words(self) -> str:
         """Which steps there are, in words."""

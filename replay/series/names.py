@@ -14,9 +14,12 @@ one fix after another, from step A on.
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from refmodels.later import Later, Names, NoSuchStep
+from refmodels.later import Later, Names, NoSuchStep, before, line
 from replay.errors import UsageError
+
+__all__ = ("before", "line", "number_in_series", "parse_step", "parse_steps", "parts_of", "plain")
 
 _RANGE = re.compile(r"([0-9]{1,9})-(.*)", re.ASCII | re.DOTALL)
 
@@ -73,9 +76,15 @@ def _like(names: Names) -> str:
     return f"{text}; after step {end} come {names}" if names.parts else text
 
 
-def shown(step: int) -> int | str:
-    """A step in a document for programs: its number, and after the last step its name."""
-    return str(step) if isinstance(step, Later) else step
+def plain(values: Any) -> Any:
+    """Values for a document for programs: a step after the last one is there by its name."""
+    if isinstance(values, Later):
+        return values.name
+    if isinstance(values, dict):
+        return {plain(key): plain(value) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [plain(value) for value in values]
+    return values
 
 
 def number_in_series(step: int) -> int:
