@@ -120,6 +120,17 @@ class Step:
         self.deltas.append(Delta(action, function.__name__, "function", function, self.home))
 
 
+class Fix(Step):
+    """The delta of a fix, or of a variant of the machine, that came after the last step.
+
+    It has a name and no number: its number depends on what else a step after the last has.
+    """
+
+    def __init__(self, name: str, home: str = "") -> None:
+        super().__init__(-1, home)
+        self.name = name
+
+
 def _calling_module() -> str:
     frame = inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__") == __name__:
@@ -130,26 +141,28 @@ def _calling_module() -> str:
 Table: TypeAlias = dict[str, Entry]
 
 
-def apply(table: Table, step: Step) -> Table:
+def apply(table: Table, step: Step, number: int | None = None) -> Table:
     """Fold one step into a table, giving a new one; the old one is left as it is.
+
+    ``number`` is that of the step made so, where the delta is a fix and has none.
 
     Raises:
         LinkError: the step adds a name that is there, or touches one that is not.
 
     """
     new = dict(table)
+    at = step.number if number is None else number
     for delta in step.deltas:
         old = new.get(delta.name)
-        where = f"step {step.number} {delta.action} {delta.name}"
+        where = f"step {at} {delta.action} {delta.name}"
         if delta.action == "adds":
             if old is not None:
                 raise LinkError(f"{where}: it is there since step {old.since}")
-            new[delta.name] = Entry(
-                delta.name, delta.kind, delta.value, delta.home, since=step.number
-            )
+            new[delta.name] = Entry(delta.name, delta.kind, delta.value, delta.home, since=at)
             continue
         if old is None:
-            raise LinkError(f"{where}: no such entry at step {step.number - 1}")
+            before = "the last step" if isinstance(step, Fix) else f"step {at - 1}"
+            raise LinkError(f"{where}: no such entry at {before}")
         if delta.action == "removes":
             del new[delta.name]
         elif delta.action == "moves":
@@ -159,7 +172,7 @@ def apply(table: Table, step: Step) -> Table:
         elif old.kind != delta.kind:
             raise LinkError(f"{where}: a {old.kind} cannot become a {delta.kind}")
         else:
-            new[delta.name] = replace(old, value=delta.value, changed=(*old.changed, step.number))
+            new[delta.name] = replace(old, value=delta.value, changed=(*old.changed, at))
     return new
 
 

@@ -2,31 +2,58 @@
 
 A family is a package, or a plain folder of somebody's, that holds one module a step, named
 ``s00_…``, ``s01_…`` and so on, and a class that every step's machine stands on. Folding the
-deltas of steps 0 to k gives the machine class of step k; the fold acts as the linker.
+deltas of steps 0 to k gives the machine class of step k; the fold acts as the linker. What
+came after the last step, in any combination, has numbers after its (``refmodels.later``).
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import pkgutil
 import re
-import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, overload
 
 from refmodels.delta import Delta, Entry, LinkError, Step, Table, apply, source
+from refmodels.fixes import Fixes
+from refmodels.later import Later, Names
 from refmodels.link import link, uses
+from refmodels.loading import home_of, imported, load_file
 
 _NAME = re.compile(r"s([0-9]{2,3})_[A-Za-z0-9_]+\Z")
-_ALARM = "replay.base.patience"
-"""Whose errors are no fault of what is executed: it took too long for whoever asked."""
 _WANTED = "a module a step is wanted: s00_start.py, s01_….py and on, without a gap"
+
+
+class Machines(Sequence[type[Any]]):
+    """The machine classes of steps 0 to some step; a later one is made when it is asked for.
+
+    Only the former are counted and iterated over.
+    """
+
+    def __init__(self, made: list[type[Any]], later: Callable[[int], type[Any]]) -> None:
+        self._made = made
+        self._later = later
+        self._more: dict[int, type[Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def __iter__(self) -> Iterator[type[Any]]:
+        return iter(self._made)
+
+    @overload
+    def __getitem__(self, index: int) -> type[Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[type[Any]]: ...
+    def __getitem__(self, index: int | slice) -> type[Any] | list[type[Any]]:
+        if isinstance(index, slice) or index < len(self._made):
+            return self._made[index]
+        if index not in self._more:
+            self._more[index] = self._later(index)
+        return self._more[index]
 
 
 class Fold:
@@ -88,40 +115,50 @@ class Fold:
 
     def _path(self, name: str) -> Path:
         """The file of a module, or the folder of a package."""
-        if not isinstance(self.home, Path):
-            home = Path(next(iter(importlib.import_module(self.home).__path__)))
-        else:
-            home = self.home
-        file = home / f"{name}.py"
-        return file if file.is_file() else home / name
+        file = home_of(self.home) / f"{name}.py"
+        return file if file.is_file() else file.with_suffix("")
 
     @property
     def last(self) -> int:
         """The number of the last step."""
         return max(self.modules, default=0)
 
+    @cached_property
+    def fixes(self) -> Fixes:
+        """What came after the last step."""
+        return Fixes(self.home, self.last)
+
+    @property
+    def names(self) -> Names:
+        """How the steps are named, with what came after the last one."""
+        return self.fixes.names
+
     def module(self, number: int) -> str:
-        """The name of the module that holds a step, as in error messages and imports."""
-        if number not in self.modules:
-            raise LinkError(f"step {number} has no module {self.home}/s{number:02d}_*.py")
+        """The name of the module that holds a step, as in error messages and imports.
+
+        Of a step after the last: that of its last fix.
+        """
+        step = self.fixes.step(number)
+        if isinstance(step, Later):
+            return self.fixes.module(step)
         name = self.modules[number]
         return name if isinstance(self.home, Path) else f"{self.home}.{name}"
 
     def imported(self, number: int) -> ModuleType:
         """The module of a step, imported on demand. Executes it."""
-        name = self.module(number)
-        path = self._path(self.modules[number])
-        if not isinstance(self.home, Path):
-            with executing(path):
-                return importlib.import_module(name)
-        own = f"_fold_{abs(hash(str(self.home)))}_{name}"
-        return sys.modules.get(own) or _execute(own, path)
+        step = self.fixes.step(number)
+        if isinstance(step, Later):
+            return self.fixes.imported(step.parts[-1])
+        name = self.modules[number]
+        return imported(self.home, name, self._path(name))
 
     def load(self, number: int) -> Step:
-        """The STEP of one module."""
+        """The STEP of one module; of a step after the last that of its last fix."""
+        later = self.fixes.step(number)
+        if isinstance(later, Later):
+            return self.fixes.load(later.parts[-1])
         if number not in self._steps:
-            module = self.imported(number)
-            step = getattr(module, "STEP", None)
+            step = getattr(self.imported(number), "STEP", None)
             if not isinstance(step, Step) or step.number != number:
                 path = self._path(self.modules[number])
                 raise LinkError(f"{path}: STEP must be Step({number})")
@@ -130,20 +167,22 @@ class Fold:
 
     def table(self, number: int) -> Table:
         """The whole table of a step, linked. Do not change what you get."""
-        if not 0 <= number <= self.last:
-            raise LinkError(f"there is no step {number}: steps run from 0 to {self.last}")
-        if number not in self._tables:
-            before = self.table(number - 1) if number else {}
-            folded = apply(before, self.load(number))
-            link(number, folded, self.base())
-            self._tables[number] = folded
-        return self._tables[number]
+        step = self.fixes.step(number)
+        if step not in self._tables:
+            if isinstance(step, Later):
+                folded = self.fixes.fold(step, self.table(self.last), self.base(), {})
+            else:
+                folded = apply(self.table(step - 1) if step else {}, self.load(step))
+                link(step, folded, self.base())
+            self._tables[step] = folded
+        return self._tables[step]
 
     def build(self, number: int) -> type[Any]:
         """The machine class of a step, made once."""
-        if number not in self._classes:
-            self._classes[number] = self.build_class(number, self.table(number))
-        return self._classes[number]
+        step = self.fixes.step(number)
+        if step not in self._classes:
+            self._classes[step] = self.build_class(step, self.table(step))
+        return self._classes[step]
 
     def build_class(self, number: int, folded: Table) -> type[Any]:
         """The machine class of a table: functions are methods, constants attributes."""
@@ -152,25 +191,38 @@ class Fold:
         body |= {"__slots__": tuple(fields), "FIELDS": fields, "STEP_NUMBER": number}
         return type(f"{self.prefix}{number}", (self.base(),), body)
 
-    def variant(self, copies: Mapping[int, Path], last: int) -> list[type[Any]]:
+    def variant(self, copies: Mapping[int, Path], last: int) -> Machines:
         """The machine classes of steps 0 to ``last`` with some steps' modules replaced.
 
         What a changed step does lasts until a later step writes the same function again.
-        Executes the copies.
+        Executes the copies. A step after the last one of the series is made when it is asked
+        for, if the list goes so far.
 
         Raises:
             LinkError: a copy that does not load or does not fit.
 
         """
-        first = min(copies, default=last + 1)
-        machines = [self.build(number) for number in range(min(first, last + 1))]
-        folded: Table = self.table(first - 1) if 0 < first <= last else {}
-        for number in range(first, last + 1):
-            own = number in copies
-            folded = apply(folded, load_file(copies[number], number) if own else self.load(number))
+        own = {number: path for number, path in copies.items() if number > self.last}
+        end = min(last, self.last)
+        first = min({*copies} - {*own}, default=end + 1)
+        machines = [self.build(number) for number in range(min(first, end + 1))]
+        folded: Table = self.table(first - 1) if 0 < first <= end else {}
+        for number in range(first, end + 1):
+            step = load_file(copies[number], number) if number in copies else self.load(number)
+            folded = apply(folded, step)
             link(number, folded, self.base())
             machines.append(self.build_class(number, folded))
-        return machines
+
+        def later(number: int) -> type[Any]:
+            step = self.fixes.step(number)
+            if not isinstance(step, Later) or end < self.last:
+                raise IndexError(f"there is no step {number} in this list")
+            if not copies:
+                return self.build(step)
+            table = self.fixes.fold(step, folded or self.table(end), self.base(), own)
+            return self.build_class(step, table)
+
+        return Machines(machines, later)
 
     # --- as text ----------------------------------------------------------------------
 
@@ -210,70 +262,6 @@ class Fold:
     def deltas(self, number: int) -> list[Delta]:
         """What a step does to the table, in the order of its module."""
         return self.load(number).deltas
-
-
-def load_file(path: Path, number: int) -> Step:
-    """The STEP of a changed copy of a step's module. Executes that file.
-
-    Raises:
-        LinkError: the file is not a module with ``STEP = Step(number)``.
-
-    """
-    module = _execute(f"refmodels_copy_s{number:02d}_{abs(hash(path))}", path, keep=False)
-    step = getattr(module, "STEP", None)
-    if not isinstance(step, Step) or step.number != number:
-        raise LinkError(f"{path}: STEP must be Step({number})")
-    return step
-
-
-def _execute(name: str, path: Path, keep: bool = True) -> ModuleType:
-    """A Python file, or a package's folder, as a module of a name of its own."""
-    where = path / "__init__.py" if path.is_dir() else path
-    inside = [str(path)] if path.is_dir() else None
-    spec = importlib.util.spec_from_file_location(name, where, submodule_search_locations=inside)
-    if spec is None or spec.loader is None:
-        raise LinkError(f"{path}: not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    if keep:
-        sys.modules[name] = module
-    try:
-        with executing(where):
-            spec.loader.exec_module(module)
-    except BaseException:
-        sys.modules.pop(name, None)
-        raise
-    return module
-
-
-@contextmanager
-def executing(path: Path) -> Iterator[None]:
-    """Somebody's file is executed: all that it raises, but for Ctrl-C, is told of the file.
-
-    ``sys.exit`` too: else a file that calls it would end the program, as if all were well.
-
-    Raises:
-        LinkError: the file and the line, the kind of the error, and its text.
-
-    """
-    try:
-        yield
-    except (KeyboardInterrupt, LinkError):
-        raise
-    except BaseException as error:
-        if type(error).__module__ == _ALARM:
-            raise
-        raise LinkError(told(error, path)) from error
-
-
-def told(error: BaseException, path: Path) -> str:
-    """An error of somebody's file in one line, with the last place of that file it came by."""
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if Path(frame.filename) == path]
-    line, text = lines[-1] if lines else None, str(error)
-    if isinstance(error, SyntaxError):
-        line, text = error.lineno, error.msg
-    place = str(path) if line is None else f"{path}:{line}"
-    return f"{place}: {type(error).__name__}: {' '.join(text.split())}".rstrip(": ")
 
 
 def _entry_text(entry: Entry, owner: str) -> str:

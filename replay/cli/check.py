@@ -12,15 +12,16 @@ import click
 from replay.base.atomic import replace_file
 from replay.base.pool import default_jobs
 from replay.cli.common import (
-    STEPS,
     ExitCode,
     budget_option,
     emit,
     examples,
     format_option,
     jobs_option,
+    judged,
     ops_option,
     seed_option,
+    steps_option,
     traces_option,
 )
 from replay.cli.progress import progress_bar
@@ -46,10 +47,7 @@ LANES = ("python", "native", "both")
         "replay check --json > check.json",
     ),
 )
-@click.option(
-    "--steps", type=STEPS, default="1-", show_default=True, metavar="STEPS",
-    help="The steps to judge, each against the one before.",
-)  # fmt: skip
+@steps_option()
 @traces_option(1200)
 @ops_option(lambda: the_subject().language.ops, shown="50, or as the subject draws them")
 @seed_option
@@ -113,11 +111,7 @@ class CheckOptions:
             click.UsageError: they do not go together.
         """
         subject = the_subject()
-        steps = tuple(step for step in self.steps if step)
-        if not steps:
-            raise click.UsageError(
-                f"step 0 has no step before it; --steps takes steps from 1 to {subject.last}"
-            )
+        steps = judged(self.steps)
         if self.lane == "python" and (self.sanitize or self.compiler):
             raise click.UsageError("--sanitize and --compiler are for --lane native or both")
         if self.lane != "python":

@@ -19,9 +19,10 @@ from typing import IO, Any, Final, NoReturn
 import click
 
 from replay.base.style import Style
-from replay.cli.subjects import last_step
-from replay.errors import ReplayError, WorkerError
+from replay.cli.subjects import last_step, step_names
+from replay.errors import ReplayError, UsageError, WorkerError
 from replay.report.output import JSON, TEXT, can_show, format_names, render
+from replay.series.names import parse_step, parse_steps
 
 
 class ExitCode(IntEnum):
@@ -222,20 +223,22 @@ def _format(ctx: click.Context, param: click.Parameter, value: str | None) -> st
 
 
 class StepType(click.ParamType[int]):
-    """The number of a step."""
+    """A step by its number, or by its name where it comes after the last: ``K+a+b``."""
 
     name = "step"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """A step of the subject, or a usage error that says which there are."""
-        step, last = _number(str(value)), last_step(ctx)
-        if step is None or step > last:
-            self.fail(f"{value!r} is no step; steps are 0 to {last}", param, ctx)
-        return step
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_step(str(value), step_names(ctx))
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
 
 
 class StepsType(click.ParamType[tuple[int, ...]]):
-    """Steps as on the command line: ``0-39``, ``27,30``, ``0-5,39``, ``30-`` to the last."""
+    """Steps as on the command line; ``series.names`` has the grammar."""
 
     name = "steps"
 
@@ -245,14 +248,10 @@ class StepsType(click.ParamType[tuple[int, ...]]):
         """The steps in order, each once, or a usage error that shows the form."""
         if isinstance(value, tuple):
             return value
-        steps: set[int] = set()
-        end = last_step(ctx)
-        for part in str(value).split(","):
-            first, last = _span(part, end)
-            if first is None or last is None or last < first or last > end:
-                self.fail(f"{part!r} names no steps; write {_steps_like(end)}", param, ctx)
-            steps.update(range(first, last + 1))
-        return tuple(sorted(steps))
+        try:
+            return parse_steps(str(value), step_names(ctx))
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
 
 
 class OpsType(click.ParamType[range]):
@@ -272,12 +271,6 @@ class OpsType(click.ParamType[range]):
         return range(first, last + 1)
 
 
-def _steps_like(end: int) -> str:
-    """How steps are written, shown on a series of so many."""
-    few = max(end // 7, 1)
-    return f"0-{end}, or {end * 9 // 13},{end * 10 // 13}, or 0-{few},{end}"
-
-
 def _number(text: str) -> int | None:
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text.strip(), re.ASCII) else None
 
@@ -293,6 +286,28 @@ def _span(text: str, end: int) -> tuple[int | None, int | None]:
 STEP: Final = StepType()
 STEPS: Final = StepsType()
 OPS: Final = OpsType()
+
+
+def steps_option(
+    text: str = "The steps to judge, each against the one before.", default: str = "1-"
+) -> Callable[..., Any]:
+    """``--steps``: which are meant."""
+    return click.option(
+        "--steps", type=STEPS, default=default, show_default=True, metavar="STEPS", help=text
+    )
+
+
+def judged(steps: Iterable[int], why: str = "step 0 has no step before it") -> tuple[int, ...]:
+    """The steps that can be judged: all but step 0.
+
+    Raises:
+        click.UsageError: there is none; ``why`` says what is wrong with step 0.
+
+    """
+    found = tuple(step for step in steps if step)
+    if not found:
+        raise click.UsageError(f"{why}; --steps takes steps from 1 to {last_step()}")
+    return found
 
 
 def examples(*lines: str) -> str:

@@ -11,6 +11,7 @@ import click
 from replay.errors import UsageError
 
 if TYPE_CHECKING:
+    from refmodels.later import Names
     from replay.series.subject import Subject
 
 BUILT_IN = "replay.dirty.subject:SUBJECT"
@@ -39,13 +40,18 @@ def the_subject(ctx: click.Context | None = None) -> Subject:
     return subject_of(named(ctx) or BUILT_IN)
 
 
-def last_step(ctx: click.Context | None = None) -> int:
-    """The number of the subject's last step; of the built-in one without loading it."""
+def step_names(ctx: click.Context | None = None) -> Names:
+    """How the subject's steps are named; those of the built-in one without loading it."""
     if named(ctx):
-        return the_subject(ctx).last
+        return the_subject(ctx).names
     from refmodels import FOLD
 
-    return FOLD.last
+    return FOLD.names
+
+
+def last_step(ctx: click.Context | None = None) -> int:
+    """The number of the subject's last step."""
+    return step_names(ctx).last
 
 
 def only_built_in(what: str) -> None:
@@ -64,7 +70,7 @@ def _copies(
 ) -> tuple[tuple[int, str], ...]:
     from replay.series.copies import copies_of
 
-    return copies_of(values, last_step(ctx))
+    return copies_of(values, step_names(ctx))
 
 
 def copies_option(command: Callable[..., Any]) -> Callable[..., Any]:

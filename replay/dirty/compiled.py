@@ -11,6 +11,7 @@ from replay.dirty.native.model import NativeModel
 from replay.dirty.native.session import Libraries
 from replay.errors import UsageError
 from replay.search.bisect import Answer
+from replay.series.names import before
 from replay.series.subject import Unbuilt
 from replay.series.symptoms import Ask
 from replay.series.trees import trees
@@ -52,7 +53,7 @@ class Compiled:
         def ask(step: int) -> tuple[Answer, str]:
             if step == 0:
                 return Answer.GOOD, "the start"
-            old, new = self.outcome(step - 1), self.outcome(step)
+            old, new = self.outcome(before(step)), self.outcome(step)
             if not isinstance(old, Built) or not isinstance(new, Built):
                 return Answer.SKIP, "does not build"
             if name.startswith("."):

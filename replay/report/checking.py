@@ -11,6 +11,7 @@ from replay.base.style import PLAIN, WIDTH, Style, counted, wrapped
 from replay.report.output import shows
 from replay.search.verdict import Verdict
 from replay.series.declared import Deviation
+from replay.series.names import before
 from replay.series.verdict import (
     CheckResult,
     DeviationFound,
@@ -81,6 +82,8 @@ def _details(step: StepResult, saved: Saved, style: Style) -> list[str]:
         lines += _deviation(found, step.step, saved, style)
     for prop in step.properties:
         lines += _property(prop, step.step, saved, style)
+    for prop in step.mended:
+        lines += _property(prop, step.step, saved, style, "mends")
     return lines
 
 
@@ -107,14 +110,17 @@ def _text(deviation: Deviation) -> str:
     return deviation.text + fixed
 
 
-def _property(prop: PropertyFound, step: int, saved: Saved, style: Style) -> list[str]:
-    head = f"breaks {prop.name}"
+def _property(
+    prop: PropertyFound, step: int, saved: Saved, style: Style, word: str = "breaks"
+) -> list[str]:
+    head = f"{word} {prop.name}"
     if not prop.count:
         return [INDENT + style.bad(f"{head}: declared, but no trace showed it")]
     paint = style.new if prop.declared else style.bad
     said = "" if prop.declared else ", which nothing declares"
     lines = [f"{INDENT}{paint(head)}{said}, shown by {counted(prop.count, 'trace')}"]
-    lines += _wrap(prop.text, INDENT + "  ")
+    without = " without it" if word == "mends" else ""
+    lines += _wrap(prop.text + without, INDENT + "  ")
     return lines + example_lines(prop.example, step, saved, style)
 
 
@@ -150,7 +156,7 @@ def example_lines(example: Example | None, step: int, saved: Saved, style: Style
         )
     path = saved.paths.get(id(example))
     if path is not None:
-        command = f"compare {path} {step - 1} {step}" if step else f"run {path} --step 0"
+        command = f"compare {path} {before(step)} {step}" if step else f"run {path} --step 0"
         lines.append(f"{INDENT}  {saved.command} {command}")
     return lines
 
@@ -216,6 +222,7 @@ def step_json(step: StepResult) -> dict[str, Any]:
             for found in step.deviations
         ],
         "breaks": [_property_json(prop) for prop in step.properties],
+        "mends": [_property_json(prop) for prop in step.mended],
         "failures": [
             {
                 "what": failure.what,

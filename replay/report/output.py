@@ -26,6 +26,7 @@ from typing import Any, Final, TypeVar
 from replay.base.style import PLAIN, Style
 from replay.errors import UsageError
 from replay.report import formats
+from replay.series.names import plain
 
 TEXT: Final = "text"
 """Lines for people; the only format in which colour means something."""
@@ -75,7 +76,7 @@ def shows(
 
 def document(values: Any, ascii_only: bool = False) -> str:
     """One JSON document: indented, keys in the order of the report."""
-    return json.dumps(values, indent=2, ensure_ascii=ascii_only)
+    return json.dumps(plain(values), indent=2, ensure_ascii=ascii_only)
 
 
 def format_names() -> tuple[str, ...]:

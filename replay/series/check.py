@@ -9,6 +9,7 @@ step with laws the two machines are then run in lockstep under these.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -69,15 +70,16 @@ class Plan:
 
     @property
     def last(self) -> int:
-        """The last step that is run."""
+        """The greatest number of a step that is run."""
         return max(self.steps, default=0)
 
     @property
     def needed(self) -> tuple[int, ...]:
         """The steps to run: those judged, those before them, and step 0."""
-        return tuple(sorted({0, *self.steps, *(step - 1 for step in self.steps)}))
+        before = (self.subject.before(step) for step in self.steps)
+        return tuple(sorted({0, *self.steps, *before}))
 
-    def machines(self) -> list[Machine]:
+    def machines(self) -> Sequence[Machine]:
         """The machines of the steps up to the last one.
 
         Raises:
@@ -162,11 +164,16 @@ class _Work:
             new = runs[step]
             if new.records is not zero.records and new.records != zero.records:
                 share.from_start[step] = share.from_start.get(step, 0) + 1
-            self.compare(runs[step - 1], new, number)
+            before = self.subject.before(step)
+            self.compare(runs[before], new, number)
             for name, violation in broken[step].items():
-                if name not in broken[step - 1]:
+                if name not in broken[before]:
                     seen = share.broken.setdefault((step, name), Seen())
                     seen.add(violation.index, number, violation.text)
+            for name in self.series.step(step).mends:
+                if name in broken[before] and name not in broken[step]:
+                    was = broken[before][name]
+                    share.mended.setdefault((step, name), Seen()).add(was.index, number, was.text)
         if self.subject.inside and number % INSIDE_EVERY == 0:
             self.inside(trace, number)
         if self.subject.calls is not None and number % CALLS_EVERY == 0:
@@ -199,7 +206,7 @@ class _Work:
                 seen.add(parting.index, number, "", parting.fields)
             return
         result = self.subject.follow(
-            self.machines[step - 1], self.machines[step], new.trace, deviations
+            self.machines[old.step], self.machines[step], new.trace, deviations
         )
         for name, index in result.shown.items():
             share.shown.setdefault((step, name), Seen()).add(index, number)
@@ -215,11 +222,12 @@ class _Work:
                 continue
             judged = [s for s in {*self.plan.steps, 0} if prop.holds_at(s)]
             held: dict[int, Violation | None] = {}
-            for step in sorted({*judged, *(s - 1 for s in judged if s > prop.first)}):
+            before = self.subject.before
+            for step in sorted({*judged, *(before(s) for s in judged if s > prop.first)}):
                 held[step] = rule(self.machines[step], trace)
             for step in judged:
                 violation = held[step]
-                if violation and held.get(step - 1) is None:
+                if violation and held.get(before(step)) is None:
                     seen = self.share.broken.setdefault((step, prop.name), Seen())
                     seen.add(violation.index, number, violation.text)
 
@@ -228,8 +236,8 @@ class _Work:
         call = self.subject.calls
         assert call is not None
         for step in self.plan.steps:
-            seed = f"{self.plan.seed}/{number}/{step}"
-            old, new = self.machines[step - 1], self.machines[step]
+            seed = f"{self.plan.seed}/{number}/{int(step)}"
+            old, new = self.machines[self.subject.before(step)], self.machines[step]
             self.share.add_calls(step, call(self.series, step, old, new, seed, CALLS))
 
 

@@ -7,12 +7,15 @@ import difflib
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from replay.errors import SeriesError
+from replay.series.names import number_in_series, parts_of
 
+EPILOGUE = Path("epilogue") / "epilogue.toml"
+"""Beside the file of a series: what came after its last step."""
 FORMAT = "replay-series/1"
 
 DeviationKind = Literal["fix", "narrowed domain", "defect", "inner value"]
@@ -41,6 +44,8 @@ class Deviation(_Table, frozen=True):
     fields: tuple[str, ...]
     text: str
     fixed_by: str = ""
+    beside: dict[str, str] = msgspec.field(default_factory=dict)
+    """Of a fix: the law instead where the line has that fix already. The last one counts."""
 
 
 class StepData(_Table, frozen=True):
@@ -55,6 +60,7 @@ class StepData(_Table, frozen=True):
     domain: str = ""
     commit: str = ""
     breaks: tuple[str, ...] = ()
+    mends: tuple[str, ...] = ()
     adds: tuple[str, ...] = ()
     removes: tuple[str, ...] = ()
     changes: tuple[tuple[str, str], ...] = ()
@@ -65,6 +71,45 @@ class StepData(_Table, frozen=True):
     def api(self) -> StepData:
         """The API delta: ``adds``, ``changes`` (old, new), ``removes`` and ``moves``."""
         return self
+
+
+class FixData(_Table, frozen=True):
+    """What came after the last step: a fix, or a variant of the machine.
+
+    ``fixes`` are the steps that it mends and ``mends`` the properties that hold again on some
+    traces that broke them; ``deviations`` and ``breaks`` are as of a step, against the same line
+    without it.
+    """
+
+    name: str
+    title: str
+    date: str
+    claim: str
+    text: str
+    kind: StepKind = "fix"
+    fixes: tuple[int, ...] = ()
+    mends: tuple[str, ...] = ()
+    breaks: tuple[str, ...] = ()
+    deviations: tuple[Deviation, ...] = msgspec.field(default=(), name="deviation")
+
+    def at(self, number: int) -> StepData:
+        """As a step, the last part of which it is."""
+        return StepData(
+            number=number,
+            title=self.title,
+            theme="",
+            kind=self.kind,
+            claim=self.claim,
+            breaks=self.breaks,
+            mends=self.mends,
+            deviations=tuple(_beside(one, parts_of(number)) for one in self.deviations),
+        )
+
+
+def _beside(deviation: Deviation, parts: tuple[str, ...]) -> Deviation:
+    """A deviation with the law that counts where a line has some fixes."""
+    laws = [law for name, law in deviation.beside.items() if name in parts]
+    return msgspec.structs.replace(deviation, law=laws[-1]) if laws else deviation
 
 
 class Theme(_Table, frozen=True):
@@ -87,8 +132,8 @@ class PropertyData(_Table, frozen=True):
     broken_at_start: str = ""
 
     def holds_at(self, step: int) -> bool:
-        """Whether it must hold at a step."""
-        return self.first <= step <= self.last
+        """Whether it must hold at a step; after the last one as at the last."""
+        return self.first <= number_in_series(step) <= self.last
 
 
 class Start(_Table, frozen=True):
@@ -111,17 +156,32 @@ class Series(_Table, frozen=True):
     themes: tuple[Theme, ...] = msgspec.field(name="theme")
     properties: tuple[PropertyData, ...] = msgspec.field(name="property")
     steps: tuple[StepData, ...] = msgspec.field(name="step")
+    fixes: tuple[FixData, ...] = msgspec.field(default=(), name="fix")
 
     def step(self, number: int) -> StepData:
-        """Step 1 to the last.
+        """Step 1 to the last; of a step after the last what its last fix does.
 
         Raises:
             SeriesError: there is no such step.
 
         """
+        for part in parts_of(number)[-1:]:
+            return self.fix(part).at(number)
         if not 1 <= number <= len(self.steps):
             raise SeriesError(f"there is no step {number}: steps run from 1 to {len(self.steps)}")
         return self.steps[number - 1]
+
+    def fix(self, name: str) -> FixData:
+        """A fix, or a variant, by its name.
+
+        Raises:
+            SeriesError: none of that name is declared.
+
+        """
+        for fix in self.fixes:
+            if fix.name == name:
+                return fix
+        raise SeriesError(f"there is no [[fix]] {name!r}; declare it in {EPILOGUE}")
 
     def _implied(self) -> set[str]:
         """Prototypes that a step changes or removes though nothing before named them."""
@@ -135,7 +195,7 @@ class Series(_Table, frozen=True):
         return implied
 
     def title(self, number: int) -> str:
-        """A step's title, step 0 included."""
+        """A step's title, step 0 included; after the last step that of its last fix."""
         return self.start.title if number == 0 else self.step(number).title
 
     def api(self, number: int) -> frozenset[str]:
@@ -149,6 +209,12 @@ class Series(_Table, frozen=True):
             api -= set(step.removes) | {old for old, _ in step.changes}
             api |= set(step.adds) | {new for _, new in step.changes}
         return frozenset(api)
+
+
+class Epilogue(_Table, frozen=True):
+    """What came after the last step of a series: the file beside that of the series."""
+
+    fixes: tuple[FixData, ...] = msgspec.field(name="fix")
 
 
 def data_path() -> Path:
@@ -165,18 +231,28 @@ def load(file: Path) -> Series:
         SeriesError: unreadable or wrong, with the file, the place and the cure.
 
     """
+    series = _read(file, Series)
+    after = file.parent / EPILOGUE
+    if after.is_file():
+        series = msgspec.structs.replace(series, fixes=_read(after, Epilogue).fixes)
+    check(series, file)
+    return _to_the_end(series)
+
+
+T = TypeVar("T", bound=_Table)
+
+
+def _read(file: Path, kind: type[T]) -> T:
     try:
         text = file.read_bytes()
     except OSError as error:
         raise SeriesError(f"{file}: cannot be read: {error.strerror}") from None
     try:
-        series = msgspec.toml.decode(text, type=Series)
+        return msgspec.toml.decode(text, type=kind)
     except UnicodeDecodeError as error:
         raise SeriesError(f"{file}: not UTF-8 at byte {error.start}") from None
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise SeriesError(f"{file}: {error}") from None
-    check(series, file)
-    return _to_the_end(series)
 
 
 def _to_the_end(series: Series) -> Series:
@@ -218,7 +294,27 @@ def check(series: Series, file: Path) -> None:
             if deviation.id in ids:
                 raise SeriesError(f"{where}: deviation id {deviation.id!r} is used twice")
             ids.add(deviation.id)
+    _check_fixes(series, file.parent / EPILOGUE, names, ids)
     _check_api(series, file)
+
+
+def _check_fixes(series: Series, file: Path, properties: set[str], ids: set[str]) -> None:
+    known = {fix.name for fix in series.fixes}
+    for fix in series.fixes:
+        where = f"{file}: fix {fix.name!r}"
+        if [other.name for other in series.fixes].count(fix.name) > 1:
+            raise SeriesError(f"{where} is declared twice")
+        for number in fix.fixes:
+            if not 0 < number <= len(series.steps):
+                raise SeriesError(f"{where}: fixes {number}, which is no step")
+        for name in (*fix.mends, *fix.breaks):
+            _known(name, properties, f"{where}: mends or breaks", "property")
+        for deviation in fix.deviations:
+            if deviation.id in ids:
+                raise SeriesError(f"{where}: deviation id {deviation.id!r} is used twice")
+            ids.add(deviation.id)
+            for name in deviation.beside:
+                _known(name, known, f"{where}: deviation {deviation.id!r}: beside", "fix")
 
 
 def check_themes(series: Series, file: Path) -> None:

@@ -38,7 +38,7 @@ def _compared(subject: Subject, question: Question, step: int) -> SideBySide | N
     if small is None:
         return None
     lane = lane_of(question, subject)
-    old, new = lane.run(step - 1, small), lane.run(step, small)
+    old, new = lane.run(subject.before(step), small), lane.run(step, small)
     # The trace shows the symptom, so both were built.
     assert not isinstance(old, Unbuilt) and not isinstance(new, Unbuilt)
     return subject.side_by_side(old, new)
@@ -54,7 +54,7 @@ def shortest(subject: Subject, question: Question, step: int, budget: int = 600)
         ask: Ask
         if question.property:
             ask = property_breaks(subject, lane, question.property, [trace])
-            return ask(step)[0] is Answer.BAD and ask(step - 1)[0] is Answer.GOOD
+            return ask(step)[0] is Answer.BAD and ask(subject.before(step))[0] is Answer.GOOD
         ask = trace_changes(subject, lane, trace)
         return ask(step)[0] is Answer.BAD
 

@@ -18,14 +18,17 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from refmodels.fold import Fold, told
+from refmodels.fold import Fold
+from refmodels.later import Names
+from refmodels.loading import told
 from replay.base.jsonlines import nearest
 from replay.errors import ReplayError, SeriesError, UsageError
 from replay.search.bisect import Answer
 from replay.search.campaign import Watcher
 from replay.search.language import Language
 from replay.series.asked import PASSING, fault, linking
-from replay.series.declared import Deviation, Scope, Series, check_themes, load
+from replay.series.declared import EPILOGUE, Deviation, Scope, Series, check_themes, load
+from replay.series.names import parse_step
 
 Machine = type[Any]
 """The class of a step's machine."""
@@ -217,6 +220,12 @@ class Subject:
                 f"{self.fold.home} is that of step {self.last}; a [[step]] and a module belong "
                 "to each step"
             )
+        declared, wanted = tuple(fix.name for fix in series.fixes), self.names.parts
+        if declared != wanted:
+            raise SeriesError(
+                f"{self.file.parent / EPILOGUE}: it declares the fixes {', '.join(declared)}; "
+                f"the models in {self.fold.home} are, in order, {', '.join(wanted) or 'none'}"
+            )
         check_themes(series, self.file)
         _check_names(self, series)
         return series
@@ -237,15 +246,50 @@ class Subject:
         """Its steps, but for step 0, which is the start."""
         return tuple(range(1, self.last + 1))
 
-    def machines(self, copies: tuple[tuple[int, str], ...] = (), last: int = -1) -> list[Machine]:
+    @property
+    def names(self) -> Names:
+        """How its steps are named, with what came after the last one.
+
+        Raises:
+            SeriesError: as of ``last``.
+
+        """
+        with linking():
+            return self.fold.names
+
+    def before(self, step: int) -> int:
+        """The step that one is judged against: for a fix the same line without it."""
+        return self.names.before(step)
+
+    def line(self, step: int) -> tuple[int, ...]:
+        """All steps on the way from step 0 to a step, both included."""
+        return self.names.line(step)
+
+    def machine(self, name: str | int) -> Machine:
+        """The machine of a step by its number or its name, as ``K+a+b``.
+
+        Raises:
+            UsageError: there is no such step.
+            SeriesError: as of ``machines``.
+
+        """
+        step = parse_step(str(name), self.names) if isinstance(name, str) else name
+        with linking():
+            return self.fold.build(step)
+
+    def machines(
+        self, copies: tuple[tuple[int, str], ...] = (), last: int = -1
+    ) -> Sequence[Machine]:
         """The machines of steps 0 to ``last`` (all by default), with changed copies of some.
+
+        Where it goes to the last step, those of what came after it are made when asked for.
 
         Raises:
             SeriesError: a model or a copy that does not load or does not fit, with what is
                 wrong.
 
         """
-        machines = _machines(self.fold, copies, self.last if last < 0 else last)
+        machines = _machines(self.fold, copies, self.last if last < 0 else min(last, self.last))
         if self.fits is not None:
             self.fits(machines)
         return machines
@@ -293,7 +337,7 @@ class Subject:
 
 
 @cache
-def _machines(fold: Fold, copies: tuple[tuple[int, str], ...], last: int) -> list[Machine]:
+def _machines(fold: Fold, copies: tuple[tuple[int, str], ...], last: int) -> Sequence[Machine]:
     with linking():
         return fold.variant({step: Path(path) for step, path in copies}, last)
 
@@ -368,15 +412,17 @@ def _check_names(subject: Subject, series: Series) -> None:
         SeriesError: the first that is not, with the nearest that is.
 
     """
-    for step in series.steps:
-        for deviation in step.deviations:
+    declared = [(f"step {step.number}", step.deviations) for step in series.steps]
+    declared += [(f"fix {fix.name!r}", fix.deviations) for fix in series.fixes]
+    for where, deviations in declared:
+        for deviation in deviations:
             known = subject.laws.get(deviation.scope, frozenset())
-            if deviation.law not in known:
-                raise SeriesError(
-                    f"{subject.file}: step {step.number}: deviation {deviation.id!r} names no "
-                    f"law of scope {deviation.scope!r}: {deviation.law!r}"
-                    f"{nearest(deviation.law, sorted(known))}"
-                )
+            for law in (deviation.law, *deviation.beside.values()):
+                if law not in known:
+                    raise SeriesError(
+                        f"{subject.file}: {where}: deviation {deviation.id!r} names no law of "
+                        f"scope {deviation.scope!r}: {law!r}{nearest(law, sorted(known))}"
+                    )
     names = {*subject.properties, *subject.inside}
     for prop in series.properties:
         if prop.name not in names:

@@ -84,7 +84,7 @@ class Models:
 
     def __init__(self, subject: Subject, copies: Sequence[str]) -> None:
         self.subject = subject
-        self.machines = subject.machines(copies_of(copies, subject.last))
+        self.machines = subject.machines(copies_of(copies, subject.names))
 
     def run(self, step: int, trace: Any) -> Run:
         """Run a trace on the model of a step."""
@@ -127,7 +127,7 @@ def trace_changes(subject: Subject, lane: Lane, trace: Any) -> Ask:
     def ask(step: int) -> tuple[Answer, str]:
         if step == 0:
             return Answer.GOOD, "the start"
-        return compared(subject, lane.run(step - 1, trace), lane.run(step, trace))
+        return compared(subject, lane.run(subject.before(step), trace), lane.run(step, trace))
 
     return ask
 

@@ -20,6 +20,8 @@ class Share:
         from_start: step to the traces on which it differs from that of step 0.
         shown: (step, declared deviation) to the traces that show it.
         broken: (step, property) to the traces that break it, and did not at the step before.
+        mended: the same of those that do not break it, and did at the step before; at steps
+            that are to mend it.
         wrong: step to the traces on which it differs as nothing declares.
         calls: step to what direct calls of its inner API showed.
         watched: what the traces reached, where that is counted.
@@ -31,6 +33,7 @@ class Share:
     from_start: dict[int, int] = field(default_factory=dict)
     shown: dict[tuple[int, str], Seen] = field(default_factory=dict)
     broken: dict[tuple[int, str], Seen] = field(default_factory=dict)
+    mended: dict[tuple[int, str], Seen] = field(default_factory=dict)
     wrong: dict[int, Seen] = field(default_factory=dict)
     calls: dict[int, Calls] = field(default_factory=dict)
     watched: Watcher | None = None
@@ -46,7 +49,9 @@ class Share:
                 mine[step] = mine.get(step, 0) + count
         for step, seen in other.wrong.items():
             self.wrong.setdefault(step, Seen()).merge(seen)
-        for kept, more in ((self.shown, other.shown), (self.broken, other.broken)):
+        for kept, more in (
+            (self.shown, other.shown), (self.broken, other.broken), (self.mended, other.mended),
+        ):  # fmt: skip
             for key, seen in more.items():
                 kept.setdefault(key, Seen()).merge(seen)
         for step, result in other.calls.items():
@@ -70,7 +75,8 @@ class Finding:
     """Something that a trace shows at a step, and how to tell that another shows it too.
 
     Attributes:
-        what: "deviation", "difference", "property" or "inner", a property of the inside.
+        what: "deviation", "difference", "property", "inner", a property of the inside, or
+            "mended".
         step: the step.
         number: of the trace that shows it soonest.
         name: of the deviation or the property.
@@ -86,7 +92,7 @@ class Finding:
 
     def shows(self, subject: Subject, machines: Sequence[Machine], trace: Any) -> Violation | None:
         """The operation at which a trace shows it, with words; None where it does not."""
-        old, new = machines[max(self.step - 1, 0)], machines[self.step]
+        old, new = machines[max(subject.before(self.step), 0)], machines[self.step]
         if self.what == "inner":
             rule = subject.inside[self.name]
             first = next(p.first for p in subject.series.properties if p.name == self.name)
@@ -95,13 +101,17 @@ class Finding:
             return found if held else None
         if self.what == "property":
             return self._breaks(subject, old, new, trace)
+        if self.what == "mended":
+            broke = subject.violation(self.name, subject.run(subject.before(self.step), old, trace))
+            holds = broke and not subject.violation(self.name, subject.run(self.step, new, trace))
+            return broke if holds else None
         return self._differs(subject, old, new, trace)
 
     def _breaks(self, subject: Subject, old: Machine, new: Machine, trace: Any) -> Violation | None:
         violation = subject.violation(self.name, subject.run(self.step, new, trace))
         if violation is None or self.step == 0:
             return violation
-        before = subject.run(self.step - 1, old, trace)
+        before = subject.run(subject.before(self.step), old, trace)
         return None if subject.violation(self.name, before) else violation
 
     def _differs(
@@ -110,7 +120,8 @@ class Finding:
         deviations = subject.deviations(self.step)
         if self.what == "difference" and not deviations:
             parting = subject.parting(
-                subject.run(self.step - 1, old, trace), subject.run(self.step, new, trace)
+                subject.run(subject.before(self.step), old, trace),
+                subject.run(self.step, new, trace),
             )
             if parting is None or parting.fields != self.fields:
                 return None

@@ -37,7 +37,10 @@ class DeviationFound:
 
 @dataclass(slots=True)
 class PropertyFound:
-    """A property that holds at the step before and not at this one, on ``count`` traces."""
+    """A property that holds at the step before and not at this one, on ``count`` traces.
+
+    One that is mended holds at this one and not at the step before.
+    """
 
     name: str
     declared: bool
@@ -80,6 +83,7 @@ class StepResult:
         through: the steps whose declared deviations account for that.
         deviations: the declared ones, shown or not.
         properties: those that break at this step, declared or not.
+        mended: those that it is to mend, shown or not.
         failures: what nothing declares.
 
     """
@@ -93,6 +97,7 @@ class StepResult:
     through: tuple[int, ...] = ()
     deviations: list[DeviationFound] = field(default_factory=list)
     properties: list[PropertyFound] = field(default_factory=list)
+    mended: list[PropertyFound] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
     @property
@@ -102,7 +107,9 @@ class StepResult:
             return Verdict.UNDECLARED
         if not self.traces:
             return Verdict.UNDECIDED
-        found: list[DeviationFound | PropertyFound] = [*self.deviations, *self.properties]
+        found: list[DeviationFound | PropertyFound] = [
+            *self.deviations, *self.properties, *self.mended,
+        ]  # fmt: skip
         if any(item.count == 0 for item in found):
             return Verdict.UNSHOWN
         return Verdict.DEVIATES if found else Verdict.SAME

@@ -214,7 +214,7 @@ def measure(effort: Effort, progress: Progress = silent) -> LockstepResult:
 
 def one_round(
     rounds: Rounds,
-    classes: list[type[Any]],
+    classes: Sequence[type[Any]],
     examples: int,
     seed: int,
     keep: bool = True,
@@ -253,7 +253,7 @@ def one_round(
 
 
 def check_trace(
-    classes: list[type[Any]], trace: Trace, steps: Sequence[int], share: bool
+    classes: Sequence[type[Any]], trace: Trace, steps: Sequence[int], share: bool
 ) -> list[int]:
     """Run a trace on steps and compare the adjacent ones; gives the steps that differ."""
     runs = run_steps(classes, trace, steps, share)

@@ -12,7 +12,7 @@ from replay.series.subject import Calls
 from replay.series.tally import Share
 
 _COUNTS = ("differing", "from_start")
-_NAMED = ("shown", "broken")
+_NAMED = ("shown", "broken", "mended")
 
 
 def tally_values(tally: Tally) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def tally_of(values: dict[str, Any]) -> Tally:
     """
     differing, from_start = (dict(values[name]) for name in _COUNTS)
     wrong = {step: _seen_of(seen) for step, *seen in values["wrong"]}
-    shown, broken = (
+    shown, broken, mended = (
         {(step, key): _seen_of(seen) for step, key, *seen in values[name]} for name in _NAMED
     )
     if "total" in values:
@@ -53,7 +53,7 @@ def tally_of(values: dict[str, Any]) -> Tally:
         step: ApiResult(made, {name: (n, text) for name, n, text in named}, said)
         for step, made, named, said in values["calls"]
     }
-    return Share(values["traces"], differing, from_start, shown, broken, wrong, calls)
+    return Share(values["traces"], differing, from_start, shown, broken, mended, wrong, calls)
 
 
 def _seen(seen: Seen) -> list[Any]:

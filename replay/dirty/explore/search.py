@@ -25,6 +25,7 @@ from replay.dirty.language.trace import Trace
 from replay.dirty.machine.lockstep import run_steps
 from replay.dirty.rules.diff import Lawful, first_difference, follow_laws
 from replay.series.declared import Deviation
+from replay.series.names import before
 from replay.series.subject import Subject
 
 MEMORY: Final = 4 << 30
@@ -173,7 +174,7 @@ def _pair(request: Request, step: int) -> Pair:
     machines = _machines(request)
     deviations = request.subject.series.step(step).deviations
     return Pair(
-        step, machines[step - 1], machines[step], deviations, request.scope, request.share
+        step, machines[before(step)], machines[step], deviations, request.scope, request.share
     )  # fmt: skip
 
 
@@ -247,7 +248,7 @@ class Looking:
         if tag == SUSPECT:
             fields = seen.wrong.fields if seen.wrong else ()
             if not fields:
-                runs = run_steps(machines, trace, (self.step - 1, self.step))
+                runs = run_steps(machines, trace, (before(self.step), self.step))
                 parted = first_difference(*runs.values())
                 fields = parted.fields if parted else ("hidden",)
             return Shortest("", trace, tuple(fields))
@@ -266,7 +267,7 @@ def lawful(
 ) -> Lawful:
     """A trace at two steps, under the laws of the later one."""
     return (
-        follow_laws(machines[step - 1], machines[step], trace, deviations)
+        follow_laws(machines[before(step)], machines[step], trace, deviations)
         if deviations else Lawful()
     )  # fmt: skip
 
@@ -363,8 +364,8 @@ def _alike(results: Sequence[PairResult]) -> list[tuple[int, int]]:
     """Spans of steps that reach the same states, from the step before the first on."""
     spans: list[tuple[int, int]] = []
     for result in results:
-        if not spans or spans[-1][1] != result.step - 1:
-            spans.append((result.step - 1, result.step - 1))
+        if not spans or spans[-1][1] != before(result.step):
+            spans.append((before(result.step), before(result.step)))
         if result.moved or result.verdict in (Verdict.DIFFERENT, Verdict.NOT_DECIDED):
             spans.append((result.step, result.step))
         else:

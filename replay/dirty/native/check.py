@@ -25,6 +25,7 @@ from replay.errors import UsageError
 from replay.search.campaign import Told, examples, gather, untold
 from replay.series.check import Plan
 from replay.series.declared import Series
+from replay.series.names import before, line
 from replay.series.verdict import CheckResult, DeviationFound, Failure, StepResult
 
 CALLS_EVERY: Final = 5
@@ -124,7 +125,7 @@ def _judge_step(
     work: Work, series: Series, found: NativeTally, step: int, findings: Findings
 ) -> StepResult:
     from_start = found.from_start.get(step, 0)
-    through = tuple(s for s in range(1, step + 1) if deviations(series, s))
+    through = tuple(s for s in line(step)[1:] if deviations(series, s))
     result = StepResult(
         step,
         series.title(step),
@@ -150,16 +151,16 @@ def _judge_step(
 def _judge_calls(plan: Plan, libraries: Libraries, result: CheckResult, pool: Pool) -> None:
     """Add what direct calls show to the steps."""
     steps = [row.step for row in result.steps if row.step in libraries.steps]
-    wanted = sorted({*steps, *(s - 1 for s in steps if s - 1 in libraries.steps)})
+    wanted = sorted({*steps, *(before(s) for s in steps if before(s) in libraries.steps)})
     tasks = [(step, (plan, libraries, step)) for step in wanted]
     compared = dict(pool.map(_calls, tasks, lambda task: f"calls at step {task[2]}"))
     for row in result.steps:
         if row.step not in compared:
             continue
         row.calls = compared[row.step].calls
-        before = compared.get(row.step - 1)
+        last = compared.get(before(row.step))
         wrong = compared[row.step].wrong
-        if wrong and not (before and before.wrong):
+        if wrong and not (last and last.wrong):
             row.failures.append(Failure("api", (), wrong.text, 1))
 
 

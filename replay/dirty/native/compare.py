@@ -50,6 +50,7 @@ from replay.dirty.rules.diff import first_difference, follow_laws
 from replay.errors import DomainError
 from replay.search.campaign import Seen, shortest
 from replay.series.check import SHARE, Plan
+from replay.series.names import before
 from replay.series.verdict import Example
 
 
@@ -206,7 +207,7 @@ class _Comparison:
                     self.note(step, at, case.first_off(step))
                 elif deviations(self.series, step):
                     self.deviating(case, step, at)
-                elif self.differs(step - 1, step, at):
+                elif self.differs(before(step), step, at):
                     self.note(step, at, case.plain(step))
                 else:
                     self.note(step, at, None)
@@ -215,12 +216,12 @@ class _Comparison:
     def decidable(self, step: int, at: int) -> bool:
         """Whether a trace was run on all that a step is compared with."""
         alone = self.work.lane == "both"
-        return self.alive(step, at) and (alone or self.alive(step - 1, at))
+        return self.alive(step, at) and (alone or self.alive(before(step), at))
 
     def count(self, at: int) -> None:
         """Count the steps on which a trace differs from the one before, and from step 0."""
         for step in self.judged:
-            for name, other in (("differing", step - 1), ("from_start", 0)):
+            for name, other in (("differing", before(step)), ("from_start", 0)):
                 known = other in self.digests.steps and step > 0
                 if known and self.differs(other, step, at):
                     counts = getattr(self.found, name)
@@ -232,10 +233,10 @@ class _Comparison:
             return [step for step in self.work.needed if self.alive(step, at)]
         steps: set[int] = set()
         for step in self.judged:
-            pair = {step - 1, step}
+            pair = {before(step), step}
             if not all(self.alive(s, at) for s in pair):
                 continue
-            if deviations(self.series, step) or self.differs(step - 1, step, at):
+            if deviations(self.series, step) or self.differs(before(step), step, at):
                 steps |= pair
         return sorted(steps)
 
@@ -258,12 +259,12 @@ class _Comparison:
         """What the batch showed of a step and the trace alone, in a fresh process, does not."""
         deaths, run = self.digests.deaths, case.runs[step]
         text = ""
-        if (step, at) in deaths and (step - 1, at) not in deaths and not dead(run):
+        if (step, at) in deaths and (before(step), at) not in deaths and not dead(run):
             text = f"{deaths[step, at].cause}: {deaths[step, at].words()}; "
         elif (
             self.work.lane == "native"
             and self.changed(step, at)
-            and first_difference(case.runs[step - 1], run) is None
+            and first_difference(case.runs[before(step)], run) is None
         ):
             text = "another digest than at the step before; "
         if not text:
@@ -272,14 +273,14 @@ class _Comparison:
 
     def changed(self, step: int, at: int) -> bool:
         """Whether two steps both have a digest of a trace, and not the same."""
-        x, y = self.digests.steps[step - 1][at], self.digests.steps[step][at]
+        x, y = self.digests.steps[before(step)][at], self.digests.steps[step][at]
         return bool(x and y) and x != y
 
     def deviating(self, case: Recorded, step: int, at: int) -> None:
         """A step that declares deviations: C against its model, the models under the laws."""
         new = case.departs(step)
         if new:
-            if not case.departs(step - 1):
+            if not case.departs(before(step)):
                 self.note(step, at, new)
             return
         lawful = case.lawful(step)
@@ -305,7 +306,7 @@ def judge_alone(work: Work, trace: Trace, step: int) -> Departure | None:
 
     """
     series, classes = work.plan.series, work.plan.machines()
-    steps = [s for s in (step - 1, step) if s in work.libraries.steps]
+    steps = [s for s in (before(step), step) if s in work.libraries.steps]
     runs = session(work.libraries).records(encode([trace]), [(s, 0) for s in steps], in_domain=True)
     case = Recorded(series, classes, trace, dict(zip(steps, runs, strict=True)))
     if work.lane == "both":
@@ -314,7 +315,7 @@ def judge_alone(work: Work, trace: Trace, step: int) -> Departure | None:
         return case.plain(step)
     found = case.departs(step)
     if found:
-        return None if case.departs(step - 1) else found
+        return None if case.departs(before(step)) else found
     lawful = case.lawful(step)
     return Departure(*lawful.wrong, lawful.words()) if lawful.wrong else None
 
@@ -336,7 +337,7 @@ def _example_of_deviation(work: Work, finding: Departed, trace: Trace, budget: i
     declared = deviations(series, step)
 
     def shows(candidate: Trace) -> int | None:
-        lawful = follow_laws(classes[step - 1], classes[step], candidate, declared)
+        lawful = follow_laws(classes[before(step)], classes[step], candidate, declared)
         return lawful.shown.get(finding.name)
 
     shown = shortest(trace, LANGUAGE, shows, budget)

@@ -7,7 +7,7 @@ is a ground for blaming a step.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from replay.dirty.machine.lockstep import run_steps
 from replay.dirty.machine.model import Run
 from replay.dirty.rules.diff import Lawful, first_difference, follow_laws
 from replay.series.declared import Deviation, Series
+from replay.series.names import before
 
 DEATHS: Final = ("crash", "hang")
 UNREPEATED: Final = ("unrepeatable",)
@@ -76,7 +77,7 @@ class Recorded:
     """One trace on all that is asked about it: C runs as recorded, models as needed."""
 
     series: Series
-    classes: list[type[Any]]
+    classes: Sequence[type[Any]]
     trace: Trace
     runs: Mapping[int, Run]
     models: dict[int, Run] = field(default_factory=dict)
@@ -95,22 +96,22 @@ class Recorded:
 
         None where it equals the step before, or is what its model is.
         """
-        found = departure(self.runs[step - 1], self.runs[step], "as at the step before")
-        if found is None or (self.departs(step) is None and self.departs(step - 1)):
+        found = departure(self.runs[before(step)], self.runs[step], "as at the step before")
+        if found is None or (self.departs(step) is None and self.departs(before(step))):
             return None
         return found
 
     def lawful(self, step: int) -> Lawful:
         """The models' pair under the laws of a step."""
         return follow_laws(
-            self.classes[step - 1], self.classes[step], self.trace,
+            self.classes[before(step)], self.classes[step], self.trace,
             deviations(self.series, step),
         )  # fmt: skip
 
     def first_off(self, step: int) -> Departure | None:
         """A departure that begins at this step: the one before does as its model does."""
         found = self.departs(step)
-        if found and (step == 0 or step - 1 not in self.runs or not self.departs(step - 1)):
+        if found and (step == 0 or before(step) not in self.runs or not self.departs(before(step))):
             return found
         return None
 

@@ -21,6 +21,7 @@ from replay.dirty.machine.moment import Moment, adopt, execute, look
 from replay.dirty.machine.run import start
 from replay.dirty.rules.laws import LAW_OPS, LAWS
 from replay.series.declared import Deviation, Series, StepData, name_of
+from replay.series.names import before
 
 PREFIX: Final = "cpu_physical_memory_"
 
@@ -187,7 +188,7 @@ def common_functions(series: Series, step: int, old: type[Any], new: type[Any]) 
 
     Where the step is a rename, the old name and the new one are the same function.
     """
-    names = {name_of(p) for p in series.api(step - 1)} & {name_of(p) for p in series.api(step)}
+    names = {name_of(p) for p in series.api(before(step))} & {name_of(p) for p in series.api(step)}
     pairs = {name: name for name in names} | _renamed(series.step(step))
     found = []
     for name, old_name in sorted(pairs.items()):

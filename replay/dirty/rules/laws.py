@@ -180,3 +180,131 @@ def sync_moves_ghosts(config: Config, before: Moment, op: Op, made: Moment) -> M
         bitmap=made.bitmap | ghosts,
         migration_dirty_pages=count,
     )
+
+
+# --- what came after the series ------------------------------------------------------------
+
+
+@law("kvm_log_sync")
+def log_bit_is_host_page(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
+    """f9ee9f9ac2: with larger host pages, bit i of the log marks the i-th host page.
+
+    Of pages past the end of the store nothing is marked.
+    """
+    if not on_word(op, config) or config.hpratio == 1:
+        return made
+    addr: Any = op.args[0]
+    marked = 0
+    for bit in numbers(log_bits(op, config)):
+        marked |= span(addr // config.page_size + bit * config.hpratio, config.hpratio)
+    marked &= span(0, before.room)
+    vga, code, migration = before.dirty
+    return replace(made, dirty=(vga | marked, code | marked, migration | marked))
+
+
+@law("kvm_log_sync")
+def xen_told_host_pages(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
+    """f9ee9f9ac2: with larger host pages, Xen is told (start, bytes) of each that is marked."""
+    if not on_word(op, config) or config.hpratio == 1:
+        return made
+    addr: Any = op.args[0]
+    size = config.page_size * config.hpratio
+    told = [_xen(addr + bit * size, size) for bit in numbers(log_bits(op, config))]
+    return replace(made, events=tuple(told))
+
+
+@law("kvm_log_sync")
+def xen_told_bytes(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
+    """49dfcec403: on the word path Xen is told the bytes of the log's pages."""
+    addr: Any = op.args[0]
+    pages: Any = op.args[1]
+    if not on_word(op, config):
+        return made
+    return replace(made, events=(_xen(addr, pages * config.page_size),))
+
+
+@law("kvm_log_sync")
+def xen_told_bytes_of_small_pages(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
+    """49dfcec403 where the word path is taken only if host pages are target pages."""
+    return xen_told_bytes(config, before, op, made) if config.hpratio == 1 else made
+
+
+def _bitmap(before: Moment, op: Op) -> tuple[int, int]:
+    """The migration bitmap that a sync starts from, and how many pages count as in it."""
+    if op.name == "migration_start":
+        ram = max((first + count for first, count in before.blocks), default=0)
+        return span(0, ram), ram
+    assert before.bitmap is not None, "a sync is one of a migration"
+    return before.bitmap, before.migration_dirty_pages
+
+
+@law("migration_start", "migration_sync")
+def only_whole_words_unarmed(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
+    """sync-length: a page that a block's last word shares is taken alone, and re-armed."""
+    if not config.tcg:
+        return made
+    left = before.dirty[CLIENTS.index("migration")]
+    tlb = dict(before.tlb)
+    for first, count in before.blocks:
+        own = span(first, count)
+        if first % config.word_bits or count % config.word_bits:
+            for page in numbers(own & left):
+                if page in tlb:
+                    tlb[page] = False
+        left &= ~own
+    return replace(made, tlb=tlb)
+
+
+@law("migration_start", "migration_sync")
+def ghosts_stay(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
+    """sync-length: dirty bits of no page are neither moved nor counted."""
+    vga, code, migration = before.dirty
+    bitmap, count = _bitmap(before, op)
+    count += (migration & before.pages & ~bitmap).bit_count()
+    return replace(
+        made,
+        ret=count,
+        dirty=(vga, code, migration & ~before.pages),
+        bitmap=bitmap | migration & before.pages,
+        migration_dirty_pages=count,
+    )
+
+
+def _rearmed(config: Config, before: Moment, op: Op, made: Moment, whole: bool) -> Moment:
+    """What made, with each block re-armed of which words brought new pages.
+
+    ``whole``: whether a block has to end with a word for being synced by words.
+    """
+    if not config.tcg:
+        return made
+    left = before.dirty[CLIENTS.index("migration")]
+    bitmap, _ = _bitmap(before, op)
+    tlb = dict(made.tlb)
+    for own, taken, words in _word_spans(config, before):
+        by_words = words and not (whole and taken != own)
+        moved = left & (taken if by_words else own)
+        if by_words and moved & ~bitmap:
+            for page in numbers(own):
+                if page in tlb:
+                    tlb[page] = False
+        bitmap |= moved
+        left &= ~moved
+    return replace(made, tlb=tlb)
+
+
+@law("migration_start", "migration_sync")
+def new_pages_rearm(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
+    """03bfc2188f: a block of which words brought a new page is re-armed as a whole."""
+    return _rearmed(config, before, op, made, whole=False)
+
+
+@law("migration_start", "migration_sync")
+def new_pages_rearm_whole_words(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
+    """03bfc2188f where only a block of whole words is synced by words."""
+    return _rearmed(config, before, op, made, whole=True)
+
+
+@law("migration_start")
+def start_drops_tlb(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
+    """log-start-flush: under TCG no TLB entry outlives the start of dirty logging."""
+    return replace(made, tlb={}) if config.tcg and made.status == "ok" else made

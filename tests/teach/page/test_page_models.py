@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from refmodels.fold import load_file
+from refmodels.loading import load_file
 from replay.dirty.language.files import parse_trace, trace_to_text
 from replay.dirty.language.generate import Profile, generate
 from replay.dirty.language.trace import Trace
