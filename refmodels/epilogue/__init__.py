@@ -67,8 +67,11 @@ def sync_by_words(vm: VM, start: int, length: int) -> bool:
 
 
 @STEP.adds
-def sync_words_done(vm: VM, start: int, length: int, num_dirty: int) -> None:
-    """A block was synced word by word, with so many pages new in the migration bitmap."""
+def sync_words_done(vm: VM, start: int, length: int, num_dirty: int, taken: int) -> None:
+    """A block was synced word by word.
+
+    So many pages were new in the migration bitmap; so many words held a dirty page at all.
+    """
 
 
 @STEP.changes
@@ -78,15 +81,16 @@ def migration_bitmap_sync_range(vm: VM, start: int, length: int) -> None:
         pages = length >> vm.TARGET_PAGE_BITS
         nr = (pages + vm.BITS_PER_LONG - 1) >> vm.LONG_SHIFT
         src = vm.dirty_memory[vm.DIRTY_MEMORY_MIGRATION]
-        num_dirty = 0
+        num_dirty = taken = 0
         for k in range(word, word + nr):
             if src[k]:
                 new_dirty = ~vm.migration_bitmap[k] & src[k]
                 vm.migration_bitmap[k] |= src[k]
                 num_dirty += new_dirty.bit_count()
                 src[k] = 0
+                taken += 1
         vm.migration_dirty_pages += num_dirty
-        vm.sync_words_done(start, length, num_dirty)
+        vm.sync_words_done(start, length, num_dirty, taken)
         return
 
     for addr in range(0, length, vm.TARGET_PAGE_SIZE):

@@ -11,6 +11,6 @@ STEP = Fix("03bfc2188f", home="arch_init.c")
 
 
 @STEP.changes
-def sync_words_done(vm: VM, start: int, length: int, num_dirty: int) -> None:
+def sync_words_done(vm: VM, start: int, length: int, num_dirty: int, taken: int) -> None:
     if num_dirty and vm.tcg:
         vm.tlb_reset_dirty_range_all(start, length)

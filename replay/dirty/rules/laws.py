@@ -270,10 +270,13 @@ def ghosts_stay(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
     )
 
 
-def _rearmed(config: Config, before: Moment, op: Op, made: Moment, whole: bool) -> Moment:
+def _rearmed(
+    config: Config, before: Moment, op: Op, made: Moment, whole: bool, new: bool = True
+) -> Moment:
     """What made, with each block re-armed of which words brought new pages.
 
-    ``whole``: whether a block has to end with a word for being synced by words.
+    ``whole``: whether a block has to end with a word for being synced by words; ``new``:
+    whether the pages have to be new in the migration bitmap.
     """
     if not config.tcg:
         return made
@@ -283,7 +286,7 @@ def _rearmed(config: Config, before: Moment, op: Op, made: Moment, whole: bool) 
     for own, taken, words in _word_spans(config, before):
         by_words = words and not (whole and taken != own)
         moved = left & (taken if by_words else own)
-        if by_words and moved & ~bitmap:
+        if by_words and (moved & ~bitmap if new else moved):
             for page in numbers(own):
                 if page in tlb:
                     tlb[page] = False
@@ -302,6 +305,18 @@ def new_pages_rearm(config: Config, before: Moment, op: Op, made: Moment) -> Mom
 def new_pages_rearm_whole_words(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
     """03bfc2188f where only a block of whole words is synced by words."""
     return _rearmed(config, before, op, made, whole=True)
+
+
+@law("migration_start", "migration_sync")
+def taken_pages_rearm(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
+    """rearm-taken: a block of which words brought any page is re-armed as a whole."""
+    return _rearmed(config, before, op, made, whole=False, new=False)
+
+
+@law("migration_start", "migration_sync")
+def taken_pages_rearm_whole_words(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
+    """rearm-taken where only a block of whole words is synced by words."""
+    return _rearmed(config, before, op, made, whole=True, new=False)
 
 
 @law("migration_start")
