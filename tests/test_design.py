@@ -53,6 +53,7 @@ INSIDE: Mapping[str, Mapping[str, frozenset[str]]] = {
             "verify": "native",
             "explore": "language machine rules",
             "subject": "language machine rules compiled",
+            "gallery": "language machine rules explore",
             "campaign": "language machine rules native subject",
             "probe": "native subject",
             "bench": "language machine rules native subject",

@@ -37,6 +37,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "traces": Entry("replay.cli.traces:command", "Keep traces; import recordings of programs."),
     "run": Entry("replay.cli.run:command", "Run a trace at one step and show every operation."),
     "compare": Entry("replay.cli.compare:command", "Show one trace at two steps, side by side."),
+    "gallery": Entry("replay.cli.gallery:command", "The defects of the series, each played."),
     "series": Entry(
         "replay.cli.series:command", "List, materialize, import and verify the C series."
     ),
