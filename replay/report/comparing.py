@@ -30,6 +30,8 @@ COLUMN: Final = 38
 """Two columns and the marks between them make 80."""
 
 WIDTH: Final = 80
+LONG_NAME: Final = 4
+"""A step's name that is longer does not fit beside a map."""
 
 EQUAL_ENDS: Final = 20
 """Equal operations shown at each end of a stretch; none is left out of two times that."""
@@ -39,11 +41,11 @@ def comparison_lines(comparison: RunComparison, style: Style = PLAIN) -> list[st
     """The operations one a line, the first that differs spread out side by side."""
     trace = comparison.trace
     a, b = comparison.steps
-    lines = [
-        style.strong(f"trace {trace_name(trace)}: step {a} beside step {b}"),
-        machine_text(trace.config),
-        "",
-    ]
+    names = _names(comparison.steps)
+    lines = [style.strong(f"trace {trace_name(trace)}: step {a} beside step {b}")]
+    if names != (str(a), str(b)):
+        lines += [f"{name}: step {step}" for name, step in zip(names, (a, b), strict=True)]
+    lines += [machine_text(trace.config), ""]
     parted = {entry.index: entry for entry in comparison.parted}
     first = min(parted, default=None)
     equal: list[str] = []
@@ -62,7 +64,7 @@ def comparison_lines(comparison: RunComparison, style: Style = PLAIN) -> list[st
             lines += [head, *_named("        ", entry, style)]
             continue
         lines.append(head)
-        lines += [*_side_by_side(entry, op, comparison.steps, style)]
+        lines += [*_side_by_side(entry, op, names, style)]
         lines += [*_maps(entry, comparison, blocks, style), ""]
     lines += _folded(equal)
     if lines[-1]:
@@ -96,7 +98,13 @@ def _verdict(comparison: RunComparison, count: int, style: Style) -> str:
     )
 
 
-def _side_by_side(entry: Difference, op: Op, steps: tuple[int, int], style: Style) -> list[str]:
+def _names(steps: tuple[int, int]) -> tuple[str, str]:
+    """What two steps are called in columns and maps: A and B where their names are long."""
+    a, b = map(str, steps)
+    return ("A", "B") if max(len(a), len(b)) > LONG_NAME else (a, b)
+
+
+def _side_by_side(entry: Difference, op: Op, steps: tuple[str, str], style: Style) -> list[str]:
     """Every field that is one line of text, differing ones marked between the columns."""
     lines = [INDENT + style.dim(f"{f'step {steps[0]}':{COLUMN}}  step {steps[1]}")]
     for name in FIELDS:
@@ -166,7 +174,7 @@ def _map(
         span = (first, end)
         lines.append(label("page", style) + style.dim(grid.ruler(first, end)))
         lines.append(map_line("blocks", block_cell(blocks), grid, span, style))
-        for step, pages in zip(comparison.steps, (x, y), strict=True):
+        for step, pages in zip(_names(comparison.steps), (x, y), strict=True):
             lines.append(map_line(f"at {step}", _plain(pages, ram), grid, span, style))
         marks = grid.line(first, lambda page: "^" if (x ^ y) >> page & 1 else " ", end)
         lines.append((label("", style) + style.bad(marks)).rstrip())

@@ -205,18 +205,27 @@ def defects_of(subject: Subject) -> tuple[Defect, ...]:
         SeriesError: the file is wrong; the message names the place.
 
     """
-    file = folder_of(subject) / FILE
+    return tuple(Defect(data, subject) for data in read(folder_of(subject) / FILE))
+
+
+def read(file: Path) -> tuple[DefectData, ...]:
+    """What a file declares.
+
+    Raises:
+        SeriesError: it is wrong; the message names the place.
+
+    """
     try:
-        read = msgspec.toml.decode(file.read_bytes(), type=_File)
+        found = msgspec.toml.decode(file.read_bytes(), type=_File)
     except OSError as error:
         raise SeriesError(f"{file}: cannot be read: {error.strerror}") from None
     except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SeriesError(f"{file}: {error}") from None
-    if read.format != FORMAT:
-        raise SeriesError(f"{file}: format is {read.format!r}, this version reads {FORMAT!r}")
-    for data in read.defects:
+    if found.format != FORMAT:
+        raise SeriesError(f"{file}: format is {found.format!r}, this version reads {FORMAT!r}")
+    for data in found.defects:
         _check(file, data)
-    return tuple(Defect(data, subject) for data in read.defects)
+    return found.defects
 
 
 def _check(file: Path, data: DefectData) -> None:
