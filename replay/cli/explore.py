@@ -10,9 +10,17 @@ import click
 
 from replay.base.atomic import replace_file
 from replay.base.pool import default_jobs
-from replay.cli.common import STEPS, ExitCode, emit, examples, format_option, jobs_option
+from replay.cli.common import (
+    ExitCode,
+    emit,
+    examples,
+    format_option,
+    jobs_option,
+    judged,
+    steps_option,
+)
 from replay.cli.progress import progress_bar
-from replay.cli.subjects import copies_option, last_step, only_built_in, the_subject
+from replay.cli.subjects import copies_option, only_built_in, the_subject
 from replay.dirty.explore.alphabet import Scope
 from replay.dirty.explore.search import (
     MEMORY,
@@ -48,10 +56,7 @@ def _blocks(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
         "replay explore --model 26=mine.py --states",
     ),
 )
-@click.option(
-    "--steps", type=STEPS, default="1-", show_default=True, metavar="STEPS",
-    help="The steps to judge, each against the one before.",
-)  # fmt: skip
+@steps_option()
 @click.option(
     "--pages", type=click.IntRange(1, MOST_PAGES), metavar="N",
     help="How many pages of RAM there may be; 2 by default.",
@@ -120,25 +125,21 @@ def _request(
     steps: tuple[int, ...], pages: int | None, blocks: tuple[int, ...], word_bits: str,
     hpratio: str, tcg: bool, jobs: int, memory: int, share: bool,
     copies: tuple[tuple[int, str], ...],
-) -> tuple[Request, list[int]]:  # fmt: skip
+) -> tuple[Request, tuple[int, ...]]:  # fmt: skip
     """What these options ask for.
 
     Raises:
         click.UsageError: they do not go together.
 
     """
-    judged = [step for step in steps if step]
-    if not judged:
-        raise click.UsageError(
-            f"step 0 has no step before it; --steps takes steps from 1 to {last_step()}"
-        )
+    wanted = judged(steps)
     total = sum(blocks)
     if blocks and pages is not None and pages != total:
         raise click.UsageError(f"--blocks has {total} pages, --pages says {pages}; give one")
     if total > MOST_PAGES:
         raise click.UsageError(f"--blocks has {total} pages; at most {MOST_PAGES} are searched")
     scope = Scope(total or pages or 2, int(word_bits), int(hpratio), tcg, blocks)
-    return Request(the_subject(), scope, copies, jobs, memory << 20, share), judged
+    return Request(the_subject(), scope, copies, jobs, memory << 20, share), wanted
 
 
 def _saved(results: list[PairResult], folder: Path | None) -> dict[tuple[int, str], Path]:
