@@ -70,9 +70,8 @@ def command(argued: bool, format: str, **options: Any) -> int:
             "--hypothesis needs Hypothesis, which is not installed: "
             "pip install 'replay-series[faults]'"
         )
-    wanted = chosen(
-        [s for s in of_the_series("faults", asked.steps) if s], asked.every, asked.subject
-    )
+    steps = [step for step in of_the_series("faults", asked.steps) if step]
+    wanted = chosen(steps, asked.every, asked.subject)
     if not wanted:
         raise click.UsageError(
             f"there are no faults to put in; --steps takes steps from 1 to {last_step()}"

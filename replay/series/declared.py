@@ -364,4 +364,4 @@ def name_of(prototype: str) -> str:
 
 def to_json(step: StepData) -> dict[str, Any]:
     """A step as plain values."""
-    return msgspec.to_builtins(step)  # type: ignore[no-any-return]
+    return msgspec.to_builtins(step, enc_hook=str)  # type: ignore[no-any-return]
