@@ -206,7 +206,8 @@ def _possible(compiler: str | None) -> tuple[str, ...]:
 def _built(asked: Asked, jobs: int) -> Asked:
     if set(asked.lanes) <= {"python"}:
         return asked
-    return replace(asked, libraries=libraries_of(build(jobs, False, asked.compiler)))
+    outcomes = build(jobs, False, asked.compiler, later=asked.plan().needed)
+    return replace(asked, libraries=libraries_of(outcomes))
 
 
 @contextlib.contextmanager
