@@ -106,7 +106,7 @@ class Fixes:
         folded = apply(last, ground, step) if ground else last
         for name in step.parts:
             fix = load_fix(changed[name], name) if name in changed else self.load(name)
-            folded = apply(folded, fix, step)
+            folded = apply(folded, fix, self.names.later([name]))
         link(step, folded, base)
         return folded
 

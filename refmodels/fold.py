@@ -254,10 +254,17 @@ class Fold:
 
     def life(self, name: str) -> Iterator[tuple[int, str]]:
         """The steps at which a name appears, changes, moves or disappears, with the action."""
-        for number in range(self.last + 1):
-            for delta in self.load(number).deltas:
+        for number, step in self.all():
+            for delta in step.deltas:
                 if delta.name == name:
                     yield number, delta.action
+
+    def all(self) -> Iterator[tuple[int, Step]]:
+        """The STEP of every step, and of every fix, which is numbered as if it were alone."""
+        for number in range(self.last + 1):
+            yield number, self.load(number)
+        for name in self.names.parts:
+            yield self.names.later([name]), self.fixes.load(name)
 
     def deltas(self, number: int) -> list[Delta]:
         """What a step does to the table, in the order of its module."""

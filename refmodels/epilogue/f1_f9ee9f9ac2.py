@@ -1,7 +1,7 @@
-"""The log of a host with larger pages is merged bit by bit again (January 2014).
+"""The log of a host with larger pages is merged bit by bit again.
 
-A bit of the log stands for a host page. Only where that is one target page do the words of
-the log line up with those of the store. Fixes step 37.
+Of January 2014. A bit of the log stands for a host page. Only where that is one target page
+do the words of the log line up with those of the store. Fixes step 37.
 """
 
 from refmodels.delta import VM, Fix

@@ -1,6 +1,6 @@
-"""Xen is told how many bytes a merged log covers, not how many pages (2015).
+"""Xen is told how many bytes a merged log covers, not how many pages.
 
-Fixes step 37. Xen is told also of a log with no bit set, as before.
+Of 2015. Fixes step 37. Xen is told also of a log with no bit set, as before.
 """
 
 from refmodels.delta import VM, Fix

@@ -1,8 +1,8 @@
-"""A block is synced by words only where it ends with a word, too (January 2018).
+"""A block is synced by words only where it ends with a word, too.
 
-The last word of another block holds pages of the next one, and bits of no page at all. These
-were moved and counted: pages that are never sent, so that a migration never ends. Fixes
-step 39.
+Of January 2018. The last word of another block holds pages of the next one, and bits of no
+page at all. These were moved and counted: pages that are never sent, so that a migration
+never ends. Fixes step 39.
 """
 
 from refmodels.delta import VM, Fix

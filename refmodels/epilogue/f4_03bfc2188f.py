@@ -1,8 +1,8 @@
-"""A sync by words re-arms the TLB where it counted a page that is new (March 2024).
+"""A sync by words re-arms the TLB where it counted a page that is new.
 
-The pages of the whole block are re-armed, as a reset of the client does it: under TCG. Where
-every page that the sync took was in the migration bitmap already, nothing is re-armed. Says
-that it fixes step 39.
+Of March 2024. The pages of the whole block are re-armed, as a reset of the client does it:
+under TCG. Where every page that the sync took was in the migration bitmap already, nothing
+is re-armed. Says that it fixes step 39.
 """
 
 from refmodels.delta import VM, Fix

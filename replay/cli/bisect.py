@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,9 +23,10 @@ from replay.cli.common import (
     tell,
     traces_option,
 )
-from replay.cli.subjects import last_step, named, only_built_in, the_subject
+from replay.cli.progress import progress_bar
+from replay.cli.subjects import last_step, named, only_built_in, step_names, the_subject
 from replay.errors import UsageError
-from replay.report import comparing, small  # noqa: F401  each registers what it shows
+from replay.report import comparing, small, timelines  # noqa: F401  each registers
 from replay.report.bisecting import BisectView, TreeJudged
 from replay.report.output import TEXT, can_show
 from replay.search.bisect import (
@@ -39,8 +41,10 @@ from replay.search.bisect import (
 )
 from replay.series.evidence import evidence
 from replay.series.guilty import GuiltyStep
+from replay.series.names import parse_step, parts_of
 from replay.series.subject import Subject
 from replay.series.symptoms import MODELS, Kind, Question, ask_of
+from replay.series.timeline import timeline as follow
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -76,6 +80,7 @@ esac
     "bisect",
     epilog=examples(
         "replay bisect --property no-lost-store      the first step to lose a store",
+        "replay bisect --property no-lost-store --timeline",
         "replay bisect --trace t.jsonl               all steps where it changes",
         "replay bisect --trace t.jsonl --property no-lost-store --lane native",
         "replay bisect --trace t.jsonl --against model --series copy --lane native",
@@ -109,6 +114,11 @@ esac
 @click.option("--good", type=STEP, default=0, show_default=True, help="A step known to be good.")
 @click.option("--bad", type=STEP, show_default="the last step", help="A step known to be bad.")
 @click.option("--scan", is_flag=True, help="Ask every step, also where a binary search would do.")
+@click.option(
+    "--timeline", is_flag=True,
+    help="Ask every step, up to all the fixes that came later: where does a property break, "
+    "and where does it heal?",
+)  # fmt: skip
 @traces_option(300, "Random traces for a property without --trace.", most=None)
 @seed_option
 @click.option(
@@ -128,6 +138,7 @@ def command(
     good: int,
     bad: int | None,
     scan: bool,
+    timeline: bool,
     log: Path | None,
     again: Path | None,
     script: Path | None,
@@ -139,20 +150,23 @@ def command(
     Where going bad is for good a binary search asks a handful of steps; where it is not,
     all are asked, and the answer says so. Each probe is shown on standard error. The
     answer shows the guilty patch, its diff and what it declares. The exit code is 0 if a
-    guilty step was found, 1 if there is none or skipped steps hide it.
+    guilty step was found, 1 if there is none or skipped steps hide it. A property may break
+    more than once, and heal: --timeline follows each trace by itself along the whole line.
     """
     question = _question(**options)
-    bad = last_step() if bad is None else bad
-    if good >= bad:
-        raise UsageError(f"--good {good} must be an earlier step than --bad {bad}")
+    steps = _line(good, bad, timeline)
+    if timeline:
+        if log or again or script:
+            raise click.UsageError("--timeline goes without --log, --replay and --script")
+        return _timeline(question, steps, format)
     logged: list[Probe] | None = None
     if again:
-        plain, logged = read_log(again, last_step())
+        plain, logged = read_log(again, last_step(), _named)
         question = Question.of(plain)
     subject = _subject_of(question)
     if script:
         return _write_script(question, script)
-    result = search(subject, question, good, bad, scan, format)
+    result = search(subject, question, steps, scan, format)
     if log:
         _write(log, "\n".join(log_lines(question.plain(), result)) + "\n")
     titles = {step: subject.series.title(step) for step in (*result.guilty, *result.mended)}
@@ -204,29 +218,62 @@ def _subject_of(question: Question) -> Subject:
 
 
 def _against(value: str) -> str:
-    last = last_step()
-    numeral = value.isascii() and value.isdecimal() and len(value) < 10
-    if value in ("before", "model") or (numeral and int(value) <= last):
-        return value
+    step = _named(value)
+    if value in ("before", "model") or step is not None:
+        return value if step is None else str(step)
     raise click.BadParameter(
-        f"--against is {value!r}; it is 'before', 'model' or a step, 0 to {last}"
+        f"--against is {value!r}; it is 'before', 'model' or a step, 0 to {last_step()}"
     )
 
 
+def _named(name: str) -> int | None:
+    try:
+        return parse_step(name, step_names())
+    except UsageError:
+        return None
+
+
+def _line(good: int, bad: int | None, timeline: bool) -> tuple[int, ...]:
+    """The steps from ``good`` to ``bad``: by default to the last, or to all fixes after it."""
+    names = step_names()
+    if bad is None:
+        bad = names.later(names.fixes) if timeline else names.last
+    line = names.line(bad)
+    if good not in line or good == line[-1]:
+        raise UsageError(f"--good {good} must be an earlier step than --bad {bad}")
+    return line[line.index(good) :]
+
+
+def _timeline(question: Question, steps: Sequence[int], format: str) -> int:
+    if not question.property:
+        raise click.UsageError("--timeline is one of a property: give --property")
+    with progress_bar("following") as bar:
+        told = lambda done, total: bar.show(done, total, f"{done} traces")  # noqa: E731
+        found = follow(_subject_of(question), question, steps, told)
+    emit(found, format)
+    if found.broke:
+        return ExitCode.OK
+    return ExitCode.DIFFERENCE if found.decided else ExitCode.NOT_DECIDED
+
+
 def search(
-    subject: Subject, question: Question, good: int, bad: int, scan: bool, format: str = TEXT
+    subject: Subject, question: Question, steps: Sequence[int], scan: bool, format: str = TEXT
 ) -> Bisection:
-    """Search for the guilty step, telling every probe on standard error."""
+    """Search a line of steps for the guilty one, telling every probe on standard error.
+
+    After the last step of the series a fix may mend what an earlier step broke: there no
+    binary search is made.
+    """
     ask, kind = ask_of(question, subject)
 
     def watch(probe: Probe) -> None:
         tell(probe, format)
 
     if kind is Kind.CHANGE:
-        return every_change(ask, range(good, bad + 1), watch)
-    if kind is Kind.MONOTONE and not scan:
-        return binary_search(ask, good, bad, watch)
-    return full_scan(ask, range(good, bad + 1), watch)
+        return every_change(ask, steps, watch)
+    if kind is Kind.MONOTONE and not scan and not parts_of(steps[-1]):
+        return binary_search(ask, steps[0], steps[-1], watch)
+    return full_scan(ask, steps, watch)
 
 
 def _write(path: Path, text: str) -> None:

@@ -16,7 +16,6 @@ from replay.build.compiler import find_compiler
 from replay.build.errors import BuildError
 from replay.cli.check import build
 from replay.cli.common import (
-    STEPS,
     ExitCode,
     Seconds,
     budget_option,
@@ -24,9 +23,11 @@ from replay.cli.common import (
     examples,
     format_option,
     jobs_option,
+    judged,
     ops_option,
     print_error,
     seed_option,
+    steps_option,
     traces_option,
 )
 from replay.cli.progress import Bar, progress_bar
@@ -88,8 +89,7 @@ state_option = click.option(
 )  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with the campaign in the state.")
 @state_option
-@click.option("--steps", type=STEPS, default="1-", show_default=True, metavar="STEPS",
-              help="The steps to judge, each against the one before.")  # fmt: skip
+@steps_option()
 @ops_option(SUBJECT.language.ops, shown="50")
 @seed_option
 @click.option(
@@ -161,7 +161,7 @@ def _opened(path: Path, options: dict[str, Any], given: set[str]) -> State:
     """The state: a new one, or the one that is there, if it asks the same."""
     if not options["resume"]:
         asked = Asked(
-            options["seed"], options["ops"], tuple(step for step in options["steps"] if step),
+            options["seed"], options["ops"], judged(options["steps"]),
             options["lanes"] or _possible(options["compiler"]),
             tuple((step, str(Path(file).resolve())) for step, file in options["copies"]),
             options["compiler"],
@@ -206,7 +206,8 @@ def _possible(compiler: str | None) -> tuple[str, ...]:
 def _built(asked: Asked, jobs: int) -> Asked:
     if set(asked.lanes) <= {"python"}:
         return asked
-    return replace(asked, libraries=libraries_of(build(jobs, False, asked.compiler)))
+    outcomes = build(jobs, False, asked.compiler, later=asked.plan().needed)
+    return replace(asked, libraries=libraries_of(outcomes))
 
 
 @contextlib.contextmanager

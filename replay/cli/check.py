@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,7 +80,8 @@ def command(save: Path | None, brief: bool, format: str, **options: Any) -> int:
     subject = plan.subject
     outcomes = None
     if asked.lane != "python":
-        outcomes = build(asked.jobs, asked.sanitize, asked.compiler, asked.lane == "both")
+        calls = asked.lane == "both"
+        outcomes = build(asked.jobs, asked.sanitize, asked.compiler, calls, plan.needed)
     result = run(plan, asked.jobs, asked.budget, asked.lane, outcomes)
     emit(
         CheckView(result, Saved(save_examples(subject, result, save), command_line()), brief),
@@ -127,9 +128,16 @@ class CheckOptions:
 
 
 def build(
-    jobs: int, sanitize: bool, compiler: str | None, calls: bool = False
+    jobs: int,
+    sanitize: bool,
+    compiler: str | None,
+    calls: bool = False,
+    later: Sequence[int] = (),
 ) -> dict[int, Outcome]:
-    """Build the C of all steps under a progress bar, with calls of the inner API or without."""
+    """Build the C of all steps under a progress bar, with calls of the inner API or without.
+
+    Of ``later`` those are built, too, that come after the last step.
+    """
     from replay.dirty.native.model import built_series  # the models need no compiler
 
     with progress_bar("building") as bar:
@@ -138,8 +146,9 @@ def build(
             bar.show(outcome.step, last_step(), f"built step {outcome.step}")
 
         return built_series(
-            sanitize=sanitize, compiler=compiler, jobs=jobs, progress=built, calls=calls
-        )
+            sanitize=sanitize, compiler=compiler, jobs=jobs, progress=built, calls=calls,
+            later=later,
+        )  # fmt: skip
 
 
 def run(

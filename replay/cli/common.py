@@ -22,7 +22,7 @@ from replay.base.style import Style
 from replay.cli.subjects import last_step, step_names
 from replay.errors import ReplayError, UsageError, WorkerError
 from replay.report.output import JSON, TEXT, can_show, format_names, render
-from replay.series.names import parse_step, parse_steps
+from replay.series.names import parse_step, parse_steps, parts_of
 
 
 class ExitCode(IntEnum):
@@ -295,6 +295,22 @@ def steps_option(
     return click.option(
         "--steps", type=STEPS, default=default, show_default=True, metavar="STEPS", help=text
     )
+
+
+def of_the_series(what: str, steps: Iterable[int]) -> tuple[int, ...]:
+    """Steps that are no later ones than the last.
+
+    Raises:
+        click.UsageError: one of them comes after it, which a command knows nothing of.
+
+    """
+    found = tuple(steps)
+    for step in found:
+        if parts_of(step):
+            raise click.UsageError(
+                f"{what} is for the steps of the series, 0 to {last_step()}; {step} comes after it"
+            )
+    return found
 
 
 def judged(steps: Iterable[int], why: str = "step 0 has no step before it") -> tuple[int, ...]:

@@ -9,12 +9,12 @@ import click
 
 from replay.base.pool import default_jobs
 from replay.cli.common import (
-    STEPS,
     ExitCode,
     emit,
     examples,
     format_option,
     jobs_option,
+    steps_option,
 )
 from replay.cli.progress import progress_bar
 from replay.dirty.conform import Progress, conform
@@ -33,10 +33,7 @@ from replay.report.conforming import ConformView
 @click.argument(
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-@click.option(
-    "--steps", type=STEPS, default="0-", show_default=True, metavar="STEPS",
-    help="The steps to run: 0-39, or 27,30, or 30-.",
-)  # fmt: skip
+@steps_option("The steps to run: 0-39, or 27,30, or 30-.", default="0-")
 @jobs_option(default_jobs)
 @click.option(
     "--lane", type=click.Choice(("python", "native")), default="python", show_default=True,

@@ -8,14 +8,15 @@ import click
 
 from replay.base.pool import default_jobs
 from replay.cli.common import (
-    STEPS,
     ExitCode,
     emit,
     examples,
     format_option,
     jobs_option,
+    judged,
     ops_option,
     seed_option,
+    steps_option,
     traces_option,
 )
 from replay.cli.progress import progress_bar
@@ -35,10 +36,7 @@ from replay.series.check import Plan
         "replay coverage --json > coverage.json",
     ),
 )
-@click.option(
-    "--steps", type=STEPS, default="1-", show_default=True, metavar="STEPS",
-    help="The steps, each with the one before.",
-)  # fmt: skip
+@steps_option("The steps, each with the one before.")
 @traces_option(1200)
 @ops_option(SUBJECT.language.ops, shown="50")
 @seed_option
@@ -57,7 +55,7 @@ def command(
     migration runs. What no trace takes is listed, unless a table argues that it cannot be.
     Exit code 1: such an argument is wrong.
     """
-    plan = Plan(SUBJECT, SUBJECT.language.drawing(ops), seed, traces, tuple(s for s in steps if s))
+    plan = Plan(SUBJECT, SUBJECT.language.drawing(ops), seed, traces, judged(steps))
     result = covered(plan, jobs)
     emit(ReachView(result, whole, argued, seed, ops), format)
     return ExitCode.DIFFERENCE if result.refuted() else ExitCode.OK

@@ -12,9 +12,17 @@ import click
 from replay.base.atomic import replace_file
 from replay.base.jsonlines import nearest
 from replay.base.pool import default_jobs
-from replay.cli.common import STEPS, ExitCode, emit, examples, format_option, jobs_option
+from replay.cli.common import (
+    ExitCode,
+    emit,
+    examples,
+    format_option,
+    jobs_option,
+    judged,
+    steps_option,
+)
 from replay.cli.progress import progress_bar
-from replay.cli.subjects import copies_option, last_step, only_built_in, the_subject
+from replay.cli.subjects import copies_option, only_built_in, the_subject
 from replay.dirty.explore.alphabet import Scope
 from replay.dirty.explore.held import PropertyResult, declared_broken, held
 from replay.dirty.explore.search import (
@@ -73,10 +81,7 @@ def _properties(
         "replay explore --property no-lost-store  which steps keep it, and how it breaks",
     ),
 )
-@click.option(
-    "--steps", type=STEPS, metavar="STEPS",
-    help="The steps to judge, each against the one before; all by default.",
-)  # fmt: skip
+@steps_option("The steps to judge: each against the one before, or asked about a property.", "0-")
 @click.option(
     "--pages", type=click.IntRange(1, MOST_PAGES), metavar="N",
     help="How many pages of RAM there may be; 2 by default.",
@@ -123,7 +128,7 @@ def _properties(
 @format_option
 def command(
     brief: bool, format: str, states: bool, save: Path | None, names: tuple[str, ...],
-    steps: tuple[int, ...] | None, **options: Any,
+    steps: tuple[int, ...], **options: Any,
 ) -> int:  # fmt: skip
     """Prove each step the same as the one before, on a small machine.
 
@@ -143,23 +148,8 @@ def command(
     if names:
         if states:
             raise click.UsageError("--states counts what pairs of steps reach; --property its own")
-        return _ask(request, steps or range(last_step() + 1), names, save, brief, format)
-    return _compare(request, _judged(steps), states, save, brief, format)
-
-
-def _judged(steps: tuple[int, ...] | None) -> list[int]:
-    """The steps that have one before them.
-
-    Raises:
-        click.UsageError: there is none.
-
-    """
-    judged = [step for step in (steps or range(last_step() + 1)) if step]
-    if not judged:
-        raise click.UsageError(
-            f"step 0 has no step before it; --steps takes steps from 1 to {last_step()}"
-        )
-    return judged
+        return _ask(request, steps, names, save, brief, format)
+    return _compare(request, judged(steps), states, save, brief, format)
 
 
 def _ask(

@@ -10,14 +10,15 @@ import click
 
 from replay.base.pool import default_jobs
 from replay.cli.common import (
-    STEPS,
     ExitCode,
     budget_option,
     emit,
     examples,
     format_option,
     jobs_option,
+    of_the_series,
     seed_option,
+    steps_option,
     traces_option,
 )
 from replay.cli.progress import progress_bar
@@ -38,10 +39,7 @@ from replay.report.surveying import SurveyView
         "replay faults --steps 39 --hypothesis     and a Hypothesis machine",
     ),
 )
-@click.option(
-    "--steps", type=STEPS, default="1-", show_default=True, metavar="STEPS",
-    help="The steps to put faults into.",
-)  # fmt: skip
+@steps_option("The steps to put faults into.")
 @click.option(
     "--in", "subject", type=click.Choice(["models", "c", "all"]), default="all",
     show_default=True, help="What to put faults into.",
@@ -72,7 +70,8 @@ def command(argued: bool, format: str, **options: Any) -> int:
             "--hypothesis needs Hypothesis, which is not installed: "
             "pip install 'replay-series[faults]'"
         )
-    wanted = chosen([step for step in asked.steps if step], asked.every, asked.subject)
+    steps = [step for step in of_the_series("faults", asked.steps) if step]
+    wanted = chosen(steps, asked.every, asked.subject)
     if not wanted:
         raise click.UsageError(
             f"there are no faults to put in; --steps takes steps from 1 to {last_step()}"

@@ -13,6 +13,8 @@ from replay.errors import SeriesError, UsageError
 from replay.report.patching import PatchesView, PatchView, plain
 from replay.series import declared as series
 from replay.series.check import check
+from replay.series.latertrees import fixes_by_name
+from replay.series.names import parts_of
 from replay.series.patches import read_patches, series_folder
 
 series_option = click.option(
@@ -66,8 +68,17 @@ def list_command(folder: Path | None, format: str) -> int:
 @series_option
 @format_option
 def show_command(number: int, folder: Path | None, format: str) -> int:
-    """Show patch K: its message, what it claims and declares, its API delta, its diff."""
-    patches, declared = read_patches(folder), _declared(folder)
+    """Show patch K: its message, what it claims and declares, its API delta, its diff.
+
+    Of a step after the last one, as 39+sync-length, it is the patch of its last fix.
+    """
+    declared = _declared(folder)
+    if fixes := parts_of(number):
+        fix = fixes_by_name(folder)[fixes[-1]]
+        verdict = _verdict(number) if folder is None else None
+        emit(PatchView(fix, declared.step(number), verdict, VERDICT_TRACES), format)
+        return ExitCode.OK
+    patches = read_patches(folder)
     if not 1 <= number <= len(patches):
         hint = "; replay show 0 tells of the start" if number == 0 else ""
         raise UsageError(f"there is no patch {number}; patches are 1 to {len(patches)}{hint}")

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import click
 
-from replay.cli.common import ExitCode, examples, on_terminal, print_lines, wants_color
+from replay.cli.common import ExitCode, emit, examples, on_terminal, print_lines, wants_color
 from replay.dirty.subject import SUBJECT
 from replay.errors import UsageError
+from replay.report.fixing import LaterView
+from replay.series.latertrees import fixes_by_name
+from replay.series.names import Later, parse_step
 from replay.teach.lessons import Lessons, load_lessons
 from replay.teach.terminal import lines, progress
 from replay.teach.terminal.session import Session
@@ -38,7 +41,11 @@ def command(place: str | None, plain: bool, file: Path | None, reset: bool) -> i
 
     WHERE is a step, 1 to 39, a theme, A to G, or glossary or reviewer. It runs on the
     whole terminal, by keys alone; h shows them. On a dumb terminal it asks line by line.
+    Of a fix that came later, as 39+sync-length, it prints what is to be known.
     """
+    if place is not None and "+" in place:
+        emit(later_view(place))
+        return ExitCode.OK
     lessons = load_lessons()
     remembered = progress.load(file or progress.default_path(), reset)
     at = "" if place is None else known_place(place, lessons)
@@ -54,6 +61,20 @@ def command(place: str | None, plain: bool, file: Path | None, reset: bool) -> i
         columns = shutil.get_terminal_size((lines.WIDTH, 24)).columns
         lines.run(session, read_line, click.echo, max(columns, 20))
     return ExitCode.OK
+
+
+def later_view(place: str) -> LaterView:
+    """What is told of a step after the last one, which has no lesson to play.
+
+    Raises:
+        UsageError: there is no such step.
+
+    """
+    step = parse_step(place, SUBJECT.names)
+    if not isinstance(step, Later):
+        raise UsageError(f"{place!r} is step {step}; name it so")
+    patches = fixes_by_name()
+    return LaterView(step, SUBJECT.series, [patches[part] for part in step.parts])
 
 
 def known_place(place: str, lessons: Lessons) -> str:
@@ -74,7 +95,7 @@ def known_place(place: str, lessons: Lessons) -> str:
         return word
     raise UsageError(
         f"{place!r} is nowhere to go; give a step from 1 to {SUBJECT.last}, a theme from A to G, "
-        f"or one of {', '.join(names)}"
+        f"one of {', '.join(names)}, or what came later: {SUBJECT.names}"
     )
 
 

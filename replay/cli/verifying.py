@@ -8,19 +8,19 @@ import click
 
 from replay.base.pool import default_jobs
 from replay.cli.common import (
-    STEPS,
     ExitCode,
     budget_option,
     emit,
     examples,
     format_option,
     jobs_option,
+    judged,
     ops_option,
     seed_option,
+    steps_option,
     traces_option,
 )
 from replay.cli.progress import progress_bar
-from replay.cli.subjects import last_step
 from replay.dirty.language.generate import Profile
 from replay.dirty.language.language import BUDGET
 from replay.dirty.subject import plan as plan_of
@@ -40,10 +40,7 @@ from replay.report.verifying import VerificationView
     "--series", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR", help="A changed copy of the series: tree/, patches/ and series.toml.",
 )  # fmt: skip
-@click.option(
-    "--steps", type=STEPS, default="1-", show_default=True, metavar="STEPS",
-    help="The steps to judge.",
-)  # fmt: skip
+@steps_option("The steps to judge.")
 @traces_option(200, "Random traces for the behaviour.")
 @ops_option(50)
 @seed_option
@@ -75,11 +72,9 @@ def command(
         seed=seed,
         traces=traces,
         profile=Profile(ops=ops),
-        steps=tuple(step for step in steps if step),
+        steps=judged(steps, "step 0 is no patch"),
         series=folder / "series.toml" if folder else None,
     )
-    if not plan.steps:
-        raise click.UsageError(f"step 0 is no patch; --steps takes steps from 1 to {last_step()}")
     with progress_bar("verifying") as bar:
 
         def told(what: str, done: int, total: int) -> None:

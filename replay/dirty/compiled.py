@@ -11,10 +11,11 @@ from replay.dirty.native.model import NativeModel
 from replay.dirty.native.session import Libraries
 from replay.errors import UsageError
 from replay.search.bisect import Answer
-from replay.series.names import before
+from replay.series.latertrees import later_tree
+from replay.series.names import Later, before
 from replay.series.subject import Unbuilt
 from replay.series.symptoms import Ask
-from replay.series.trees import trees
+from replay.series.trees import StepTree, trees
 
 
 class Compiled:
@@ -23,16 +24,19 @@ class Compiled:
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
         self.outcomes: dict[int, Outcome] = {}
-        self.files: dict[int, dict[str, bytes]] | None = None
+        self.trees: dict[int, StepTree] | None = None
 
     def outcome(self, step: int) -> Outcome:
         """The C of a step, built."""
-        if self.files is None:
-            self.files = {tree.step: tree.files for tree in trees(self.folder)}
+        if self.trees is None:
+            self.trees = {tree.step: tree for tree in trees(self.folder)}
         if step not in self.outcomes:
-            if step not in self.files:
+            if isinstance(step, Later) and step not in self.trees:
+                last = self.trees[max(s for s in self.trees if not isinstance(s, Later))]
+                self.trees[step] = later_tree(step, last, self.folder)
+            if step not in self.trees:
                 raise UsageError(f"the series has no step {step}")
-            self.outcomes[step] = build(step, self.files[step])
+            self.outcomes[step] = build(step, self.trees[step].files)
         return self.outcomes[step]
 
     def run(self, step: int, trace: Trace) -> Run | Unbuilt:

@@ -10,6 +10,7 @@ from replay.dirty.native.session import Libraries
 from replay.dirty.subject import SUBJECT
 from replay.git.runner import GitError
 from replay.search.bisect import Answer
+from replay.series.names import parse_step
 from replay.series.symptoms import compared
 
 
@@ -35,7 +36,8 @@ def judge_tree(
         if violation:
             return Answer.BAD, f"operation {violation.index}: {violation.text}"
         return Answer.GOOD, "holds"
-    wanted = step if against == "model" and step is not None else int(against)
+    other = against if against != "model" or step is None else str(step)
+    wanted = parse_step(other, SUBJECT.names)
     return compared(SUBJECT, SUBJECT.model(wanted, trace), run)
 
 

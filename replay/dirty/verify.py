@@ -26,6 +26,8 @@ from replay.dirty.native.session import Libraries
 from replay.errors import SeriesError
 from replay.series.check import Plan
 from replay.series.declared import Series, load, name_of
+from replay.series.latertrees import later_tree
+from replay.series.names import Later, before
 from replay.series.patches import PatchError, series_folder
 from replay.series.trees import StepTree, iter_trees
 from replay.series.verdict import StepResult
@@ -117,7 +119,10 @@ def verify(
     series = load(series_folder(folder) / "series.toml")
     rows = {step: StepRow(step, series.title(step)) for step in range(1, len(series.steps) + 1)}
     trees = _apply(folder, rows)
-    wanted = {0, *plan.steps, *(step - 1 for step in plan.steps)}
+    wanted = {0, *plan.steps, *(before(step) for step in plan.steps)}
+    later = [step for step in sorted(wanted) if isinstance(step, Later)]
+    rows |= {step: StepRow(step, series.title(step)) for step in later}
+    _apply_later(folder, rows, trees, later)
     trees = {step: tree for step, tree in trees.items() if step in wanted}
     outcomes = _build(trees, rows, jobs, compiler, told)
     result = Verification([row for row in rows.values() if row.step in plan.steps])
@@ -152,6 +157,24 @@ def _apply(folder: Path | None, rows: Mapping[int, StepRow]) -> dict[int, StepTr
     if missing in rows and not rows[missing].problem:
         rows[missing].applies, rows[missing].problem = False, "there is no patch for it"
     return trees
+
+
+def _apply_later(
+    folder: Path | None,
+    rows: Mapping[int, StepRow],
+    trees: dict[int, StepTree],
+    later: Sequence[Later],
+) -> None:
+    for step in later:
+        row = rows[step]
+        if step.base not in trees:
+            row.problem = f"step {step.base}, which it stands on, does not apply"
+            continue
+        try:
+            trees[step] = later_tree(step, trees[step.base], folder)
+            row.applies = True
+        except PatchError as error:
+            row.problem = f"does not apply: {error}"
 
 
 def _build(
@@ -207,9 +230,9 @@ def _inspect(
             continue
         wrong = api_problem(series, step, outcome.path, every, complete)
         row.api, row.problem = not wrong, wrong
-        before, after = outcomes.get(step - 1), outcomes.get(step)
-        if isinstance(before, Built) and isinstance(after, Built):
-            same = elf.compare(before.path, after.path).verdict is elf.Whole.IDENTICAL
+        last, after = outcomes.get(before(step)), outcomes.get(step)
+        if isinstance(last, Built) and isinstance(after, Built):
+            same = elf.compare(last.path, after.path).verdict is elf.Whole.IDENTICAL
             row.code = "identical" if same else "changed"
             if not same and series.step(step).kind in PURE and not row.problem:
                 row.problem = (

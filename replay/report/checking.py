@@ -54,7 +54,7 @@ def result_lines(
         style.strong(f"{'step':>4}  {'verdict':<22} {'differ':>6} {'from 0':>6}  title"),
     ]
     for step in result.steps:
-        lines.append(_row(step, style))
+        lines += _row(step, style)
         if not brief or not step.verdict.passes:
             lines += _details(step, saved, style)
     if result.start and not brief:
@@ -64,14 +64,17 @@ def result_lines(
     return [*lines, "", *result.reached, *summary(result, style)]
 
 
-def _row(step: StepResult, style: Style) -> str:
+def _row(step: StepResult, style: Style) -> list[str]:
+    """One line; two where the step has a long name, that after the last step."""
     paint = style.good if step.verdict is Verdict.SAME else style.new
     if not step.verdict.passes:
         paint = style.bad
     verdict = paint(f"{step.verdict.value:<22}")
     room = WIDTH - 45
     title = step.title if len(step.title) <= room else step.title[: room - 1] + "…"
-    return f"{step.step:>4}  {verdict} {step.differing:>6} {step.from_start:>6}  {title}"
+    name = str(step.step)
+    row = f"{verdict} {step.differing:>6} {step.from_start:>6}  {title}"
+    return [f"{name:>4}  {row}"] if len(name) <= 4 else [name, f"{'':>4}  {row}"]
 
 
 def _details(step: StepResult, saved: Saved, style: Style) -> list[str]:

@@ -26,7 +26,7 @@ def result_lines(result: Verification, style: Style = PLAIN) -> list[str]:
     """A row a step, the problems, and which step fails first."""
     lines = [style.strong("step  applies  builds  api  code       behaviour             title")]
     for row in result.rows:
-        lines.append(_row(row, style))
+        lines += _row(row, style)
     for row in result.rows:
         if row.problem:
             lines += [
@@ -51,7 +51,8 @@ def result_lines(result: Verification, style: Style = PLAIN) -> list[str]:
     return lines
 
 
-def _row(row: StepRow, style: Style) -> str:
+def _row(row: StepRow, style: Style) -> list[str]:
+    """One line; two where the step has a long name, that after the last step."""
     verdicts = [step.verdict.value for step in row.behaviour]
     behaviour = next(
         (v for v in reversed(verdicts) if v != "same"), verdicts[-1] if verdicts else "-"
@@ -60,11 +61,13 @@ def _row(row: StepRow, style: Style) -> str:
     title = printable(row.title)
     room = WIDTH - 57
     title = title if len(title) <= room else title[: room - 1] + "…"
+    name = str(row.step)
+    long = [name] if len(name) > 4 else []
     text = (
-        f"{row.step:>4}  {_word(row.applies):<7}  {builds:<6}  {_word(row.api):<3}  "
+        f"{'' if long else name:>4}  {_word(row.applies):<7}  {builds:<6}  {_word(row.api):<3}  "
         f"{row.code or '-':<9}  {behaviour:<20}  {title}"
     )
-    return style.bad(text) if row.problem else text
+    return [style.bad(line) if row.problem else line for line in (*long, text)]
 
 
 def _word(value: bool | None) -> str:

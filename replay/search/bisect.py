@@ -171,12 +171,26 @@ def log_lines(question: dict[str, Any], result: Bisection) -> Iterator[str]:
     """A search as JSON lines: the question, the probes, the outcome."""
     yield json.dumps({"format": LOG_FORMAT, "question": question, "method": result.method})
     for probe in result.probes:
-        yield json.dumps({"step": probe.step, "answer": probe.answer.value, "note": probe.note})
-    yield json.dumps({"guilty": list(result.guilty), "suspects": list(result.suspects)})
+        step = _value(probe.step)
+        yield json.dumps({"step": step, "answer": probe.answer.value, "note": probe.note})
+    found = {"guilty": result.guilty, "suspects": result.suspects}
+    yield json.dumps({name: [_value(step) for step in steps] for name, steps in found.items()})
 
 
-def read_log(path: Path, last: int) -> tuple[dict[str, Any], list[Probe]]:
-    """The question of a log, and what was answered; ``last`` is the last step there is.
+def _value(step: int) -> int | str:
+    """A step that is more than a number is written by its name."""
+    return step if type(step) is int else str(step)
+
+
+def read_log(
+    path: Path, last: int, named: Callable[[str], int | None] = lambda name: None
+) -> tuple[dict[str, Any], list[Probe]]:
+    """The question of a log, and what was answered.
+
+    Args:
+        path: the log.
+        last: the last step that has a number alone.
+        named: the step of a name, for those that have one; None where there is none.
 
     Raises:
         UsageError: not such a log; the message names the file and the line.
@@ -210,6 +224,10 @@ def read_log(path: Path, last: int) -> tuple[dict[str, Any], list[Probe]]:
                 f"{path}:{number}: answer is {value.get('answer')!r}; it is good, bad or skip"
             ) from None
         step = value["step"]
+        known = named(step) if isinstance(step, str) else None
+        if known is not None:
+            probes.append(Probe(known, answer, str(value.get("note", ""))))
+            continue
         if not isinstance(step, int) or isinstance(step, bool) or not 0 <= step <= last:
             raise UsageError(f"{path}:{number}: step is {step!r}; it is a number from 0 to {last}")
         probes.append(Probe(step, answer, str(value.get("note", ""))))

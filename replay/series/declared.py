@@ -7,15 +7,16 @@ import difflib
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
 from replay.errors import SeriesError
 from replay.series.names import number_in_series, parts_of
 
-EPILOGUE = Path("epilogue") / "epilogue.toml"
-"""Beside the file of a series: what came after its last step."""
+EPILOGUE_FOLDER: Final = "epilogue"
+"""In the folder of a series: what came after its last step."""
+EPILOGUE: Final = Path(EPILOGUE_FOLDER) / "epilogue.toml"
 FORMAT = "replay-series/1"
 
 DeviationKind = Literal["fix", "narrowed domain", "defect", "inner value"]
@@ -364,4 +365,4 @@ def name_of(prototype: str) -> str:
 
 def to_json(step: StepData) -> dict[str, Any]:
     """A step as plain values."""
-    return msgspec.to_builtins(step)  # type: ignore[no-any-return]
+    return msgspec.to_builtins(step, enc_hook=str)  # type: ignore[no-any-return]

@@ -8,6 +8,8 @@ from replay.errors import SeriesError
 from replay.search.bisect import Answer
 from replay.search.shrink import shrink
 from replay.series.guilty import GuiltyStep
+from replay.series.latertrees import fixes_by_name
+from replay.series.names import parts_of
 from replay.series.patches import PATCHES_FOLDER, PatchError, read_patches
 from replay.series.subject import SideBySide, Subject, Unbuilt
 from replay.series.symptoms import (
@@ -26,7 +28,8 @@ def evidence(subject: Subject, question: Question, step: int) -> GuiltyStep:
     folder = subject.file.parent
     try:
         if (folder / PATCHES_FOLDER).exists():
-            patch = read_patches(folder)[step - 1]
+            fixes = parts_of(step)
+            patch = fixes_by_name(folder)[fixes[-1]] if fixes else read_patches(folder)[step - 1]
         declared = subject.series.step(step)
     except (PatchError, SeriesError, IndexError) as error:
         patch, problem = None, str(error)

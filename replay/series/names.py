@@ -19,7 +19,16 @@ from typing import Any
 from refmodels.later import Later, Names, NoSuchStep, before, line
 from replay.errors import UsageError
 
-__all__ = ("before", "line", "number_in_series", "parse_step", "parse_steps", "parts_of", "plain")
+__all__ = (
+    "Later",
+    "before",
+    "line",
+    "number_in_series",
+    "parse_step",
+    "parse_steps",
+    "parts_of",
+    "plain",
+)
 
 _RANGE = re.compile(r"([0-9]{1,9})-(.*)", re.ASCII | re.DOTALL)
 

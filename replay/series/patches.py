@@ -17,7 +17,7 @@ from replay.errors import SeriesError
 from replay.git.diff import FileChange, Hunk, PatchPlace, looks_like_diff, parse_diff
 from replay.git.mail import Mail, parse_mail, split_mbox
 from replay.git.paths import PatchError, shown
-from replay.series.declared import data_path
+from replay.series.declared import EPILOGUE_FOLDER, data_path
 
 SERIES_FILE: Final = "series"
 PATCHES_FOLDER: Final = "patches"
@@ -88,6 +88,23 @@ def read_patches(folder: Path | str | None = None) -> tuple[Patch, ...]:
         PatchError: the first patch that is wrong.
     """
     patches = series_folder(folder) / PATCHES_FOLDER
+    return tuple(
+        parse_patch(read_bytes(patches / name), patches / name, number)
+        for number, name in enumerate(read_names(patches), 1)
+    )
+
+
+def read_fixes(folder: Path | str | None = None) -> tuple[Patch, ...]:
+    """The patch of each fix and variant that came after a series, in order; () for none.
+
+    Each is made on the last step.
+
+    Raises:
+        SeriesError, PatchError: as :func:`read_patches`.
+    """
+    patches = series_folder(folder) / EPILOGUE_FOLDER
+    if not (patches / SERIES_FILE).is_file():
+        return ()
     return tuple(
         parse_patch(read_bytes(patches / name), patches / name, number)
         for number, name in enumerate(read_names(patches), 1)
@@ -243,6 +260,6 @@ def read_mbox(data: bytes, path: Path | str) -> tuple[Patch, ...]:
 
 
 __all__: Final = [
-    "FileChange", "Hunk", "Patch", "PatchError", "parse_patch", "read_mbox", "read_names",
-    "read_patches", "series_folder",
+    "FileChange", "Hunk", "Patch", "PatchError", "parse_patch", "read_fixes", "read_mbox",
+    "read_names", "read_patches", "series_folder",
 ]  # fmt: skip

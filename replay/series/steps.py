@@ -11,6 +11,7 @@ from refmodels.delta import Delta, Entry, source
 from replay.errors import UsageError
 from replay.series.asked import linking
 from replay.series.declared import StepData, Theme
+from replay.series.names import parts_of
 from replay.series.subject import Subject
 
 
@@ -137,7 +138,7 @@ def life(subject: Subject, name: str, number: int | None = None) -> Life:
 
 
 def _check(subject: Subject, number: int) -> None:
-    if not 0 <= number <= subject.last:
+    if not parts_of(number) and not 0 <= number <= subject.last:
         raise UsageError(f"there is no step {number}: steps run from 0 to {subject.last}")
 
 
@@ -168,7 +169,8 @@ def _touched(subject: Subject, entry: Delta, number: int) -> Touched:
     """Of a removed name the delta does not say what it was; the step before does."""
     kind: str = entry.kind
     if entry.action != "adds" and number:
-        kind = subject.fold.table(number - 1)[entry.name].kind
+        before_it = subject.fold.table(subject.before(number)).get(entry.name)
+        kind = before_it.kind if before_it else kind  # a fix may touch what all fixes stand on
     value = entry.value if entry.kind == "constant" else None
     return Touched(entry.action, kind, entry.name, entry.home, value, subject.fold.owner)
 
@@ -176,8 +178,7 @@ def _touched(subject: Subject, entry: Delta, number: int) -> Touched:
 def _events(subject: Subject, name: str) -> list[tuple[int, str]]:
     events = list(subject.fold.life(name))
     if not events:
-        steps = range(subject.last + 1)
-        known = {entry.name for step in steps for entry in subject.fold.load(step).deltas}
+        known = {entry.name for _, step in subject.fold.all() for entry in step.deltas}
         near = difflib.get_close_matches(name, known, 1, 0.5)
         hint = f"; did you mean '{near[0]}'?" if near else "; replay show 0 --whole lists all"
         raise UsageError(f"no step has a function {name!r}{hint}")

@@ -221,7 +221,7 @@ class Subject:
                 "to each step"
             )
         declared, wanted = tuple(fix.name for fix in series.fixes), self.names.parts
-        if declared != wanted:
+        if declared and declared != wanted:  # a changed copy may have none
             raise SeriesError(
                 f"{self.file.parent / EPILOGUE}: it declares the fixes {', '.join(declared)}; "
                 f"the models in {self.fold.home} are, in order, {', '.join(wanted) or 'none'}"

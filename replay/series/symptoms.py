@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ from replay.errors import UsageError
 from replay.search.bisect import Answer
 from replay.series.copies import copies_of
 from replay.series.declared import Series, name_of
+from replay.series.names import before as before_it
+from replay.series.names import parse_step
 from replay.series.subject import Lane, Run, Subject, Unbuilt
 
 MODELS: Final = "python"
@@ -136,7 +139,8 @@ def trace_against(subject: Subject, lane: Lane, trace: Any, against: str) -> Ask
     """Bad: the observations are not those of the subject's model of this step, or of one."""
 
     def ask(step: int) -> tuple[Answer, str]:
-        wanted = subject.model(step if against == "model" else int(against), trace)
+        other = step if against == "model" else parse_step(against, subject.names)
+        wanted = subject.model(other, trace)
         return compared(subject, wanted, lane.run(step, trace))
 
     return ask
@@ -176,15 +180,13 @@ def api_changes(series: Series, name: str) -> Ask:
     Raises:
         UsageError: no step has such a function.
     """
-    lives = {
-        step: frozenset(p for p in series.api(step) if name_of(p) == name)
-        for step in range(len(series.steps) + 1)
-    }
-    if not any(lives.values()):
+    life = cache(lambda step: frozenset(p for p in series.api(step) if name_of(p) == name))
+    if not any(life(step) for step in range(len(series.steps) + 1)):
         raise UsageError(f"no step declares a function {name!r}; see 'replay elf show'")
 
     def ask(step: int) -> tuple[Answer, str]:
-        now, before = lives[step], lives.get(step - 1, lives[step])
+        now = life(step)
+        before = life(before_it(step)) if step else now
         shown = next(iter(now), "not there")
         if now == before:
             return Answer.GOOD, shown

@@ -83,8 +83,9 @@ class Asked:
     def of(cls, values: dict[str, Any]) -> Asked:
         """From plain values."""
         copies = tuple((int(step), str(path)) for step, path in values["copies"])
-        return cls(values["seed"], values["ops"], tuple(values["steps"]), tuple(values["lanes"]),
-                   copies, values["compiler"])  # fmt: skip
+        steps = tuple(SUBJECT.names.numbered(step) for step in values["steps"])
+        return cls(values["seed"], values["ops"], steps, tuple(values["lanes"]), copies,
+                   values["compiler"])  # fmt: skip
 
 
 class Task(NamedTuple):
@@ -191,10 +192,10 @@ def made_of(asked: Asked) -> str:
     """A name for all that verdicts depend on: models, C, laws, language, and the copies."""
     home = Path(__file__).parents[1]
     files = [*Path(refmodels.__file__).parent.rglob("*.py"), *data_path().rglob("*.patch")]
-    files += [*data_path().glob("tree/**/*.[ch]"), data_path() / "series.toml"]
+    files += [*data_path().glob("tree/**/*.[ch]"), *data_path().rglob("*.toml")]
     files += [
         path for part in ("language", "machine", "rules") for path in (home / part).glob("*.py")
     ]
     parts = [path.name.encode() + b"\0" + path.read_bytes() for path in sorted(files)]
-    copies = [f"{step}".encode() + Path(path).read_bytes() for step, path in asked.copies]
+    copies = [f"{int(step)}".encode() + Path(path).read_bytes() for step, path in asked.copies]
     return key([*parts, *copies])[:16]

@@ -179,7 +179,7 @@ class _Comparison:
         )
         have = set(work.needed)
         self.judged = [
-            s for s in work.steps if s in have and (work.lane == "both" or s - 1 in have)
+            s for s in work.steps if s in have and (work.lane == "both" or before(s) in have)
         ]
 
     def alive(self, step: int, at: int) -> bool:

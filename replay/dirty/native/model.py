@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from replay.dirty.native.encode import encode
 from replay.dirty.native.inner import with_calls
 from replay.dirty.native.session import Libraries, session
 from replay.series.declared import load
-from replay.series.history import trees
+from replay.series.latertrees import trees_of
 from replay.series.patches import series_folder
 
 
@@ -61,17 +61,19 @@ def built_series(
     jobs: int = 2,
     progress: Callable[[Outcome], None] | None = None,
     calls: bool = False,
+    later: Sequence[int] = (),
 ) -> dict[int, Outcome]:
     """Apply the patches of a series and build every step; see ``replay.build.compile``.
 
     With ``calls`` the drivers can also call the inner API; see ``replay.dirty.native.inner``.
+    Of ``later`` those are built, too, that come after the last step.
 
     Raises:
         SeriesError, PatchError: the series cannot be read, or a patch does not apply.
         BuildError: there is no compiler, or no room for the cache.
 
     """
-    files = {tree.step: tree.files for tree in trees(series_dir)}
+    files = {step: tree.files for step, tree in trees_of(later, series_dir).items()}
     if calls:
         series = load(series_folder(series_dir) / "series.toml")
         files = {step: with_calls(tree, series, step) for step, tree in files.items()}

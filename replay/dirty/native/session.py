@@ -96,7 +96,8 @@ class Session(Closing):
 
     def _open(self) -> None:
         libraries = self.libraries
-        answer, _ = self.ask("open", limit=5.0, paths={str(s): p for s, p in libraries.paths})
+        paths = {str(int(step)): path for step, path in libraries.paths}
+        answer, _ = self.ask("open", limit=5.0, paths=paths)
         for problem in answer["unsound"].values():
             raise DomainError(
                 f"{neutral(problem)}; build it with this version's series/tree/driver.c"

@@ -160,7 +160,7 @@ def test_a_mail_has_a_subject_and_short_lines(name: str) -> None:
 def test_the_list_has_every_defect_by_its_step() -> None:
     done = gallery()
     assert done.exit_code == 0
-    places = [done.output.index(f"  {name}\n") for name in DEFECTS]
+    places = [f"\n{done.output}".index(f"\n  {name}\n") for name in DEFECTS]
     assert places == sorted(places)
     listed = json.loads(gallery("--json").stdout)["defects"]
     assert [one["name"] for one in listed] == list(DEFECTS)
