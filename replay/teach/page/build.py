@@ -11,6 +11,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from replay.dirty.gallery.defects import Defect, defects_of
 from replay.dirty.subject import SUBJECT
 from replay.series.declared import Series, StepData
 from replay.series.patches import Patch, read_patches
@@ -18,6 +19,7 @@ from replay.teach.lessons import Lessons, load_lessons
 from replay.teach.page import figures
 from replay.teach.page.bundle import player_script, static_text
 from replay.teach.page.diffs import c_changes, model_changes
+from replay.teach.page.gallery import described, playable
 from replay.teach.page.measured import Measured
 from replay.teach.page.models import built_in_script
 from replay.teach.page.output import write_site
@@ -36,6 +38,7 @@ no origin of its own, so that ``file:`` stands beside ``'self'``."""
 MENU: Final = (
     ("Steps", "index.html"),
     ("Player", "player.html"),
+    ("Gallery", "gallery.html"),
     ("Functions", "functions.html"),
     ("Glossary", "glossary.html"),
     ("Reviewing", "reviewer.html"),
@@ -54,6 +57,7 @@ class Material:
     series: Series = field(default_factory=lambda: SUBJECT.series)
     patches: Sequence[Patch] = field(default_factory=read_patches)
     lessons: Lessons = field(default_factory=load_lessons)
+    defects: Sequence[Defect] = field(default_factory=lambda: defects_of(SUBJECT))
 
     @cached_property
     def taught(self) -> dict[int, Taught]:
@@ -67,9 +71,9 @@ class Material:
 
     @cached_property
     def playable(self) -> tuple[Playable, ...]:
-        """All traces: of the lessons, then of the findings."""
+        """All traces: of the lessons, of the findings, then of the gallery."""
         lessons = [lesson.playable for lesson in self.taught.values() if lesson.playable]
-        return (*lessons, *self.found)
+        return (*lessons, *self.found, *map(playable, self.defects))
 
     @cached_property
     def steps(self) -> dict[int, dict[str, Any]]:
@@ -131,6 +135,7 @@ def build_site(material: Material) -> dict[str, bytes]:
         "start.html": pages.start(),
         "player.html": pages.player(),
         "functions.html": pages.functions(),
+        "gallery.html": pages.gallery(),
     }
     for number in material.steps:
         texts[step_page(number)] = pages.step(number)
@@ -240,6 +245,12 @@ class _Pages:
             "player.html", "player.html", title="Player",
             **self.playing(self.material.playable, self.shown()),
         )  # fmt: skip
+
+    def gallery(self) -> str:
+        defects = [described(defect) for defect in self.material.defects]
+        return self.render(
+            "gallery.html", "gallery.html", title="Gallery of defects", defects=defects
+        )
 
     # --- a step ---
 

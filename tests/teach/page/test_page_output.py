@@ -9,9 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 from click.testing import CliRunner
+from markupsafe import escape
 
 from replay.cli.serve import command as serve_command
 from replay.cli.site import command as site_command
+from replay.dirty.gallery.defects import explore_command
 from replay.errors import UsageError
 from replay.teach.page.build import Material, build_site
 from replay.teach.page.measured import read_bench
@@ -137,6 +139,18 @@ def test_a_file_that_is_no_report_is_refused(tmp_path: Path, text: str, message:
         read_report(path)
     with pytest.raises(UsageError, match="cannot be read"):
         read_report(tmp_path / "nothing.json")
+
+
+def test_every_defect_of_the_gallery_has_its_text_its_command_and_its_trace(
+    material: Material,
+) -> None:
+    site = build_site(material)
+    page, player = site["gallery.html"].decode(), site["player.html"].decode()
+    for defect in material.defects:
+        assert f'<h2 id="{defect.name}">' in page
+        assert escape(explore_command(defect)) in page
+        assert f"player.html#trace=gallery-{defect.name}&amp;a=" in page
+        assert f'<option value="gallery-{defect.name}"' in player
 
 
 def test_costs_are_shown_only_when_they_were_measured(tmp_path: Path, material: Material) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from page.conftest import Watched
 
 PAGES = (
-    "index.html", "start.html", "player.html", "functions.html", "glossary.html",
+    "index.html", "start.html", "player.html", "gallery.html", "functions.html", "glossary.html",
     "reviewer.html", "theme-a.html", "steps/01.html", "steps/19.html", "steps/39.html",
 )  # fmt: skip
 
