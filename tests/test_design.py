@@ -53,10 +53,10 @@ INSIDE: Mapping[str, Mapping[str, frozenset[str]]] = {
             "verify": "native",
             "explore": "language machine rules",
             "subject": "language machine rules compiled",
-            "gallery": "language machine rules explore",
+            "gallery": "language machine rules explore subject",
             "campaign": "language machine rules native subject",
             "probe": "native subject",
-            "bench": "language machine rules native subject",
+            "bench": "language machine rules native subject gallery",
             "faults": "native bench subject",
         }.items()
     },

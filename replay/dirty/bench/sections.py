@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from replay.dirty.bench import driver, length, lockstep, memory, native, store
+from replay.dirty.bench import driver, length, lockstep, memory, native, recalling, store
 from replay.dirty.bench.figures import Effort, Result, Section
 from replay.errors import UsageError
 
@@ -21,6 +21,7 @@ SECTIONS: Final[dict[str, Section]] = {
         Section("store", "Memory of the dirty store", store.measure),
         Section("native", "The C lane", native.measure_native),
         Section("costs", "What the series gains and loses in C", native.measure_cost),
+        Section("recall", "The defects that a check finds, told nothing", recalling.measure),
         Section("driver", "Calling a user's library", driver.measure),
     )
 }
