@@ -13,7 +13,6 @@ import click
 from replay.apart.parent import ROOT
 from replay.base.atomic import replace_file
 from replay.cli.common import (
-    STEP,
     ExitCode,
     emit,
     examples,
@@ -24,6 +23,7 @@ from replay.cli.common import (
     traces_option,
 )
 from replay.cli.progress import progress_bar
+from replay.cli.steps import STEP
 from replay.cli.subjects import last_step, named, only_built_in, step_names, the_subject
 from replay.errors import UsageError
 from replay.report import comparing, small, timelines  # noqa: F401  each registers

@@ -19,11 +19,6 @@ from typing import IO, Any, Final, NoReturn
 import click
 
 from replay.base.style import Style
-from replay.cli.steps import STEP as STEP
-from replay.cli.steps import STEPS as STEPS
-from replay.cli.steps import judged as judged
-from replay.cli.steps import of_the_series as of_the_series
-from replay.cli.steps import steps_option as steps_option
 from replay.errors import ReplayError, WorkerError
 from replay.report.output import JSON, TEXT, can_show, format_names, render
 
