@@ -13,7 +13,6 @@ import click
 from replay.apart.parent import ROOT
 from replay.base.atomic import replace_file
 from replay.cli.common import (
-    STEP,
     ExitCode,
     emit,
     examples,
@@ -24,6 +23,7 @@ from replay.cli.common import (
     traces_option,
 )
 from replay.cli.progress import progress_bar
+from replay.cli.steps import STEP
 from replay.cli.subjects import last_step, named, only_built_in, step_names, the_subject
 from replay.errors import UsageError
 from replay.report import comparing, small, timelines  # noqa: F401  each registers
@@ -156,9 +156,7 @@ def command(
     question = _question(**options)
     steps = _line(good, bad, timeline)
     if timeline:
-        if log or again or script:
-            raise click.UsageError("--timeline goes without --log, --replay and --script")
-        return _timeline(question, steps, format)
+        return _timeline(question, steps, format, any((log, again, script)))
     logged: list[Probe] | None = None
     if again:
         plain, logged = read_log(again, last_step(), _named)
@@ -169,15 +167,19 @@ def command(
     result = search(subject, question, steps, scan, format)
     if log:
         _write(log, "\n".join(log_lines(question.plain(), result)) + "\n")
+    _show(subject, question, result, format)
+    if logged is not None and logged != result.probes:
+        raise UsageError(f"{again}: the search went another way this time; see the probes above")
+    return ExitCode.OK if result.guilty else ExitCode.DIFFERENCE
+
+
+def _show(subject: Subject, question: Question, result: Bisection, format: str) -> None:
     titles = {step: subject.series.title(step) for step in (*result.guilty, *result.mended)}
     emit(BisectView(question, result, titles), format)
     # Gathering takes a while: it is left out where the format is silent on it.
     if can_show(GuiltyStep, format):
         for step in result.guilty[:1] if question.property else result.guilty:
             emit(evidence(subject, question, step), format)
-    if logged is not None and logged != result.probes:
-        raise UsageError(f"{again}: the search went another way this time; see the probes above")
-    return ExitCode.OK if result.guilty else ExitCode.DIFFERENCE
 
 
 def _question(
@@ -244,7 +246,9 @@ def _line(good: int, bad: int | None, timeline: bool) -> tuple[int, ...]:
     return line[line.index(good) :]
 
 
-def _timeline(question: Question, steps: Sequence[int], format: str) -> int:
+def _timeline(question: Question, steps: Sequence[int], format: str, searched: bool) -> int:
+    if searched:
+        raise click.UsageError("--timeline goes without --log, --replay and --script")
     if not question.property:
         raise click.UsageError("--timeline is one of a property: give --property")
     with progress_bar("following") as bar:

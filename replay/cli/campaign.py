@@ -23,14 +23,13 @@ from replay.cli.common import (
     examples,
     format_option,
     jobs_option,
-    judged,
     ops_option,
     print_error,
     seed_option,
-    steps_option,
     traces_option,
 )
 from replay.cli.progress import Bar, progress_bar
+from replay.cli.steps import judged, steps_option
 from replay.cli.subjects import copies_option
 from replay.cli.traces import corpus_option
 from replay.dirty.campaign.cluster import Cluster

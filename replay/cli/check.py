@@ -18,13 +18,12 @@ from replay.cli.common import (
     examples,
     format_option,
     jobs_option,
-    judged,
     ops_option,
     seed_option,
-    steps_option,
     traces_option,
 )
 from replay.cli.progress import progress_bar
+from replay.cli.steps import judged, steps_option
 from replay.cli.subjects import command_line, copies_option, last_step, only_built_in, the_subject
 from replay.report.checking import CheckView, Saved
 from replay.series.check import BUDGET, Plan, check

@@ -19,10 +19,8 @@ from typing import IO, Any, Final, NoReturn
 import click
 
 from replay.base.style import Style
-from replay.cli.subjects import last_step, step_names
-from replay.errors import ReplayError, UsageError, WorkerError
+from replay.errors import ReplayError, WorkerError
 from replay.report.output import JSON, TEXT, can_show, format_names, render
-from replay.series.names import parse_step, parse_steps, parts_of
 
 
 class ExitCode(IntEnum):
@@ -219,39 +217,7 @@ def _format(ctx: click.Context, param: click.Parameter, value: str | None) -> st
     return value or TEXT
 
 
-# --- steps and operations on the command line ---------------------------------------
-
-
-class StepType(click.ParamType[int]):
-    """A step by its number, or by its name where it comes after the last: ``K+a+b``."""
-
-    name = "step"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """A step of the subject, or a usage error that says which there are."""
-        if isinstance(value, int):
-            return value
-        try:
-            return parse_step(str(value), step_names(ctx))
-        except UsageError as error:
-            self.fail(str(error), param, ctx)
-
-
-class StepsType(click.ParamType[tuple[int, ...]]):
-    """Steps as on the command line; ``series.names`` has the grammar."""
-
-    name = "steps"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        """The steps in order, each once, or a usage error that shows the form."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            return parse_steps(str(value), step_names(ctx))
-        except UsageError as error:
-            self.fail(str(error), param, ctx)
+# --- operations and other values on the command line ---------------------------------
 
 
 class OpsType(click.ParamType[range]):
@@ -283,47 +249,7 @@ def _span(text: str, end: int) -> tuple[int | None, int | None]:
     return _number(first), _number(last) if last.strip() else end
 
 
-STEP: Final = StepType()
-STEPS: Final = StepsType()
 OPS: Final = OpsType()
-
-
-def steps_option(
-    text: str = "The steps to judge, each against the one before.", default: str = "1-"
-) -> Callable[..., Any]:
-    """``--steps``: which are meant."""
-    return click.option(
-        "--steps", type=STEPS, default=default, show_default=True, metavar="STEPS", help=text
-    )
-
-
-def of_the_series(what: str, steps: Iterable[int]) -> tuple[int, ...]:
-    """Steps that are no later ones than the last.
-
-    Raises:
-        click.UsageError: one of them comes after it, which a command knows nothing of.
-
-    """
-    found = tuple(steps)
-    for step in found:
-        if parts_of(step):
-            raise click.UsageError(
-                f"{what} is for the steps of the series, 0 to {last_step()}; {step} comes after it"
-            )
-    return found
-
-
-def judged(steps: Iterable[int], why: str = "step 0 has no step before it") -> tuple[int, ...]:
-    """The steps that can be judged: all but step 0.
-
-    Raises:
-        click.UsageError: there is none; ``why`` says what is wrong with step 0.
-
-    """
-    found = tuple(step for step in steps if step)
-    if not found:
-        raise click.UsageError(f"{why}; --steps takes steps from 1 to {last_step()}")
-    return found
 
 
 def examples(*lines: str) -> str:

@@ -6,13 +6,8 @@ from pathlib import Path
 
 import click
 
-from replay.cli.common import (
-    STEP,
-    ExitCode,
-    emit,
-    examples,
-    format_option,
-)
+from replay.cli.common import ExitCode, emit, examples, format_option
+from replay.cli.steps import STEP
 from replay.cli.subjects import the_subject
 from replay.report import comparing, small  # noqa: F401  each registers what it shows
 

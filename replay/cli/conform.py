@@ -8,15 +8,9 @@ from pathlib import Path
 import click
 
 from replay.base.pool import default_jobs
-from replay.cli.common import (
-    ExitCode,
-    emit,
-    examples,
-    format_option,
-    jobs_option,
-    steps_option,
-)
+from replay.cli.common import ExitCode, emit, examples, format_option, jobs_option
 from replay.cli.progress import progress_bar
+from replay.cli.steps import steps_option
 from replay.dirty.conform import Progress, conform
 from replay.dirty.machine.model import Model
 from replay.dirty.machine.run import python_model

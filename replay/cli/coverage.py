@@ -13,13 +13,12 @@ from replay.cli.common import (
     examples,
     format_option,
     jobs_option,
-    judged,
     ops_option,
     seed_option,
-    steps_option,
     traces_option,
 )
 from replay.cli.progress import progress_bar
+from replay.cli.steps import judged, steps_option
 from replay.dirty.campaign.covering import cover
 from replay.dirty.machine.reach import Reach
 from replay.dirty.subject import SUBJECT

@@ -12,16 +12,9 @@ import click
 from replay.base.atomic import replace_file
 from replay.base.jsonlines import nearest
 from replay.base.pool import default_jobs
-from replay.cli.common import (
-    ExitCode,
-    emit,
-    examples,
-    format_option,
-    jobs_option,
-    judged,
-    steps_option,
-)
+from replay.cli.common import ExitCode, emit, examples, format_option, jobs_option
 from replay.cli.progress import progress_bar
+from replay.cli.steps import judged, steps_option
 from replay.cli.subjects import copies_option, only_built_in, the_subject
 from replay.dirty.explore.alphabet import Scope
 from replay.dirty.explore.held import PropertyResult, declared_broken, held

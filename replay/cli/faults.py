@@ -16,12 +16,11 @@ from replay.cli.common import (
     examples,
     format_option,
     jobs_option,
-    of_the_series,
     seed_option,
-    steps_option,
     traces_option,
 )
 from replay.cli.progress import progress_bar
+from replay.cli.steps import of_the_series, steps_option
 from replay.cli.subjects import last_step
 from replay.dirty.faults.fault import Fault
 from replay.dirty.faults.judge import Search

@@ -6,14 +6,8 @@ from pathlib import Path
 
 import click
 
-from replay.cli.common import (
-    OPS,
-    STEP,
-    ExitCode,
-    emit,
-    examples,
-    format_option,
-)
+from replay.cli.common import OPS, ExitCode, emit, examples, format_option
+from replay.cli.steps import STEP
 from replay.cli.subjects import only_built_in, the_subject
 from replay.dirty.machine.model import Run
 from replay.errors import UsageError

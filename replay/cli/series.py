@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from replay.cli import verifying
-from replay.cli.common import STEP, ExitCode, emit, examples, format_option
+from replay.cli.common import ExitCode, emit, examples, format_option
+from replay.cli.steps import STEP
 from replay.dirty.subject import SUBJECT, plan
 from replay.errors import SeriesError, UsageError
 from replay.report.patching import PatchesView, PatchView, plain

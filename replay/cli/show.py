@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import click
 
-from replay.cli.common import (
-    STEP,
-    ExitCode,
-    emit,
-    examples,
-    format_option,
-)
+from replay.cli.common import ExitCode, emit, examples, format_option
+from replay.cli.steps import STEP
 from replay.cli.subjects import the_subject
 from replay.report.showing import LifeView, StepView, WholeView
 from replay.series.steps import life, step_source, whole_source

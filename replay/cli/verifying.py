@@ -14,13 +14,12 @@ from replay.cli.common import (
     examples,
     format_option,
     jobs_option,
-    judged,
     ops_option,
     seed_option,
-    steps_option,
     traces_option,
 )
 from replay.cli.progress import progress_bar
+from replay.cli.steps import judged, steps_option
 from replay.dirty.language.generate import Profile
 from replay.dirty.language.language import BUDGET
 from replay.dirty.subject import plan as plan_of

@@ -26,7 +26,6 @@ from typing import Any, Final, TypeVar
 from replay.base.style import PLAIN, Style
 from replay.errors import UsageError
 from replay.report import formats
-from replay.series.names import plain
 
 TEXT: Final = "text"
 """Lines for people; the only format in which colour means something."""
@@ -76,6 +75,8 @@ def shows(
 
 def document(values: Any, ascii_only: bool = False) -> str:
     """One JSON document: indented, keys in the order of the report."""
+    from replay.series.names import plain  # it knows models, which no help needs
+
     return json.dumps(plain(values), indent=2, ensure_ascii=ascii_only)
 
 

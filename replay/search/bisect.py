@@ -213,22 +213,27 @@ def read_log(
     head = values[0] if values else {}
     if head.get("format") != LOG_FORMAT or not isinstance(head.get("question"), dict):
         raise UsageError(f"{path}:1: not a bisect log; its first line has format {LOG_FORMAT!r}")
-    probes = []
-    for number, value in enumerate(values[1:], 2):
-        if "step" not in value:
-            continue
-        try:
-            answer = Answer(str(value.get("answer")))
-        except ValueError:
-            raise UsageError(
-                f"{path}:{number}: answer is {value.get('answer')!r}; it is good, bad or skip"
-            ) from None
-        step = value["step"]
-        known = named(step) if isinstance(step, str) else None
-        if known is not None:
-            probes.append(Probe(known, answer, str(value.get("note", ""))))
-            continue
-        if not isinstance(step, int) or isinstance(step, bool) or not 0 <= step <= last:
-            raise UsageError(f"{path}:{number}: step is {step!r}; it is a number from 0 to {last}")
-        probes.append(Probe(step, answer, str(value.get("note", ""))))
+    probes = [
+        _probe(value, f"{path}:{number}", last, named)
+        for number, value in enumerate(values[1:], 2)
+        if "step" in value
+    ]
     return head["question"], probes
+
+
+def _probe(
+    value: dict[str, Any], where: str, last: int, named: Callable[[str], int | None]
+) -> Probe:
+    try:
+        answer = Answer(str(value.get("answer")))
+    except ValueError:
+        raise UsageError(
+            f"{where}: answer is {value.get('answer')!r}; it is good, bad or skip"
+        ) from None
+    step = value["step"]
+    known = named(step) if isinstance(step, str) else None
+    if type(step) is int and 0 <= step <= last:
+        known = step
+    if known is None:
+        raise UsageError(f"{where}: step is {step!r}; it is a number from 0 to {last}")
+    return Probe(known, answer, str(value.get("note", "")))

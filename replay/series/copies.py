@@ -23,10 +23,10 @@ def copies_of(texts: Iterable[str], names: Names) -> tuple[tuple[int, str], ...]
         name, equals, path = text.partition("=")
         step = _step(name, names) if equals else None
         if step is None or len(parts_of(step)) > 1:
-            after = f", or {names.last}+FIX with one fix" if names.parts else ""
+            after = f", or {names.last}+{names.parts[0]}=mine.py" if names.parts else ""
             raise UsageError(
-                f"--model {text!r}: write STEP=FILE with a step from 0 to {names.last}{after}, "
-                f"as in {names.last * 9 // 13}=mine.py"
+                f"--model {text!r}: write STEP=FILE with a step from 0 to {names.last}, "
+                f"as in {names.last * 9 // 13}=mine.py{after}"
             )
         if not Path(path).is_file():
             raise UsageError(f"--model {text!r}: {path}: no such file")

@@ -21,13 +21,13 @@ from typing import Any, Protocol
 from refmodels.fold import Fold
 from refmodels.later import Names
 from refmodels.loading import told
-from replay.base.jsonlines import nearest
 from replay.errors import ReplayError, SeriesError, UsageError
 from replay.search.bisect import Answer
 from replay.search.campaign import Watcher
 from replay.search.language import Language
 from replay.series.asked import PASSING, fault, linking
-from replay.series.declared import EPILOGUE, Deviation, Scope, Series, check_themes, load
+from replay.series.declared import Deviation, Scope, Series, load
+from replay.series.fitting import fit
 from replay.series.names import parse_step
 
 Machine = type[Any]
@@ -214,20 +214,7 @@ class Subject:
 
         """
         series = load(self.file)
-        if len(series.steps) != self.last:
-            raise SeriesError(
-                f"{self.file}: it declares {len(series.steps)} steps, and the last model in "
-                f"{self.fold.home} is that of step {self.last}; a [[step]] and a module belong "
-                "to each step"
-            )
-        declared, wanted = tuple(fix.name for fix in series.fixes), self.names.parts
-        if declared and declared != wanted:  # a changed copy may have none
-            raise SeriesError(
-                f"{self.file.parent / EPILOGUE}: it declares the fixes {', '.join(declared)}; "
-                f"the models in {self.fold.home} are, in order, {', '.join(wanted) or 'none'}"
-            )
-        check_themes(series, self.file)
-        _check_names(self, series)
+        fit(self, series)
         return series
 
     @property
@@ -403,30 +390,3 @@ def _somebodys(folder: Path) -> Any:
     if not hasattr(module, "SUBJECT"):
         raise UsageError(f"{path}: it makes no SUBJECT; see CONTRIBUTING.md, 'A subject'")
     return module.SUBJECT
-
-
-def _check_names(subject: Subject, series: Series) -> None:
-    """That every law and every property that the file names is there.
-
-    Raises:
-        SeriesError: the first that is not, with the nearest that is.
-
-    """
-    declared = [(f"step {step.number}", step.deviations) for step in series.steps]
-    declared += [(f"fix {fix.name!r}", fix.deviations) for fix in series.fixes]
-    for where, deviations in declared:
-        for deviation in deviations:
-            known = subject.laws.get(deviation.scope, frozenset())
-            for law in (deviation.law, *deviation.beside.values()):
-                if law not in known:
-                    raise SeriesError(
-                        f"{subject.file}: {where}: deviation {deviation.id!r} names no law of "
-                        f"scope {deviation.scope!r}: {law!r}{nearest(law, sorted(known))}"
-                    )
-    names = {*subject.properties, *subject.inside}
-    for prop in series.properties:
-        if prop.name not in names:
-            raise SeriesError(
-                f"{subject.file}: there is no property {prop.name!r}"
-                f"{nearest(prop.name, sorted(names))}"
-            )

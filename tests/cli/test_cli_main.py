@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from refmodels import FOLD
 from replay import __version__
-from replay.cli import COMMANDS, Entry, common, main
+from replay.cli import COMMANDS, Entry, common, main, steps
 from replay.cli.common import ExitCode, guarded
 from replay.errors import DomainError, ReplayError, SeriesError, TraceError, UsageError, WorkerError
 
@@ -209,11 +209,11 @@ def test_misuse_is_one_message_and_exit_2(arguments: list[str], message: str | N
 
 
 def test_the_steps_of_the_command_line_are_those_of_the_models() -> None:
-    assert common.STEPS.convert("0-", None, None) == tuple(range(FOLD.last + 1))
+    assert steps.STEPS.convert("0-", None, None) == tuple(range(FOLD.last + 1))
 
 
 def test_steps_and_operations_are_read_as_written() -> None:
-    convert = common.STEPS.convert
+    convert = steps.STEPS.convert
     assert convert("0-39", None, None) == tuple(range(40))
     assert convert("27,30", None, None) == (27, 30)
     assert convert("38-,0-1,1", None, None) == (0, 1, 38, 39)

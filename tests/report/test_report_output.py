@@ -74,6 +74,8 @@ PURE = {
     "replay.repo.program.evidence.value_text",
     "replay.repo.trying.totals",
     "replay.series.declared.to_json",
+    "replay.series.names.before",
+    "replay.series.names.plain",
 }
 """Other functions that a renderer may call: they read nothing but their arguments."""
 
