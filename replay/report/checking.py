@@ -13,6 +13,7 @@ from replay.search.verdict import Verdict
 from replay.series.declared import Deviation
 from replay.series.verdict import (
     CheckResult,
+    Comparison,
     DeviationFound,
     Example,
     Failure,
@@ -21,6 +22,25 @@ from replay.series.verdict import (
 )
 
 INDENT = " " * 6
+
+MARKS: Mapping[Comparison, tuple[str, str]] = {
+    Comparison.MODELS: ("m", "the models"),
+    Comparison.C: ("c", "the C"),
+    Comparison.C_MODEL: ("=", "C and model"),
+}
+"""The letter of each comparison in a row, and what it means."""
+
+BETWEEN: Mapping[Comparison, str] = {
+    Comparison.MODELS: "",
+    Comparison.C: " between the C of the two steps",
+    Comparison.C_MODEL: " between the C and its model",
+}
+
+SHOWN_AGAIN: Mapping[Comparison, str] = {
+    Comparison.C: "bisect --trace {} --lane native",
+    Comparison.C_MODEL: "bisect --trace {} --lane native --against model",
+}
+"""The command that shows again what no run of the models does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +70,8 @@ def result_lines(
     saved = saved or Saved()
     lines = [
         "differ: traces on which the step differs from the one before; from 0: from step 0",
-        style.strong(f"{'step':>4}  {'verdict':<22} {'differ':>6} {'from 0':>6}  title"),
+        *_grounds(result),
+        style.strong(f"{'step':>4}  {'verdict':<22} {'differ':>6} {'from 0':>6} by  title"),
     ]
     for step in result.steps:
         lines.append(_row(step, style))
@@ -63,14 +84,24 @@ def result_lines(
     return [*lines, "", *result.reached, *summary(result, style)]
 
 
+def _grounds(result: CheckResult) -> list[str]:
+    """What the letters of the column "by" mean, and on how many traces that rests."""
+    said = []
+    for comparison, (mark, words) in MARKS.items():
+        most = max((step.rests.get(comparison, 0) for step in result.steps), default=0)
+        said += [f"{mark} {words} ({most})"] if most else []
+    return wrapped(f"by, on so many traces: {', '.join(said)}", "") if said else []
+
+
 def _row(step: StepResult, style: Style) -> str:
     paint = style.good if step.verdict is Verdict.SAME else style.new
     if not step.verdict.passes:
         paint = style.bad
     verdict = paint(f"{step.verdict.value:<22}")
-    room = WIDTH - 45
+    room = WIDTH - 48
     title = step.title if len(step.title) <= room else step.title[: room - 1] + "…"
-    return f"{step.step:>4}  {verdict} {step.differing:>6} {step.from_start:>6}  {title}"
+    by = "".join(mark for comparison, (mark, _) in MARKS.items() if step.rests.get(comparison))
+    return f"{step.step:>4}  {verdict} {step.differing:>6} {step.from_start:>6} {by:<3} {title}"
 
 
 def _details(step: StepResult, saved: Saved, style: Style) -> list[str]:
@@ -119,20 +150,27 @@ def _property(prop: PropertyFound, step: int, saved: Saved, style: Style) -> lis
 
 
 def _failure(failure: Failure, step: int, saved: Saved, style: Style) -> list[str]:
+    between = BETWEEN[failure.comparison]
     if failure.what == "api":
-        lines = [INDENT + style.bad("undeclared difference of a direct call")]
+        lines = [INDENT + style.bad(f"undeclared difference of a direct call{between}")]
         return lines + _wrap(failure.text, INDENT + "  ")
     if failure.what == "difference":
-        head = "undeclared difference in " + ", ".join(failure.fields)
+        head = f"undeclared difference{between} in {', '.join(failure.fields)}"
     else:
         head = f"breaks {failure.what}, which nothing declares"
     lines = [*_wrap(head), f"{INDENT}  shown by {counted(failure.count, 'trace')}"]
     lines[0] = style.bad(lines[0])
     lines += _wrap(failure.text, INDENT + "  ")
-    return lines + example_lines(failure.example, step, saved, style)
+    return lines + example_lines(failure.example, step, saved, style, failure.comparison)
 
 
-def example_lines(example: Example | None, step: int, saved: Saved, style: Style) -> list[str]:
+def example_lines(
+    example: Example | None,
+    step: int,
+    saved: Saved,
+    style: Style,
+    comparison: Comparison = Comparison.MODELS,
+) -> list[str]:
     """The shortest trace, an operation a line, and the command that replays it."""
     if example is None:
         return []
@@ -151,6 +189,8 @@ def example_lines(example: Example | None, step: int, saved: Saved, style: Style
     path = saved.paths.get(id(example))
     if path is not None:
         command = f"compare {path} {step - 1} {step}" if step else f"run {path} --step 0"
+        if comparison in SHOWN_AGAIN:
+            command = SHOWN_AGAIN[comparison].format(path)
         lines.append(f"{INDENT}  {saved.command} {command}")
     return lines
 
@@ -164,7 +204,8 @@ def summary(result: CheckResult, style: Style = PLAIN) -> list[str]:
     failed = [str(s.step) for s in result.steps if not s.verdict.passes]
     lines = [
         f"{result.traces} traces of {result.ops} operations, seed {result.seed}, "
-        f"and {sum(step.calls for step in result.steps)} direct calls, in {result.seconds:.1f} s"
+        f"and {sum(step.calls for step in result.steps)} direct calls, in {result.seconds:.1f} s",
+        *wrapped(result.left_out, ""),
     ]
     if failed:
         lines.append(style.bad(f"{shown}: not as claimed at step {', '.join(failed)}"))
@@ -185,6 +226,7 @@ def result_json(result: CheckResult) -> dict[str, Any]:
         "ops": result.ops,
         "seconds": round(result.seconds, 3),
         "passed": result.passed,
+        "left_out": result.left_out or None,
         "start": [_property_json(prop) for prop in result.start],
         "steps": [step_json(step) for step in result.steps],
     }
@@ -202,6 +244,11 @@ def step_json(step: StepResult) -> dict[str, Any]:
         "differing": step.differing,
         "from_start": step.from_start,
         "through": list(step.through),
+        "rests_on": [
+            {"comparison": comparison.value, "traces": step.rests[comparison]}
+            for comparison in Comparison
+            if step.rests.get(comparison)
+        ],
         "deviations": [
             {
                 "id": found.deviation.id,
@@ -216,16 +263,18 @@ def step_json(step: StepResult) -> dict[str, Any]:
             for found in step.deviations
         ],
         "breaks": [_property_json(prop) for prop in step.properties],
-        "failures": [
-            {
-                "what": failure.what,
-                "fields": list(failure.fields),
-                "text": failure.text,
-                "count": failure.count,
-                "example": _example_json(failure.example),
-            }
-            for failure in step.failures
-        ],
+        "failures": [_failure_json(failure) for failure in step.failures],
+    }
+
+
+def _failure_json(failure: Failure) -> dict[str, Any]:
+    return {
+        "what": failure.what,
+        "fields": list(failure.fields),
+        "text": failure.text,
+        "comparison": failure.comparison.value,
+        "count": failure.count,
+        "example": _example_json(failure.example),
     }
 
 

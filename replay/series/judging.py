@@ -10,6 +10,7 @@ from replay.series.subject import Subject
 from replay.series.tally import Finding, Share
 from replay.series.verdict import (
     CheckResult,
+    Comparison,
     DeviationFound,
     Failure,
     PropertyFound,
@@ -76,6 +77,7 @@ class _Judge:
             differing=share.differing.get(number, 0),
             from_start=from_start,
             through=through if from_start else (),
+            rests={Comparison.MODELS: share.traces} if share.traces else {},
         )
         for deviation in data.deviations:
             found = DeviationFound(deviation)

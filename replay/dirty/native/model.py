@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -61,17 +61,21 @@ def built_series(
     jobs: int = 2,
     progress: Callable[[Outcome], None] | None = None,
     calls: bool = False,
+    steps: Collection[int] | None = None,
 ) -> dict[int, Outcome]:
-    """Apply the patches of a series and build every step; see ``replay.build.compile``.
+    """Apply the patches of a series and build its steps; see ``replay.build.compile``.
 
     With ``calls`` the drivers can also call the inner API; see ``replay.dirty.native.inner``.
+    Built are those of ``steps`` that have a patch; all by default.
 
     Raises:
         SeriesError, PatchError: the series cannot be read, or a patch does not apply.
         BuildError: there is no compiler, or no room for the cache.
 
     """
-    files = {tree.step: tree.files for tree in trees(series_dir)}
+    files = {
+        tree.step: tree.files for tree in trees(series_dir) if steps is None or tree.step in steps
+    }
     if calls:
         series = load(series_folder(series_dir) / "series.toml")
         files = {step: with_calls(tree, series, step) for step, tree in files.items()}
