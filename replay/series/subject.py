@@ -30,6 +30,9 @@ from replay.series.declared import Deviation, Scope, Series, check_themes, load
 Machine = type[Any]
 """The class of a step's machine."""
 
+Copies = tuple[tuple[int, str], ...]
+"""Changed copies of step modules, (step, path)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:
@@ -237,7 +240,7 @@ class Subject:
         """Its steps, but for step 0, which is the start."""
         return tuple(range(1, self.last + 1))
 
-    def machines(self, copies: tuple[tuple[int, str], ...] = (), last: int = -1) -> list[Machine]:
+    def machines(self, copies: Copies = (), last: int = -1) -> list[Machine]:
         """The machines of steps 0 to ``last`` (all by default), with changed copies of some.
 
         Raises:
@@ -249,6 +252,15 @@ class Subject:
         if self.fits is not None:
             self.fits(machines)
         return machines
+
+    def loaded_anew(self, copies: Copies, last: int) -> list[Machine]:
+        """The machines of steps 0 to ``last``, with copies that remember nothing.
+
+        Raises:
+            SeriesError: a copy that does not load.
+
+        """
+        return _machines.__wrapped__(self.fold, copies, last)
 
     def model(self, step: int, trace: Any) -> Run:
         """Run a trace on the model of a step as it is.
@@ -293,7 +305,7 @@ class Subject:
 
 
 @cache
-def _machines(fold: Fold, copies: tuple[tuple[int, str], ...], last: int) -> list[Machine]:
+def _machines(fold: Fold, copies: Copies, last: int) -> list[Machine]:
     with linking():
         return fold.variant({step: Path(path) for step, path in copies}, last)
 

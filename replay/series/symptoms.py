@@ -18,6 +18,7 @@ from replay.errors import UsageError
 from replay.search.bisect import Answer
 from replay.series.copies import copies_of
 from replay.series.declared import Series, name_of
+from replay.series.repeats import insist
 from replay.series.subject import Lane, Run, Subject, Unbuilt
 
 MODELS: Final = "python"
@@ -84,10 +85,18 @@ class Models:
 
     def __init__(self, subject: Subject, copies: Sequence[str]) -> None:
         self.subject = subject
-        self.machines = subject.machines(copies_of(copies, subject.last))
+        self.copies = copies_of(copies, subject.last)
+        self.machines = subject.machines(self.copies)
 
     def run(self, step: int, trace: Any) -> Run:
-        """Run a trace on the model of a step."""
+        """Run a trace on the model of a step.
+
+        Raises:
+            SeriesError: a changed copy is in it, and it does not repeat what it does.
+
+        """
+        if any(number <= step for number, _ in self.copies):
+            insist(self.subject, self.machines, self.copies, (step,), trace, afresh=False)
         return self.subject.run(step, self.machines[step], trace)
 
     def takes(self, trace: Any) -> bool:

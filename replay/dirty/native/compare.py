@@ -131,8 +131,14 @@ class Work:
 
         What a trace alone does not show again (a step may keep state that a reset leaves, or
         depend on chance) is given as it was found.
+
+        Raises:
+            SeriesError: a changed copy of a model does not repeat what it does.
+
         """
         trace, seen = self.trace(finding.number), finding.seen
+        if self.plan.copies:
+            self.plan.insist(self.plan.machines(), finding.step, trace)
         name = "-".join((self.lane, "step", str(finding.step), finding.name or "difference"))
         if finding.name:
             return _example_of_deviation(self, finding, trace.renamed(name), budget), ""

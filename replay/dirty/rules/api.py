@@ -195,9 +195,7 @@ def common_functions(series: Series, step: int, old: type[Any], new: type[Any]) 
     return held[3]
 
 
-_COMMON: Final[WeakKeyDictionary[type[Any], tuple[int, type[Any], Series, list[_Function]]]] = (
-    WeakKeyDictionary()
-)
+_COMMON: WeakKeyDictionary[type[Any], tuple[int, type[Any], Series, Any]] = WeakKeyDictionary()
 """What :func:`common_functions` found last of a machine: it is asked for each trace anew."""
 
 
