@@ -119,13 +119,13 @@ def command(ctx: click.Context, /, format: str, **options: Any) -> int:
         return ExitCode.OK
     given = {name for name in options if ctx.get_parameter_source(name) not in (
         click.core.ParameterSource.DEFAULT, None)}  # fmt: skip
-    path, corpus = _state(options["path"]), Corpus(options["folder"] or default_folder())
+    path = _state(options["path"])
     limits = Limits(
         options["traces"], options["seconds"],
         options["until_difference"] or (options["traces"] is None and options["seconds"] is None),
     )  # fmt: skip
     with _opened(path, options, given) as state:
-        state.sums.folder = str(corpus.folder.resolve())
+        corpus = _corpus(state, options["folder"])
         asked = _built(state.sums.asked, options["jobs"])
         with _stopping(state):
             kept = _run(state, asked, corpus, limits, options)
@@ -167,7 +167,8 @@ def _opened(path: Path, options: dict[str, Any], given: set[str]) -> State:
             options["compiler"],
         )  # fmt: skip
         asked.plan().machines()  # an error in a copy shows here, not in a worker
-        return State.create(path, asked, made_of(asked))
+        folder = (options["folder"] or default_folder()).resolve()
+        return State.create(path, asked, made_of(asked), str(folder))
     state = State.resume(path)
     try:
         asked = state.sums.asked
@@ -187,6 +188,13 @@ def _opened(path: Path, options: dict[str, Any], given: set[str]) -> State:
         state.close()
         raise
     return state
+
+
+def _corpus(state: State, given: Path | None) -> Corpus:
+    """The corpus: the folder that is given now, else the one that was given at first."""
+    sums = state.sums
+    sums.folder = str(given.resolve()) if given else sums.folder or str(default_folder().resolve())
+    return Corpus(Path(sums.folder))
 
 
 def _plain(value: Any) -> tuple[Any, ...]:

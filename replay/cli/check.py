@@ -32,6 +32,7 @@ from replay.cli.subjects import (
     only_built_in,
     the_subject,
 )
+from replay.errors import UsageError
 from replay.report.checking import CheckView, Saved
 from replay.series.check import BUDGET, Plan, check
 from replay.series.subject import Subject
@@ -52,6 +53,7 @@ LANES = ("python", "native", "both", "all")
         "replay check --lane python               the models alone",
         "replay check --lane both                 the C of each step and its model",
         "replay check --model 27=mine.py          with a changed copy of step 27",
+        "replay check --corpus                    first the traces that campaigns kept",
         "replay check --json > check.json",
     ),
 )
@@ -76,6 +78,10 @@ LANES = ("python", "native", "both", "all")
 )  # fmt: skip
 @click.option("--sanitize", is_flag=True, help="Build the C with ASan and UBSan.")
 @click.option("--compiler", metavar="CC", help="The C compiler; cc by default.")
+@click.option(
+    "--corpus", "folder", is_flag=False, flag_value="", metavar="[DIR]",
+    help="Run kept traces first: those of 'replay traces', or of DIR.",
+)  # fmt: skip
 @click.option("--brief", is_flag=True, help="Only the rows, and what is not as claimed.")
 @format_option
 def command(save: Path | None, brief: bool, format: str, **options: Any) -> int:
@@ -94,7 +100,7 @@ def command(save: Path | None, brief: bool, format: str, **options: Any) -> int:
     subject = plan.subject
     libraries, left_out = libraries_for(asked, plan)
     result = run(plan, asked.jobs, asked.budget, asked.lane or "all", libraries)
-    result.left_out = left_out
+    result.left_out, result.corpus = left_out, result.traces - asked.traces
     emit(
         CheckView(result, Saved(save_examples(subject, result, save), command_line()), brief),
         format,
@@ -116,6 +122,7 @@ class CheckOptions:
     lane: str | None
     sanitize: bool
     compiler: str | None
+    folder: str | None
 
     @property
     def wants_c(self) -> bool:
@@ -138,13 +145,39 @@ class CheckOptions:
             raise click.UsageError("--sanitize and --compiler build C, and --lane python runs none")
         if self.wants_c:
             only_built_in(f"--lane {self.lane}" if self.lane else "--sanitize, or --compiler,")
+        language, kept = subject.language.drawing(self.ops), self.kept()
+        if kept:
+            from replay.dirty.language.language import Preceded, TraceLanguage
+
+            assert isinstance(language, TraceLanguage), "the built-in subject's"
+            language = Preceded(language.profile, kept)
         return Plan(
             subject,
-            subject.language.drawing(self.ops),
+            language,
             seed=self.seed,
-            traces=self.traces,
+            traces=self.traces + len(kept),
             steps=steps,
             copies=self.copies,
+        )
+
+    def kept(self) -> tuple[Any, ...]:
+        """The traces of the corpus, where it is asked for.
+
+        Raises:
+            UsageError: there is no such folder, or the subject has no corpus.
+            TraceError: a file in it is no trace.
+
+        """
+        if self.folder is None:
+            return ()
+        only_built_in("--corpus")
+        from replay.dirty.campaign.corpus import Corpus, default_folder
+
+        folder = Path(self.folder) if self.folder else default_folder()
+        if self.folder and not folder.is_dir():
+            raise UsageError(f"{folder}: there is no such folder; see 'replay traces list'")
+        return tuple(
+            trace.renamed(trace.name or path.stem) for path, trace in Corpus(folder).read()
         )
 
 
@@ -214,13 +247,16 @@ def run(plan: Plan, jobs: int, budget: int, lane: str, libraries: Libraries | No
         if libraries is None:
             return check(plan, jobs, traces, shrunk, budget, watched=True)
         from replay.dirty.native.check import check_both, check_native
-        from replay.dirty.native.whole import check_whole, traces_in_c
+        from replay.dirty.native.whole import check_whole, in_c, kept_by, traces_in_c
 
+        if lane != "all":
+            plan = in_c(plan, libraries)
+            total[0] = plan.traces
         if lane == "native":
             return check_native(plan, libraries, jobs, traces, shrunk, budget)
         if lane == "both":
             return check_both(plan, libraries, jobs, traces, shrunk, budget, calls=libraries)
-        total[0] += 2 * traces_in_c(plan.traces)
+        total[0] += 2 * traces_in_c(plan.traces - kept_by(plan))
         return check_whole(plan, libraries, jobs, traces, shrunk, budget)
 
 

@@ -202,7 +202,9 @@ def summary(result: CheckResult, style: Style = PLAIN) -> list[str]:
         counts[step.verdict] = counts.get(step.verdict, 0) + 1
     shown = ", ".join(f"{counts[v]} {v.value}" for v in Verdict if v in counts)
     failed = [str(s.step) for s in result.steps if not s.verdict.passes]
+    first = f"{counted(result.corpus, 'trace')} of the corpus ran first" if result.corpus else ""
     lines = [
+        *([first] if first else []),
         f"{result.traces} traces of {result.ops} operations, seed {result.seed}, "
         f"and {sum(step.calls for step in result.steps)} direct calls, in {result.seconds:.1f} s",
         *wrapped(result.left_out, ""),
@@ -223,6 +225,7 @@ def result_json(result: CheckResult) -> dict[str, Any]:
         "format": "replay-check/1",
         "seed": result.seed,
         "traces": result.traces,
+        "corpus": result.corpus,
         "ops": result.ops,
         "seconds": round(result.seconds, 3),
         "passed": result.passed,

@@ -137,6 +137,8 @@ class CheckResult:
     seconds: float = 0.0
     reached: list[str] = field(default_factory=list)
     """What the traces reached, in words, where that was counted."""
+    corpus: int = 0
+    """How many of the traces were kept ones, which ran first."""
     left_out: str = ""
     """Which comparisons were not made though nobody left them out, why, and the cure."""
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from replay.dirty.language.language import Preceded
 from replay.dirty.native.check import check_both, check_native
-from replay.dirty.native.session import Libraries
+from replay.dirty.native.session import Libraries, can_run
 from replay.search.campaign import Told, untold
 from replay.series.check import BUDGET, SHARE, Plan, check
 from replay.series.verdict import CheckResult, StepResult
@@ -24,6 +25,22 @@ less than a minute on two cores, also where the C is yet to be built."""
 def traces_in_c(traces: int) -> int:
     """How many traces run in C where so many run on the models."""
     return min(traces, max(traces // IN_C_EVERY, SHARE))
+
+
+def in_c(plan: Plan, libraries: Libraries, drawn: int | None = None) -> Plan:
+    """A plan with those of its kept traces that the C can run; ``drawn`` more, or as many."""
+    language = plan.language
+    kept = language.kept if isinstance(language, Preceded) else ()
+    fit = tuple(trace for trace in kept if can_run(libraries, trace))
+    if isinstance(language, Preceded):
+        language = replace(language, kept=fit)
+    drawn = plan.traces - len(kept) if drawn is None else drawn
+    return replace(plan, language=language, traces=len(fit) + drawn)
+
+
+def kept_by(plan: Plan) -> int:
+    """How many traces of a plan were kept, and not drawn."""
+    return len(plan.language.kept) if isinstance(plan.language, Preceded) else 0
 
 
 def check_whole(
@@ -40,7 +57,7 @@ def check_whole(
     with calls of the inner API. ``progress`` hears of each trace once for each comparison.
     """
     result = check(plan, jobs, progress, shrinking, budget, watched=True)
-    few = replace(plan, traces=traces_in_c(plan.traces))
+    few = in_c(plan, libraries, traces_in_c(plan.traces - kept_by(plan)))
     known = {
         (step.step, found.deviation.id)
         for step in result.steps
