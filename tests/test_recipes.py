@@ -82,7 +82,8 @@ def test_a_property_is_a_monitor_and_a_table(copy: Path) -> None:
     text = toml.read_text(encoding="utf-8")
     assert "series/series.toml" in recipe(title)
     toml.write_text(text.replace("\n[start]\n", f"{DECLARED}\n[start]\n"), encoding="utf-8")
-    done = replay(copy, "check", "--steps", "1-2", "--traces", "20", "--json")
+    few = ("--steps", "1-2", "--traces", "20", "--lane", "python")
+    done = replay(copy, "check", *few, "--json")
     assert done.stderr == ""
     broken = {found["property"]: found for found in json.loads(done.stdout)["start"]}
     assert "vga-has-pages" not in broken
@@ -129,6 +130,8 @@ def test_a_step_is_a_module_and_a_table(copy: Path) -> None:
     rows = json.loads(done.stdout)["steps"]
     assert [row["step"] for row in rows] == [39, 40]
     assert rows[1]["verdict"] == "same"
+    rests = [[one["comparison"] for one in row["rests_on"]] for row in rows]
+    assert rests == [["models", "c", "c-model"], ["models"]], "step 40 has no patch"
     shown = replay(copy, "show", "40")
     assert "a step more, which changes nothing" in shown.stdout
     assert "def cpu_physical_memory_all" in shown.stdout
@@ -163,7 +166,7 @@ def test_a_report_format_is_one_module(copy: Path) -> None:
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("1:same 2:same\n", "")
     assert "replay check --format NAME" in recipe("A report format *")
-    few = ("--steps", "1-2", "--traces", "3")
+    few = ("--steps", "1-2", "--traces", "3", "--lane", "python")
     # Three traces do not show all that step 0 is said to break: not as claimed, which is 1.
     printed = replay(copy, "check", *few, "--format", "oneline")
     assert (printed.stdout, printed.stderr, printed.returncode) == ("1:same 2:same\n", "", 1)

@@ -118,13 +118,13 @@ def command(ctx: click.Context, /, format: str, **options: Any) -> int:
         return ExitCode.OK
     given = {name for name in options if ctx.get_parameter_source(name) not in (
         click.core.ParameterSource.DEFAULT, None)}  # fmt: skip
-    path, corpus = _state(options["path"]), Corpus(options["folder"] or default_folder())
+    path = _state(options["path"])
     limits = Limits(
         options["traces"], options["seconds"],
         options["until_difference"] or (options["traces"] is None and options["seconds"] is None),
     )  # fmt: skip
     with _opened(path, options, given) as state:
-        state.sums.folder = str(corpus.folder.resolve())
+        corpus = _corpus(state, options["folder"])
         asked = _built(state.sums.asked, options["jobs"])
         with _stopping(state):
             kept = _run(state, asked, corpus, limits, options)
@@ -166,7 +166,8 @@ def _opened(path: Path, options: dict[str, Any], given: set[str]) -> State:
             options["compiler"],
         )  # fmt: skip
         asked.plan().machines()  # an error in a copy shows here, not in a worker
-        return State.create(path, asked, made_of(asked))
+        folder = (options["folder"] or default_folder()).resolve()
+        return State.create(path, asked, made_of(asked), str(folder))
     state = State.resume(path)
     try:
         asked = state.sums.asked
@@ -188,6 +189,13 @@ def _opened(path: Path, options: dict[str, Any], given: set[str]) -> State:
     return state
 
 
+def _corpus(state: State, given: Path | None) -> Corpus:
+    """The corpus: the folder that is given now, else the one that was given at first."""
+    sums = state.sums
+    sums.folder = str(given.resolve()) if given else sums.folder or str(default_folder().resolve())
+    return Corpus(Path(sums.folder))
+
+
 def _plain(value: Any) -> tuple[Any, ...]:
     return tuple(v for v in value if v != 0) if isinstance(value, tuple) else (value,)
 
@@ -205,7 +213,7 @@ def _possible(compiler: str | None) -> tuple[str, ...]:
 def _built(asked: Asked, jobs: int) -> Asked:
     if set(asked.lanes) <= {"python"}:
         return asked
-    outcomes = build(jobs, False, asked.compiler, later=asked.plan().needed)
+    outcomes = build(jobs, False, asked.compiler, steps=asked.plan().needed)
     return replace(asked, libraries=libraries_of(outcomes))
 
 

@@ -43,7 +43,7 @@ def _corpus(folder: Path | None) -> Corpus:
     ),
 )
 def command() -> None:
-    """Keep traces that are worth running again; campaigns run them first.
+    """Keep traces that are worth running again; campaigns run them first, and check --corpus.
 
     What is kept are plain trace files in one folder: copy them to share them.
     """

@@ -60,7 +60,7 @@ def _difference(one: Difference, view: CampaignView, style: Style) -> list[str]:
         return lines
     files = {key: view.corpus / name for key, name in view.outcome.files.items()}
     saved = Saved(files, view.command)
-    return lines + example_lines(failure.example, one.step, saved, style)
+    return lines + example_lines(failure.example, one.step, saved, style, failure.comparison)
 
 
 def _verdict(found: Outcome, style: Style) -> list[str]:

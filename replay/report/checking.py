@@ -14,6 +14,7 @@ from replay.series.declared import Deviation
 from replay.series.names import before
 from replay.series.verdict import (
     CheckResult,
+    Comparison,
     DeviationFound,
     Example,
     Failure,
@@ -22,6 +23,25 @@ from replay.series.verdict import (
 )
 
 INDENT = " " * 6
+
+MARKS: Mapping[Comparison, tuple[str, str]] = {
+    Comparison.MODELS: ("m", "the models"),
+    Comparison.C: ("c", "the C"),
+    Comparison.C_MODEL: ("=", "C and model"),
+}
+"""The letter of each comparison in a row, and what it means."""
+
+BETWEEN: Mapping[Comparison, str] = {
+    Comparison.MODELS: "",
+    Comparison.C: " between the C of the two steps",
+    Comparison.C_MODEL: " between the C and its model",
+}
+
+SHOWN_AGAIN: Mapping[Comparison, str] = {
+    Comparison.C: "bisect --trace {} --lane native",
+    Comparison.C_MODEL: "bisect --trace {} --lane native --against model",
+}
+"""The command that shows again what no run of the models does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +71,8 @@ def result_lines(
     saved = saved or Saved()
     lines = [
         "differ: traces on which the step differs from the one before; from 0: from step 0",
-        style.strong(f"{'step':>4}  {'verdict':<22} {'differ':>6} {'from 0':>6}  title"),
+        *_grounds(result),
+        style.strong(f"{'step':>4}  {'verdict':<22} {'differ':>6} {'from 0':>6} by  title"),
     ]
     for step in result.steps:
         lines += _row(step, style)
@@ -64,16 +85,26 @@ def result_lines(
     return [*lines, "", *result.reached, *summary(result, style)]
 
 
+def _grounds(result: CheckResult) -> list[str]:
+    """What the letters of the column "by" mean, and on how many traces that rests."""
+    said = []
+    for comparison, (mark, words) in MARKS.items():
+        most = max((step.rests.get(comparison, 0) for step in result.steps), default=0)
+        said += [f"{mark} {words} ({most})"] if most else []
+    return wrapped(f"by, on so many traces: {', '.join(said)}", "") if said else []
+
+
 def _row(step: StepResult, style: Style) -> list[str]:
     """One line; two where the step has a long name, that after the last step."""
     paint = style.good if step.verdict is Verdict.SAME else style.new
     if not step.verdict.passes:
         paint = style.bad
     verdict = paint(f"{step.verdict.value:<22}")
-    room = WIDTH - 45
+    room = WIDTH - 48
     title = step.title if len(step.title) <= room else step.title[: room - 1] + "…"
     name = str(step.step)
-    row = f"{verdict} {step.differing:>6} {step.from_start:>6}  {title}"
+    by = "".join(mark for comparison, (mark, _) in MARKS.items() if step.rests.get(comparison))
+    row = f"{verdict} {step.differing:>6} {step.from_start:>6} {by:<3} {title}"
     return [f"{name:>4}  {row}"] if len(name) <= 4 else [name, f"{'':>4}  {row}"]
 
 
@@ -128,20 +159,27 @@ def _property(
 
 
 def _failure(failure: Failure, step: int, saved: Saved, style: Style) -> list[str]:
+    between = BETWEEN[failure.comparison]
     if failure.what == "api":
-        lines = [INDENT + style.bad("undeclared difference of a direct call")]
+        lines = [INDENT + style.bad(f"undeclared difference of a direct call{between}")]
         return lines + _wrap(failure.text, INDENT + "  ")
     if failure.what == "difference":
-        head = "undeclared difference in " + ", ".join(failure.fields)
+        head = f"undeclared difference{between} in {', '.join(failure.fields)}"
     else:
         head = f"breaks {failure.what}, which nothing declares"
     lines = [*_wrap(head), f"{INDENT}  shown by {counted(failure.count, 'trace')}"]
     lines[0] = style.bad(lines[0])
     lines += _wrap(failure.text, INDENT + "  ")
-    return lines + example_lines(failure.example, step, saved, style)
+    return lines + example_lines(failure.example, step, saved, style, failure.comparison)
 
 
-def example_lines(example: Example | None, step: int, saved: Saved, style: Style) -> list[str]:
+def example_lines(
+    example: Example | None,
+    step: int,
+    saved: Saved,
+    style: Style,
+    comparison: Comparison = Comparison.MODELS,
+) -> list[str]:
     """The shortest trace, an operation a line, and the command that replays it."""
     if example is None:
         return []
@@ -160,6 +198,8 @@ def example_lines(example: Example | None, step: int, saved: Saved, style: Style
     path = saved.paths.get(id(example))
     if path is not None:
         command = f"compare {path} {before(step)} {step}" if step else f"run {path} --step 0"
+        if comparison in SHOWN_AGAIN:
+            command = SHOWN_AGAIN[comparison].format(path)
         lines.append(f"{INDENT}  {saved.command} {command}")
     return lines
 
@@ -171,9 +211,12 @@ def summary(result: CheckResult, style: Style = PLAIN) -> list[str]:
         counts[step.verdict] = counts.get(step.verdict, 0) + 1
     shown = ", ".join(f"{counts[v]} {v.value}" for v in Verdict if v in counts)
     failed = [str(s.step) for s in result.steps if not s.verdict.passes]
+    first = f"{counted(result.corpus, 'trace')} of the corpus ran first" if result.corpus else ""
     lines = [
+        *([first] if first else []),
         f"{result.traces} traces of {result.ops} operations, seed {result.seed}, "
-        f"and {sum(step.calls for step in result.steps)} direct calls, in {result.seconds:.1f} s"
+        f"and {sum(step.calls for step in result.steps)} direct calls, in {result.seconds:.1f} s",
+        *wrapped(result.left_out, ""),
     ]
     if failed:
         lines.append(style.bad(f"{shown}: not as claimed at step {', '.join(failed)}"))
@@ -191,9 +234,11 @@ def result_json(result: CheckResult) -> dict[str, Any]:
         "format": "replay-check/1",
         "seed": result.seed,
         "traces": result.traces,
+        "corpus": result.corpus,
         "ops": result.ops,
         "seconds": round(result.seconds, 3),
         "passed": result.passed,
+        "left_out": result.left_out or None,
         "start": [_property_json(prop) for prop in result.start],
         "steps": [step_json(step) for step in result.steps],
     }
@@ -211,6 +256,11 @@ def step_json(step: StepResult) -> dict[str, Any]:
         "differing": step.differing,
         "from_start": step.from_start,
         "through": list(step.through),
+        "rests_on": [
+            {"comparison": comparison.value, "traces": step.rests[comparison]}
+            for comparison in Comparison
+            if step.rests.get(comparison)
+        ],
         "deviations": [
             {
                 "id": found.deviation.id,
@@ -226,16 +276,18 @@ def step_json(step: StepResult) -> dict[str, Any]:
         ],
         "breaks": [_property_json(prop) for prop in step.properties],
         "mends": [_property_json(prop) for prop in step.mended],
-        "failures": [
-            {
-                "what": failure.what,
-                "fields": list(failure.fields),
-                "text": failure.text,
-                "count": failure.count,
-                "example": _example_json(failure.example),
-            }
-            for failure in step.failures
-        ],
+        "failures": [_failure_json(failure) for failure in step.failures],
+    }
+
+
+def _failure_json(failure: Failure) -> dict[str, Any]:
+    return {
+        "what": failure.what,
+        "fields": list(failure.fields),
+        "text": failure.text,
+        "comparison": failure.comparison.value,
+        "count": failure.count,
+        "example": _example_json(failure.example),
     }
 
 

@@ -20,7 +20,8 @@ from replay.search.campaign import gather as gather_shares
 from replay.search.language import Language
 from replay.series.declared import Series
 from replay.series.judging import Wanted, judge
-from replay.series.subject import Machine, Run, Subject, Violation
+from replay.series.repeats import insist, unrepeated
+from replay.series.subject import Copies, Machine, Run, Subject, Violation
 from replay.series.tally import Finding, Share
 from replay.series.verdict import CheckResult, DeviationFound, Example
 
@@ -60,7 +61,7 @@ class Plan:
     seed: int = 1
     traces: int = 1200
     steps: tuple[int, ...] = ()
-    copies: tuple[tuple[int, str], ...] = ()
+    copies: Copies = ()
     patience: float = PATIENCE
 
     @property
@@ -87,6 +88,16 @@ class Plan:
 
         """
         return self.subject.machines(self.copies, self.last)
+
+    def insist(self, machines: Sequence[Machine], step: int, trace: Any) -> None:
+        """See to it that a step and the one before do the same whenever they run a trace.
+
+        Raises:
+            SeriesError: one does not, or does not come back.
+
+        """
+        with patient(self.copies, self.patience, len(trace.ops), trace.name):
+            insist(self.subject, machines, self.copies, (step - 1, step), trace)
 
     def draw(self, number: int) -> Any:
         """The trace with this number."""
@@ -124,7 +135,12 @@ class Check:
         return work.share
 
     def example(self, finding: Finding, budget: int) -> tuple[Example, str]:
-        """The trace that shows a finding soonest, made small; with what it shows."""
+        """The trace that shows a finding soonest, made small; with what it shows.
+
+        Raises:
+            SeriesError: the step, or the one before it, does not repeat what it does.
+
+        """
         plan = self.plan
         machines = plan.machines()
 
@@ -133,9 +149,12 @@ class Check:
                 return finding.shows(plan.subject, machines, trace)
 
         trace = plan.draw(finding.number)
+        plan.insist(machines, finding.step, trace)
         shown = shortest(trace, plan.language, shows, budget)
         if shown is None:
-            raise AssertionError(f"{finding} does not show again on {trace.name}")
+            what = f"the {finding.what} {finding.name}".rstrip() + " does not show again"
+            raise unrepeated(plan.copies, finding.step, trace, finding.index, what)
+        plan.insist(machines, finding.step, shown.trace)
         name = "-".join(filter(None, (f"step-{finding.step}", finding.name or finding.what)))
         small = shown.trace.renamed(name)
         return Example(small, shown.witness.index, shown.complete), shown.witness.text

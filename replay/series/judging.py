@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TypeAlias
 
+from replay.search.campaign import Seen
 from replay.series.declared import Series
 from replay.series.subject import Subject
 from replay.series.tally import Finding, Share
 from replay.series.verdict import (
     CheckResult,
+    Comparison,
     DeviationFound,
     Failure,
     PropertyFound,
@@ -55,12 +57,13 @@ class _Judge:
                 starting.append(found)
                 if seen:
                     found.count, found.text = seen.count, seen.text
-                    self.wanted.append((self.breaking(0, prop.name, seen.soonest[1]), found))
+                    self.wanted.append((self.breaking(0, prop.name, seen), found))
         return starting
 
-    def breaking(self, step: int, name: str, number: int) -> Finding:
+    def breaking(self, step: int, name: str, seen: Seen) -> Finding:
         what = "inner" if name in self.subject.inside else "property"
-        return Finding(what, step, number, name)
+        index, number = seen.soonest
+        return Finding(what, step, number, name, index=index)
 
     def step(self, number: int, through: tuple[int, ...]) -> StepResult:
         share = self.share
@@ -75,13 +78,15 @@ class _Judge:
             differing=share.differing.get(number, 0),
             from_start=from_start,
             through=through if from_start else (),
+            rests={Comparison.MODELS: share.traces} if share.traces else {},
         )
         for deviation in data.deviations:
             found = DeviationFound(deviation)
             seen = share.shown.get((number, deviation.id))
             if seen:
                 found.count = seen.count
-                finding = Finding("deviation", number, seen.soonest[1], deviation.id)
+                at, trace = seen.soonest
+                finding = Finding("deviation", number, trace, deviation.id, index=at)
                 self.wanted.append((finding, found))
             elif calls and deviation.id in calls.shown:
                 found.count, found.call = calls.shown[deviation.id]
@@ -95,8 +100,8 @@ class _Judge:
         if wrong:
             failure = Failure("difference", wrong.fields, "", wrong.count)
             result.failures.append(failure)
-            number = wrong.soonest[1]
-            finding = Finding("difference", result.step, number, "", wrong.fields)
+            at, number = wrong.soonest
+            finding = Finding("difference", result.step, number, "", wrong.fields, at)
             self.wanted.append((finding, failure))
         calls = self.share.calls.get(result.step)
         if calls and calls.wrong:
@@ -124,15 +129,14 @@ class _Judge:
         given_up = self.given_up(result.step)
         for prop in self.series.properties:
             seen = self.share.broken.get((result.step, prop.name))
-            number = seen.soonest[1] if seen else 0
             if prop.name in declared:
                 found = PropertyFound(prop.name, True)
                 result.properties.append(found)
                 if seen:
                     found.count, found.text = seen.count, seen.text
-                    self.wanted.append((self.breaking(result.step, prop.name, number), found))
+                    self.wanted.append((self.breaking(result.step, prop.name, seen), found))
             elif seen and not prop.broken_at_start and prop.name not in given_up:
                 # What step 0 breaks already is no promise that a later step could break.
                 failure = Failure(prop.name, (), seen.text, seen.count)
                 result.failures.append(failure)
-                self.wanted.append((self.breaking(result.step, prop.name, number), failure))
+                self.wanted.append((self.breaking(result.step, prop.name, seen), failure))

@@ -33,6 +33,9 @@ from replay.series.names import parse_step
 Machine = type[Any]
 """The class of a step's machine."""
 
+Copies = tuple[tuple[int, str], ...]
+"""Changed copies of step modules, (step, path)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:
@@ -264,9 +267,7 @@ class Subject:
         with linking():
             return self.fold.build(step)
 
-    def machines(
-        self, copies: tuple[tuple[int, str], ...] = (), last: int = -1
-    ) -> Sequence[Machine]:
+    def machines(self, copies: Copies = (), last: int = -1) -> Sequence[Machine]:
         """The machines of steps 0 to ``last`` (all by default), with changed copies of some.
 
         Where it goes to the last step, those of what came after it are made when asked for.
@@ -280,6 +281,15 @@ class Subject:
         if self.fits is not None:
             self.fits(machines)
         return machines
+
+    def loaded_anew(self, copies: Copies, last: int) -> Sequence[Machine]:
+        """The machines of steps 0 to ``last``, with copies that remember nothing.
+
+        Raises:
+            SeriesError: a copy that does not load.
+
+        """
+        return _machines.__wrapped__(self.fold, copies, min(last, self.last))
 
     def model(self, step: int, trace: Any) -> Run:
         """Run a trace on the model of a step as it is.
@@ -324,7 +334,7 @@ class Subject:
 
 
 @cache
-def _machines(fold: Fold, copies: tuple[tuple[int, str], ...], last: int) -> Sequence[Machine]:
+def _machines(fold: Fold, copies: Copies, last: int) -> Sequence[Machine]:
     with linking():
         return fold.variant({step: Path(path) for step, path in copies}, last)
 

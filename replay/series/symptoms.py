@@ -21,6 +21,7 @@ from replay.series.copies import copies_of
 from replay.series.declared import Series, name_of
 from replay.series.names import before as before_it
 from replay.series.names import parse_step
+from replay.series.repeats import insist
 from replay.series.subject import Lane, Run, Subject, Unbuilt
 
 MODELS: Final = "python"
@@ -87,10 +88,18 @@ class Models:
 
     def __init__(self, subject: Subject, copies: Sequence[str]) -> None:
         self.subject = subject
-        self.machines = subject.machines(copies_of(copies, subject.names))
+        self.copies = copies_of(copies, subject.names)
+        self.machines = subject.machines(self.copies)
 
     def run(self, step: int, trace: Any) -> Run:
-        """Run a trace on the model of a step."""
+        """Run a trace on the model of a step.
+
+        Raises:
+            SeriesError: a changed copy is in it, and it does not repeat what it does.
+
+        """
+        if any(number <= step for number, _ in self.copies):
+            insist(self.subject, self.machines, self.copies, (step,), trace, afresh=False)
         return self.subject.run(step, self.machines[step], trace)
 
     def takes(self, trace: Any) -> bool:

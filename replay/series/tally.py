@@ -81,6 +81,7 @@ class Finding:
         number: of the trace that shows it soonest.
         name: of the deviation or the property.
         fields: those that differ.
+        index: the operation at which it does.
 
     """
 
@@ -89,6 +90,7 @@ class Finding:
     number: int
     name: str = ""
     fields: tuple[str, ...] = ()
+    index: int = 0
 
     def shows(self, subject: Subject, machines: Sequence[Machine], trace: Any) -> Violation | None:
         """The operation at which a trace shows it, with words; None where it does not."""

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from replay.search.verdict import Verdict
 from replay.series.declared import Deviation
+
+
+class Comparison(StrEnum):
+    """What was run beside what: the grounds that a verdict rests on."""
+
+    MODELS = "models"
+    """The models of a step and of the one before."""
+    C = "c"
+    """The C of a step and of the one before."""
+    C_MODEL = "c-model"
+    """The C of a step and its model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +71,7 @@ class Failure:
         text: in words, with what was expected.
         count: traces that show a failure of this step (of any fields).
         example: the shortest trace found; None for a direct call.
+        comparison: which comparison shows it.
 
     """
 
@@ -67,6 +80,7 @@ class Failure:
     text: str
     count: int = 0
     example: Example | None = None
+    comparison: Comparison = Comparison.MODELS
 
 
 @dataclass(slots=True)
@@ -77,7 +91,8 @@ class StepResult:
         step: its number.
         title: its title.
         traces: traces on which it was compared with the step before.
-        calls: direct calls of its inner API that were compared with the step before.
+        calls: direct calls of its inner API that were compared, with the step before or, of
+            C, with the model.
         differing: traces on which its run differs from that of the step before.
         from_start: traces on which its run differs from that of step 0.
         through: the steps whose declared deviations account for that.
@@ -85,6 +100,7 @@ class StepResult:
         properties: those that break at this step, declared or not.
         mended: those that it is to mend, shown or not.
         failures: what nothing declares.
+        rests: each comparison that was made, with the traces on which it was.
 
     """
 
@@ -99,6 +115,7 @@ class StepResult:
     properties: list[PropertyFound] = field(default_factory=list)
     mended: list[PropertyFound] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    rests: dict[Comparison, int] = field(default_factory=dict)
 
     @property
     def verdict(self) -> Verdict:
@@ -127,6 +144,10 @@ class CheckResult:
     seconds: float = 0.0
     reached: list[str] = field(default_factory=list)
     """What the traces reached, in words, where that was counted."""
+    corpus: int = 0
+    """How many of the traces were kept ones, which ran first."""
+    left_out: str = ""
+    """Which comparisons were not made though nobody left them out, why, and the cure."""
 
     @property
     def passed(self) -> bool:

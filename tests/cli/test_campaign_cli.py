@@ -79,6 +79,30 @@ def test_a_difference_is_kept_and_run_first_the_next_time(tmp_path: Path, cache:
     assert done.exit_code == 0 and "1 trace of the corpus ran first" in done.stdout
 
 
+def test_a_campaign_that_goes_on_remembers_its_corpus(tmp_path: Path, cache: Path) -> None:
+    mine = tmp_path / "mine"
+    assert replay("--traces", 5, *FEW, "--corpus", mine).exit_code == 0
+    done = replay("--traces", 10, "--resume", "--jobs", 1, "--json")
+    assert done.exit_code == 0, done.output
+    assert read_sums(cache / "campaign.sqlite").folder == str(mine)
+    other = tmp_path / "other"
+    assert replay("--traces", 12, "--resume", "--jobs", 1, "--corpus", other).exit_code == 0
+    assert read_sums(cache / "campaign.sqlite").folder == str(other)
+
+
+def test_a_state_knows_its_corpus_from_the_first_moment(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A campaign that is killed before it has written anything goes on with the same."""
+
+    def killed(*words: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("replay.cli.campaign.run_corpus", killed)
+    replay("--traces", 5, *FEW, "--corpus", tmp_path / "mine")
+    assert read_sums(cache / "campaign.sqlite").folder == str(tmp_path / "mine")
+
+
 def test_all_lanes_run_where_there_is_a_compiler(tmp_path: Path) -> None:
     words = ("--steps", "37", "--traces", "12", "--jobs", "1", "--state", tmp_path / "s",
              "--corpus", tmp_path / "c")  # fmt: skip

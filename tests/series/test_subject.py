@@ -400,7 +400,9 @@ def test_traces_are_as_long_as_the_subject_draws_them(mine: Path) -> None:
         return int(json.loads(done.stdout)["ops"])
 
     assert ops() == 12 and ops("--ops", 7) == 7
-    built_in = CliRunner().invoke(main, ["check", "--steps", "1", "--traces", "2", "--json"])
+    built_in = CliRunner().invoke(
+        main, ["check", "--steps", "1", "--traces", "2", "--lane", "python", "--json"]
+    )
     assert json.loads(built_in.stdout)["ops"] == 50
 
 

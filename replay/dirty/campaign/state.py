@@ -103,8 +103,8 @@ class State(Closing):
         self._written: dict[Found, list[int]] = {}
 
     @classmethod
-    def create(cls, path: Path, asked: Asked, made: str) -> State:
-        """A new state.
+    def create(cls, path: Path, asked: Asked, made: str, folder: str = "") -> State:
+        """A new state of a campaign with its corpus in a folder.
 
         Raises:
             UsageError: there is one already.
@@ -119,13 +119,14 @@ class State(Closing):
                 "file with --state"
             )
         db = _connect(path, "rwc")
-        sums = Sums(asked, made, coverage=Coverage(asked.plan().needed))
+        sums = Sums(asked, made, coverage=Coverage(asked.plan().needed), folder=folder)
         state = cls(path, sums, db, lock)
 
         def begin() -> None:
             for statement in TABLES.split(";"):
                 db.execute(statement)
-            about = {"format": FORMAT, "made": made, "asked": json.dumps(asked.to_json())}
+            about = {"format": FORMAT, "made": made, "asked": json.dumps(asked.to_json()),
+                     "folder": folder}  # fmt: skip
             db.executemany("INSERT INTO about VALUES (?, ?)", about.items())
 
         try:

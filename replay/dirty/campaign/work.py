@@ -15,11 +15,10 @@ from replay.dirty.language.generate import DEFAULT
 from replay.dirty.language.trace import Trace
 from replay.dirty.machine.coverage import Coverage
 from replay.dirty.native.compare import NativeTally, Work
-from replay.dirty.native.encode import encode
 from replay.dirty.native.model import built_series, libraries_of
-from replay.dirty.native.session import Libraries, session
+from replay.dirty.native.session import Libraries, can_run
 from replay.dirty.subject import SUBJECT
-from replay.errors import DomainError, UsageError
+from replay.errors import UsageError
 from replay.series.check import Check, Plan
 from replay.series.declared import data_path
 from replay.series.tally import Share
@@ -174,12 +173,7 @@ def fits(asked: Asked, trace: Trace) -> bool:
     if set(asked.lanes) <= {"python"}:
         return False
     assert asked.libraries is not None, "built before"
-    try:
-        held = session(asked.libraries)
-        held.digests(encode([trace]), held.libraries.steps[:1])
-    except DomainError:
-        return False
-    return True
+    return can_run(asked.libraries, trace)
 
 
 @cache

@@ -107,6 +107,20 @@ class TraceLanguage:
         return read_trace(path)
 
 
+@dataclass(frozen=True, slots=True)
+class Preceded(TraceLanguage):
+    """Traces that were kept, by their place, and behind them those that are drawn."""
+
+    kept: tuple[Trace, ...] = ()
+
+    def draw(self, seed: int, number: int) -> Trace:
+        """The trace with this number; the drawn ones are those that a check draws without."""
+        first = len(self.kept)
+        if number < first:
+            return self.kept[number]
+        return generate(seed, number - first, self.profile)
+
+
 LANGUAGE: Final = TraceLanguage()
 
 

@@ -13,8 +13,10 @@ its model, what holds of the model's runs holds of the C's.
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import Final
 
+from replay.base.patience import patient
 from replay.base.pool import Pool
 from replay.dirty.language import language
 from replay.dirty.native.calls import Compared, compare_calls
@@ -26,10 +28,13 @@ from replay.search.campaign import Told, examples, gather, untold
 from replay.series.check import Plan
 from replay.series.declared import Series
 from replay.series.names import before, line
-from replay.series.verdict import CheckResult, DeviationFound, Failure, StepResult
+from replay.series.verdict import CheckResult, Comparison, DeviationFound, Failure, StepResult
 
 CALLS_EVERY: Final = 5
 """For every so many traces there is a case of direct calls."""
+
+COMPARISONS: Final = {"native": Comparison.C, "both": Comparison.C_MODEL}
+"""What is compared in each lane."""
 
 
 def check_native(
@@ -40,6 +45,7 @@ def check_native(
     shrinking: Told = untold,
     budget: int = language.BUDGET,
     every: int = 1,
+    known: Collection[tuple[int, str]] = (),
 ) -> CheckResult:
     """Compare adjacent steps in C.
 
@@ -52,6 +58,7 @@ def check_native(
         budget: evaluations of the predicate in each shrink; 0 leaves examples as found.
         every: the whole state is compared after each so many operations; with more than
             1 it is faster, and a difference that heals in between may be missed.
+        known: the (step, deviation) that want no example: somebody has one.
 
     Raises:
         DomainError: a library is not of this version's driver.
@@ -59,7 +66,7 @@ def check_native(
 
     """
     work = Work("native", plan, libraries, every)
-    return _check(work, None, jobs, progress, shrinking, budget)
+    return _check(work, None, jobs, progress, shrinking, budget, known)
 
 
 def check_both(
@@ -88,6 +95,7 @@ def _check(
     progress: Told,
     shrinking: Told,
     budget: int,
+    known: Collection[tuple[int, str]] = (),
 ) -> CheckResult:
     if not work.libraries.paths:
         raise UsageError("no step was built: there is nothing to run")
@@ -96,6 +104,7 @@ def _check(
     with Pool(jobs, "comparing C") as pool:
         whole = gather(work, work.plan.traces, pool, progress)
         result, findings = judge_tally(work, whole)
+        findings = [pair for pair in findings if (pair[0].step, pair[0].name) not in known]
         if calls:
             _judge_calls(work.plan, calls, result, pool)
         shown = examples(work, [finding for finding, _ in findings], budget, pool, shrinking)
@@ -124,15 +133,17 @@ def judge_tally(work: Work, found: NativeTally) -> tuple[CheckResult, Findings]:
 def _judge_step(
     work: Work, series: Series, found: NativeTally, step: int, findings: Findings
 ) -> StepResult:
-    from_start = found.from_start.get(step, 0)
+    from_start, traces = found.from_start.get(step, 0), found.traces.get(step, 0)
+    comparison = COMPARISONS[work.lane]
     through = tuple(s for s in line(step)[1:] if deviations(series, s))
     result = StepResult(
         step,
         series.title(step),
-        traces=found.traces.get(step, 0),
+        traces=traces,
         differing=found.differing.get(step, 0),
         from_start=from_start,
         through=through if from_start else (),
+        rests={comparison: traces} if traces else {},
     )
     for deviation in deviations(series, step) if work.lane == "native" else ():
         kept = DeviationFound(deviation)
@@ -142,7 +153,9 @@ def _judge_step(
             findings.append((Departed.soonest(step, seen, deviation.id), kept))
         result.deviations.append(kept)
     if wrong := found.wrong.get(step):
-        failure = Failure("difference", wrong.fields, wrong.text, wrong.count)
+        failure = Failure(
+            "difference", wrong.fields, wrong.text, wrong.count, comparison=comparison
+        )
         result.failures.append(failure)
         findings.append((Departed.soonest(step, wrong), failure))
     return result
@@ -161,11 +174,13 @@ def _judge_calls(plan: Plan, libraries: Libraries, result: CheckResult, pool: Po
         last = compared.get(before(row.step))
         wrong = compared[row.step].wrong
         if wrong and not (last and last.wrong):
-            row.failures.append(Failure("api", (), wrong.text, 1))
+            failure = Failure("api", (), wrong.text, 1, comparison=Comparison.C_MODEL)
+            row.failures.append(failure)
 
 
 def _calls(task: tuple[Plan, Libraries, int]) -> Compared:
     plan, libraries, step = task
     cases = range(max(plan.traces // CALLS_EVERY, 1))
-    machine = plan.machines()[step]
-    return compare_calls(plan.series, step, session(libraries), plan.seed, cases, machine)
+    machine, held = plan.machines()[step], session(libraries)
+    with patient(plan.copies, plan.patience, 100 * len(cases), f"of direct calls at step {step}"):
+        return compare_calls(plan.series, step, held, plan.seed, cases, machine)

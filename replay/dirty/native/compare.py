@@ -32,6 +32,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar, Self
 
+from replay.base.patience import patient
 from replay.dirty.language.generate import Profile
 from replay.dirty.language.language import LANGUAGE, TraceLanguage
 from replay.dirty.language.trace import Trace
@@ -116,17 +117,30 @@ class Work:
         return NativeTally()
 
     def look(self, numbers: range) -> NativeTally:
-        """Compare on the traces of these numbers."""
-        return _Comparison(self, numbers).compare()
+        """Compare on the traces of these numbers.
+
+        Raises:
+            SeriesError: a changed copy of a model does not come back.
+
+        """
+        plan, name = self.plan, f"{numbers.start}, or one of the next {len(numbers) - 1}"
+        with patient(plan.copies, plan.patience, plan.language.ops * len(numbers), name):
+            return _Comparison(self, numbers).compare()
 
     def example(self, finding: Departed, budget: int) -> tuple[Example, str]:
         """A trace that shows a finding, as short as the budget allows, and what it shows.
 
         What a trace alone does not show again (a step may keep state that a reset leaves, or
         depend on chance) is given as it was found.
+
+        Raises:
+            SeriesError: a changed copy of a model does not repeat what it does.
+
         """
         trace, seen = self.trace(finding.number), finding.seen
-        name = "-".join(("native", "step", str(finding.step), finding.name or "difference"))
+        if self.plan.copies:
+            self.plan.insist(self.plan.machines(), finding.step, trace)
+        name = "-".join((self.lane, "step", str(finding.step), finding.name or "difference"))
         if finding.name:
             return _example_of_deviation(self, finding, trace.renamed(name), budget), ""
         shown = None
@@ -303,8 +317,15 @@ def judge_alone(work: Work, trace: Trace, step: int) -> Departure | None:
 
     Raises:
         DomainError: the C does not support the trace.
+        SeriesError: a changed copy of a model does not come back.
 
     """
+    plan = work.plan
+    with patient(plan.copies, plan.patience, len(trace.ops), trace.name):
+        return _judge_alone(work, trace, step)
+
+
+def _judge_alone(work: Work, trace: Trace, step: int) -> Departure | None:
     series, classes = work.plan.series, work.plan.machines()
     steps = [s for s in (before(step), step) if s in work.libraries.steps]
     runs = session(work.libraries).records(encode([trace]), [(s, 0) for s in steps], in_domain=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -61,19 +61,20 @@ def built_series(
     jobs: int = 2,
     progress: Callable[[Outcome], None] | None = None,
     calls: bool = False,
-    later: Sequence[int] = (),
+    steps: Collection[int] | None = None,
 ) -> dict[int, Outcome]:
-    """Apply the patches of a series and build every step; see ``replay.build.compile``.
+    """Apply the patches of a series and build its steps; see ``replay.build.compile``.
 
     With ``calls`` the drivers can also call the inner API; see ``replay.dirty.native.inner``.
-    Of ``later`` those are built, too, that come after the last step.
+    Built are those of ``steps``; by default all of the series, and none after the last.
 
     Raises:
         SeriesError, PatchError: the series cannot be read, or a patch does not apply.
         BuildError: there is no compiler, or no room for the cache.
 
     """
-    files = {step: tree.files for step, tree in trees_of(later, series_dir).items()}
+    found = trees_of(tuple(steps or ()), series_dir, every=steps is None)
+    files = {step: tree.files for step, tree in found.items()}
     if calls:
         series = load(series_folder(series_dir) / "series.toml")
         files = {step: with_calls(tree, series, step) for step, tree in files.items()}

@@ -240,6 +240,15 @@ def _refusal(step: int, trace: Trace, end: Mapping[str, Any]) -> str:
 _open: dict[Libraries, Session] = {}
 
 
+def can_run(libraries: Libraries, trace: Trace) -> bool:
+    """Whether the C can run a trace: its machine, its words and its operations."""
+    try:
+        session(libraries).digests(encode([trace]), libraries.steps[:1])
+    except DomainError:
+        return False
+    return True
+
+
 def session(libraries: Libraries) -> Session:
     """The session of these libraries in this process; opened when first asked for.
 

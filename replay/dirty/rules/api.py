@@ -14,6 +14,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, TypeAlias
+from weakref import WeakKeyDictionary
 
 from replay.dirty.language.generate import Profile, generate
 from replay.dirty.language.trace import CLIENTS, Op, Trace
@@ -188,6 +189,18 @@ def common_functions(series: Series, step: int, old: type[Any], new: type[Any]) 
 
     Where the step is a rename, the old name and the new one are the same function.
     """
+    held = _COMMON.get(new)
+    if held is None or (held[0], held[1]) != (step, old) or held[2] is not series:
+        held = step, old, series, _common_functions(series, step, old, new)
+        _COMMON[new] = held
+    return held[3]
+
+
+_COMMON: WeakKeyDictionary[type[Any], tuple[int, type[Any], Series, Any]] = WeakKeyDictionary()
+"""What :func:`common_functions` found last of a machine: it is asked for each trace anew."""
+
+
+def _common_functions(series: Series, step: int, old: type[Any], new: type[Any]) -> list[_Function]:
     names = {name_of(p) for p in series.api(before(step))} & {name_of(p) for p in series.api(step)}
     pairs = {name: name for name in names} | _renamed(series.step(step))
     found = []

@@ -45,7 +45,11 @@ def test_every_section_gives_finite_positive_figures(report):
         for path, number in found:
             assert math.isfinite(number), (name, path)
             # A share, a step, and what a clock could not tell from nothing may be 0.
-            may_be_0 = "steps/" in path or "blamed/" in path or path.endswith(("step/", "share/", "nanoseconds/"))
+            may_be_0 = (
+                "steps/" in path
+                or "blamed/" in path
+                or path.endswith(("step/", "share/", "nanoseconds/"))
+            )
             assert number > 0 or (may_be_0 and number == 0), (name, path)
 
 
