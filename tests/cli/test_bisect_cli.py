@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from faults import ASK_ALL
 from faults.catalogue import FAULTS as MODEL_FAULTS
 from faults.history import plant, plant_systematic
 from faults.patches import FAULTS as PATCH_FAULTS
 
 from replay.build.compile import Built, build
+from replay.cli import main
 from replay.dirty.faults.ctrees import Trees
 from replay.dirty.faults.fault import Fault as CFault
 from replay.dirty.faults.mutate_c import c_faults
@@ -42,11 +44,10 @@ LOST = Trace(
 )
 
 
-def replay(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "replay", *words], capture_output=True, text=True, check=False,
-        **options,  # type: ignore[call-overload]
-    )  # fmt: skip
+def replay(*words: str) -> subprocess.CompletedProcess[str]:
+    """The command line in this process; git runs it in one of its own."""
+    done = CliRunner().invoke(main, words)
+    return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
 
 
 @pytest.fixture
