@@ -41,7 +41,7 @@ def test_all_39_rows_are_good() -> None:
     assert {row.step for row in result.rows if row.code == "identical"} >= IDENTICAL
 
 
-@pytest.mark.parametrize("fault", FAULTS if ASK_ALL else FAULTS[::3], ids=lambda f: f.name)
+@pytest.mark.parametrize("fault", FAULTS if ASK_ALL else FAULTS[::6], ids=lambda f: f.name)
 def test_a_fault_in_a_patch_is_named_at_its_step_and_shrunk(
     fault: PatchFault, tmp_path: Path
 ) -> None:
