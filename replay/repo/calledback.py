@@ -11,7 +11,6 @@ a library finds a callback again that it was given before: there are SLOTS of ea
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import json
 from collections.abc import Callable
 from typing import Any, Final
@@ -66,7 +65,7 @@ class Callbacks:
         self.passed: list[tuple[_Slot, int, int]] = []
         self.texts: list[str] = []
         self.more = 0
-        self.digest = hashlib.sha256()
+        self.digest: Any = None
 
     def argument(self, arg: dict[str, Any], values: list[Any]) -> Any:
         """What is passed for a parameter with a role of this module; None for any other."""
@@ -104,6 +103,10 @@ class Callbacks:
 
     def generated(self, how: dict[str, Any], slot: _Slot) -> Any:
         """The function of a slot."""
+        if self.digest is None:
+            import hashlib  # most processes need none, and start sooner
+
+            self.digest = hashlib.sha256()
         result, *codes = how["signature"]
         kinds = ["p" if code == "s" else code for code in codes]
 

@@ -24,11 +24,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
-import hashlib
 import json
 import os
 import struct
-import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,6 +46,8 @@ FORMATS = {
 
 def digest(data: bytes) -> str:
     """Enough of a checksum to tell two apart."""
+    import hashlib  # most processes need none, and start sooner
+
     return hashlib.sha256(data).hexdigest()[:16]
 
 
@@ -253,6 +253,8 @@ def _file(name: str) -> int:
     if hasattr(os, "memfd_create"):
         made = os.memfd_create(name)
     else:
+        import tempfile  # here alone, so that a process starts sooner
+
         made, path = tempfile.mkstemp()
         os.unlink(path)  # noqa: PTH108
     file = fcntl.fcntl(made, fcntl.F_DUPFD_CLOEXEC, 200)

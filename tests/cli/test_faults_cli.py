@@ -28,7 +28,7 @@ def faults(*words: str, without: str = "") -> subprocess.CompletedProcess[str]:
 
 
 def test_the_tables_and_the_shares_are_printed() -> None:
-    done = faults("--steps", "31,38", "--every", "9", "--traces", "60", "--budget", "60")
+    done = faults("--steps", "31,38", "--every", "20", "--traces", "60", "--budget", "60")
     assert done.returncode == 0, done.stdout
     lines = done.stdout.splitlines()
     assert "Faults in the models" in lines and "Faults in the C" in lines
@@ -40,7 +40,9 @@ def test_the_tables_and_the_shares_are_printed() -> None:
 
 
 def test_json_has_each_fault_with_the_lanes_that_found_it() -> None:
-    done = faults("--in", "c", "--steps", "31", "--traces", "40", "--json", "--hypothesis")
+    done = faults(
+        "--in", "c", "--steps", "31", "--every", "3", "--traces", "40", "--json", "--hypothesis"
+    )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["format"] == "replay-faults/2" and report["passed"]

@@ -15,6 +15,9 @@ from replay.series.declared import data_path
 
 IDENTICAL = {1, 25, 32}
 """The steps that only move or rename: their code must not change, with any compiler."""
+STEPS = tuple(range(1, 40)) if ASK_ALL else (1, 9, 14, 20, 25, 27, 32, 37, 38, 39)
+"""Each kind and each claim. A step and the one before are built three times each; that all
+patches apply and build, other tests see, too."""
 
 
 def judge(copy: Path, steps: tuple[int, ...], traces: int = 60) -> Verification:
@@ -31,17 +34,17 @@ def a_copy(folder: Path) -> Path:
     return Path(shutil.copytree(data_path(), folder / "series"))
 
 
-def test_all_39_rows_are_good() -> None:
-    result = verify(None, plan_of(traces=60), jobs=2, budget=200)
+def test_all_rows_are_good() -> None:
+    result = verify(None, plan_of(traces=60, steps=STEPS), jobs=2, budget=200)
     assert result.passed
-    assert [row.step for row in result.rows] == list(range(1, 40))
+    assert [row.step for row in result.rows] == list(STEPS)
     for row in result.rows:
         assert row.good and row.applies and row.builds and row.api
         assert len(row.behaviour) == 2
     assert {row.step for row in result.rows if row.code == "identical"} >= IDENTICAL
 
 
-@pytest.mark.parametrize("fault", FAULTS if ASK_ALL else FAULTS[::3], ids=lambda f: f.name)
+@pytest.mark.parametrize("fault", FAULTS if ASK_ALL else FAULTS[::6], ids=lambda f: f.name)
 def test_a_fault_in_a_patch_is_named_at_its_step_and_shrunk(
     fault: PatchFault, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ import userrepo
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+    return userrepo.own_cache(tmp_path_factory.mktemp("cache"))
 
 
 own_places = pytest.fixture(userrepo.own_places)

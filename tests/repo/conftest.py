@@ -9,7 +9,7 @@ from userrepo import UserRepo, example
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+    return userrepo.own_cache(tmp_path_factory.mktemp("cache"))
 
 
 own_places = pytest.fixture(autouse=True)(userrepo.own_places)

@@ -66,7 +66,7 @@ n = { range = [-1, 5] }
 text = ["", "{word}\\n{text}", "{word} {word}\\n{text}"]
 word = { alphabet = "abx", length = [1, 4] }
 """
-PYTHON = shlex.join([sys.executable, "tool.py"])
+PYTHON = shlex.join([sys.executable, "-S", "tool.py"])
 MAKE = "cc -O1 -g -o tool tool.c"
 
 SCRIPT = """\

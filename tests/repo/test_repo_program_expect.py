@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ WRITTEN = STATUS.replace('{total}\\n"', '{total}.\\n"')
 CRASHES = WRITTEN.replace("import sys\n", "import os, sys\n").replace(
     "    print(", "    os.abort() if 'xx' in text else None\n    print("
 )
+PROGRAM = shlex.join([sys.executable, "-S", "tool.py"])
+"""Each run starts one, and "python3" may be a script that looks for it."""
 INPUTS = """\
 format = "replay-inputs/1"
 [[run]]
@@ -72,7 +76,7 @@ def run(
     repo: UserRepo, entries: tuple[str, ...] | None, *more: object, span: str = "main~5..main"
 ) -> tuple[int, Any]:
     (repo.path.parent / "inputs.toml").write_text(INPUTS)
-    words: list[object] = ["--program", "python3 tool.py", "--traces", 12, "--build", "true"]
+    words: list[object] = ["--program", PROGRAM, "--traces", 12, "--build", "true"]
     words += ["--inputs", repo.path.parent / "inputs.toml", "--jobs", 2]
     if entries is not None:
         path = repo.path.parent / "expect.toml"
@@ -168,7 +172,7 @@ def test_a_draft_passes_once_the_reasons_are_written(repo: UserRepo, tmp_path: P
         assert f"fields = {fields}" in text
     assert "#   arguments: (none)" in text and "# patch_id" in text
     again = cli("verify", "--repo", repo.path, "--range", "main~5..main", "--build", "true",
-                "--program", "python3 tool.py", "--expect", drafted)  # fmt: skip
+                "--program", PROGRAM, "--expect", drafted)  # fmt: skip
     assert again.returncode == 2 and "say why it is right" in again.stderr
     entries = text.replace('reason = ""', 'reason = "wanted"').partition("replay-expect/1")[2]
     code, found = run(repo, (entries.lstrip('"\n'),), "--json")

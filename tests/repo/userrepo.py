@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pytest
 from click.testing import CliRunner
 
+from replay.build.cache import cache_folder
 from replay.cli import COMMANDS, Entry, main
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -22,6 +23,19 @@ for name in ("verify", "init", "mail"):
     COMMANDS.setdefault(name, Entry(f"replay.cli.{name}:command", name))
 main()
 """
+
+
+SHARED = ("build", "driver", "reach", "failing")
+"""What is kept there depends on no user's commit: on texts of the tool, or of the series."""
+
+
+def own_cache(folder: Path) -> Path:
+    """A cache that knows no library of a user; what is compiled for any lies with all others'."""
+    for name in SHARED:
+        shared = cache_folder() / name
+        shared.mkdir(parents=True, exist_ok=True)
+        (folder / name).symlink_to(shared.resolve())
+    return folder
 
 
 def own_places(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

@@ -47,7 +47,7 @@ def test_no_argument_is_refuted(name: str) -> None:
 
 
 def test_a_sample_of_faults_is_found_at_the_right_step() -> None:
-    steps = [2, 7, 14, 18, 23, 26, 28, 31, 38, 39] if ASK_ALL else [7, 18, 26, 38, 39]
+    steps = [2, 7, 14, 18, 23, 26, 28, 31, 38, 39] if ASK_ALL else [18, 26, 39]
     result = survey(chosen(steps, 5), Search(traces=120))
     assert len(result.judged) > 2 * len(steps)
     assert not result.misblamed and not result.survivors and not result.refuted
@@ -65,9 +65,9 @@ def test_the_same_seed_gives_the_same_survey_for_any_number_of_processes() -> No
 def test_faults_in_the_c_are_in_added_lines_of_all_patches_with_code() -> None:
     assert len(IN_C) > 500
     assert {step for step in range(1, 40) if not c_faults(step)} == {1}
+    added = [added_lines(patch) for patch in mutate_c.read_patches()]
     for fault in IN_C.values():
-        patch = mutate_c.read_patches()[fault.step - 1]
-        assert fault.line - 1 in added_lines(patch)[fault.file]
+        assert fault.line - 1 in added[fault.step - 1][fault.file]
         text = step_trees()[fault.step].files[fault.file].decode()
         assert fault.put_into(text) != text
 
@@ -78,7 +78,7 @@ def test_the_driver_gets_no_faults() -> None:
 
 
 def test_a_sample_of_faults_in_the_c_is_found_at_the_right_step_by_every_lane() -> None:
-    steps = [2, 7, 14, 18, 23, 26, 28, 31, 38, 39] if ASK_ALL else [14, 18, 23, 31, 39]
+    steps = [2, 7, 14, 18, 23, 26, 28, 31, 38, 39] if ASK_ALL else [14, 18, 39]
     result = survey(chosen(steps, 6, "c"), Search(traces=120, budget=60), jobs=2)
     assert len(result.found) > len(steps)
     assert not result.misblamed and not result.survivors and not result.refuted
