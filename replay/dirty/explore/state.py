@@ -59,9 +59,9 @@ class Shape(NamedTuple):
     logging: bool = False
 
     @property
-    def pages(self) -> list[int]:
+    def pages(self) -> tuple[int, ...]:
         """The pages that belong to a block, in ascending order."""
-        return sorted(page for first, count in self.blocks for page in range(first, first + count))
+        return _pages_of(self.blocks)
 
     @property
     def layout(self) -> Layout:
@@ -70,6 +70,11 @@ class Shape(NamedTuple):
         layout.blocks = list(self.blocks)
         layout.migrating, layout.bitmap_pages = self.bitmap is not None, self.nominal
         return layout
+
+
+@lru_cache(maxsize=1024)
+def _pages_of(blocks: Spans) -> tuple[int, ...]:
+    return tuple(sorted(page for first, count in blocks for page in range(first, first + count)))
 
 
 @dataclass(frozen=True)
@@ -210,13 +215,7 @@ class Form:
             for name in ("vga", "code", "migration", "bitmap")
         }
         self._live: dict[Shape, frozenset[int]] = {}
-        self._known: dict[int, tuple[tuple[int, Item], ...]] = {}
-        """By the identity of an untouched unit: its cells, with their own values."""
-        for units in self._words.values():
-            for unit in units:
-                self._known[id(unit)] = tuple((item - 2 >> 1, item) for item in unit.items)
-        for byte in self._bytes:
-            self._known[id(byte)] = tuple((item - 2 >> 1, item) for item in byte.items)
+        self._own: dict[Shape, list[int]] = {}
 
     def live(self, shape: Shape) -> frozenset[int]:
         """The cells that can be other than 0 in a state of a shape at this step."""
@@ -228,6 +227,17 @@ class Form:
                 if self.bytewise or names[cell][0] != "unused"
             )  # fmt: skip
         return found
+
+    def _untouched(self, shape: Shape) -> list[int]:
+        """The values of all cells where nothing was touched: its own of each that is there."""
+        found = self._own.get(shape)
+        if found is None:
+            there, sizes = self.live(shape), self.cells.sizes
+            found = self._own[shape] = [
+                0 if cell not in there else cell + 3 if size == 3 else literal(cell)
+                for cell, size in enumerate(sizes)
+            ]
+        return list(found)
 
     @property
     def word(self) -> int:
@@ -269,26 +279,30 @@ class Form:
 
         """
         page = self.scope.config.page_size
-        values = [0] * len(self.cells.names)
-        room = self._take_store(getattr(vm, self.field), values)
+        values = self._untouched(shape)
+        room = self._take_store(getattr(vm, self.field), shape.room, values)
         bitmap, nominal = None, 0
-        blocks = tuple((block.offset // page, block.length // page) for block in vm.blocks)
+        blocks = tuple([(block.offset // page, block.length // page) for block in vm.blocks])
         if vm.migration_bitmap is not None:
             began = shape.bitmap is None
             nominal = max((f + n for f, n in blocks), default=0) if began else shape.nominal
-            bitmap = self._take_words(vm.migration_bitmap, "bitmap", values)
+            held = vm.migration_bitmap
+            bitmap = self._take_words(held, "bitmap", shape.bitmap or 0, values)
+        else:
+            self._gone("bitmap", 0, shape.bitmap or 0, values)
         after = Shape(blocks, room, bitmap, nominal, bool(vm.in_migration))
-        self._take_pages(vm, set(after.pages), values)
+        self._take_pages(vm, shape, after, values)
         return after, tuple(values)
 
-    def _take_store(self, held: Any, values: list[int]) -> int:
+    def _take_store(self, held: Any, before: int, values: list[int]) -> int:
+        """Enter what a store holds that had room for some pages; the room it has now."""
         if not self.bytewise:
-            rooms = {self._take_words(held[c], n, values) for c, n in self.clients.items()}
+            rooms = {self._take_words(held[c], n, before, values) for c, n in self.clients.items()}
             if len(rooms) != 1:
                 raise Unfit("the bitmaps of the clients have different lengths")
             return rooms.pop()
         for at, byte in enumerate(held):
-            if self._untouched(byte, values):
+            if at < before and byte is self._bytes[at]:
                 continue
             unused = set()
             for flag, item in enumerate(items_of(byte, FLAGS)):
@@ -297,24 +311,26 @@ class Form:
                     unused.add(item)
             if len(unused) != 1:
                 raise Unfit(f"the unused bits of the byte of page {at} are not alike")
+        for name in (*self.clients.values(), "unused"):
+            self._gone(name, len(held), before, values)
         return len(held)
 
-    def _take_words(self, words: Units, name: str, values: list[int]) -> int:
+    def _take_words(self, words: Units, name: str, before: int, values: list[int]) -> int:
+        put, size = self._words[name], self.word
         for at, word in enumerate(words):
-            if self._untouched(word, values):
+            if at * size < before and word is put[at]:
                 continue
-            for place, item in enumerate(items_of(word, self.word)):
-                self._enter(name, at * self.word + place, item, values)
-        return len(words) * self.word
+            for place, item in enumerate(items_of(word, size)):
+                self._enter(name, at * size + place, item, values)
+        self._gone(name, len(words) * size, before, values)
+        return len(words) * size
 
-    def _untouched(self, unit: Any, values: list[int]) -> bool:
-        """Whether a unit is one that was put there as it is; its cells are then entered."""
-        known = self._known.get(id(unit))
-        if known is None:
-            return False
-        for cell, item in known:
-            values[cell] = item
-        return True
+    def _gone(self, name: str, first: int, end: int, values: list[int]) -> None:
+        """The bits of pages [first, end) are no more."""
+        for page in range(first, end):
+            cell = self.cells.number.get((name, page))
+            if cell is not None:
+                values[cell] = 0
 
     def _enter(self, name: str, page: int, item: Item, values: list[int]) -> None:
         cell = self.cells.number.get((name, page))
@@ -323,8 +339,12 @@ class Form:
         elif item:
             raise Unfit(f"{name} has a bit for page {page}, past the scope")
 
-    def _take_pages(self, vm: Any, inside: set[int], values: list[int]) -> None:
-        number = self.cells.number
+    def _take_pages(self, vm: Any, before: Shape, after: Shape, values: list[int]) -> None:
+        number, inside = self.cells.number, after.pages
+        if before.blocks != after.blocks:
+            for name in ("tlb", "has_code"):
+                for page in set(before.pages) - set(inside):
+                    values[number[name, page]] = 0
         for page, entry in vm.tlb.held.items():
             if page in inside:
                 values[number["tlb", page]] = entry

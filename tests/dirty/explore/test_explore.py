@@ -344,6 +344,7 @@ def test_the_command_as_json_and_with_a_fault(tmp_path: Path) -> None:
     assert found["passed"] is False
     assert found["scope"] == {
         "pages": 1, "word_bits": 2, "hpratio": 1, "tcg": True, "blocks": None,
+        "aligned": False, "without": [],
     }  # fmt: skip
     (step,) = found["steps"]
     assert step["verdict"] == "undeclared difference"
