@@ -80,9 +80,8 @@ def test_a_command_for_the_series_alone_says_so(words: list[str]) -> None:
 
 
 def test_check_names_a_step_after_the_last_as_it_is_written() -> None:
-    result = replay(
-        "check", "--steps", "39+03bfc2188f", "--traces", 120, "--budget", 0, "--jobs", 1
-    )
+    words = ("--traces", 300, "--budget", 0, "--jobs", 2)
+    result = replay("check", "--steps", "39+03bfc2188f", *words)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     at = lines.index("39+03bfc2188f")
