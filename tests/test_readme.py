@@ -18,7 +18,9 @@ def test_there_are_commands_to_run() -> None:
     assert len(BLOCKS) == 5
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=["look-closer", "explore", "red-script", "later", "mail"])
+@pytest.mark.parametrize(
+    "block", BLOCKS, ids=["look-closer", "explore", "red-script", "later", "mail"]
+)
 def test_the_commands_of_the_readme_run(block: str, tmp_path: Path) -> None:
     folder = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
