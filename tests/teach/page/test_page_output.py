@@ -122,6 +122,14 @@ def test_the_pages_show_the_verdicts_of_the_report_and_no_others(material: Mater
     assert mark("something new") == "fails"
 
 
+def test_steps_after_the_last_have_no_page_and_are_left_out_of_a_report(tmp_path: Path) -> None:
+    path = tmp_path / "check.json"
+    words = ("check", "--steps", "39,39+sync-length", "--traces", "20", "--budget", "0", "--json")
+    path.write_text(CliRunner().invoke(main, words).stdout, encoding="utf-8")
+    assert "39+sync-length" in path.read_text(encoding="utf-8")
+    assert [step.step for step in read_report(path).steps] == [39]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -138,14 +146,6 @@ def test_a_file_that_is_no_report_is_refused(tmp_path: Path, text: str, message:
         read_report(path)
     with pytest.raises(UsageError, match="cannot be read"):
         read_report(tmp_path / "nothing.json")
-
-
-def test_steps_after_the_last_have_no_page_and_are_left_out_of_a_report(tmp_path: Path) -> None:
-    path = tmp_path / "check.json"
-    words = ("check", "--steps", "39,39+sync-length", "--traces", "20", "--budget", "0", "--json")
-    path.write_text(CliRunner().invoke(main, words).stdout, encoding="utf-8")
-    assert "39+sync-length" in path.read_text(encoding="utf-8")
-    assert [step.step for step in read_report(path).steps] == [39]
 
 
 def test_costs_are_shown_only_when_they_were_measured(tmp_path: Path, material: Material) -> None:
