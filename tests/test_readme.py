@@ -15,10 +15,12 @@ BLOCKS = re.findall(r"<!-- run -->\n```sh\n(.*?)```", README.read_text(encoding=
 
 
 def test_there_are_commands_to_run() -> None:
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=["look-closer", "explore", "red-script", "mail"])
+@pytest.mark.parametrize(
+    "block", BLOCKS, ids=["look-closer", "explore", "red-script", "later", "mail"]
+)
 def test_the_commands_of_the_readme_run(block: str, tmp_path: Path) -> None:
     folder = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
@@ -34,5 +36,7 @@ def test_the_commands_of_the_readme_run(block: str, tmp_path: Path) -> None:
             assert "differences begin with patch 5" in done.stdout
         if "bisect run" in command:
             assert "migration: synchronize memory bitmap 64bits at a time" in done.stdout
-        if command.startswith("replay bisect") and "--script" not in command:
+        if "--timeline" in command:
+            assert "heals on" in done.stdout
+        elif command.startswith("replay bisect") and "--script" not in command:
             assert "guilty: step 39" in done.stdout

@@ -225,9 +225,7 @@ def ask_of(question: Question, subject: Subject) -> tuple[Ask, Kind]:
         return api_changes(subject.series, question.api), Kind.CHANGE
     lane = lane_of(question, subject)
     if question.property:
-        if question.property not in subject.properties:
-            known = ", ".join(sorted(subject.properties))
-            raise UsageError(f"there is no property {question.property!r}; known are {known}")
+        check_property(question, subject)
         traces = the_traces(question, subject, lane)
         return property_breaks(subject, lane, question.property, traces), Kind.MONOTONE
     if question.trace:
@@ -239,6 +237,18 @@ def ask_of(question: Question, subject: Subject) -> tuple[Ask, Kind]:
     if question.elf:
         return lane.code(question.elf), Kind.CHANGE
     raise UsageError("nothing to look for: give --trace, --property, --api or --elf")
+
+
+def check_property(question: Question, subject: Subject) -> None:
+    """That the property of a question is there.
+
+    Raises:
+        UsageError: it is not; the message says which are.
+
+    """
+    if question.property not in subject.properties:
+        known = ", ".join(sorted(subject.properties))
+        raise UsageError(f"there is no property {question.property!r}; known are {known}")
 
 
 def the_traces(question: Question, subject: Subject, lane: Lane) -> list[Any]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from replay.series.subject import Run, Subject, Unbuilt, Violation
-from replay.series.symptoms import MODELS, Models, Question, lane_of, the_traces
+from replay.series.symptoms import MODELS, Models, Question, check_property, lane_of, the_traces
 
 
 @dataclass(slots=True)
@@ -90,6 +90,7 @@ def timeline(
         SeriesError: a changed copy does not load or fit.
 
     """
+    check_property(question, subject)
     lane = lane_of(question, subject)
     traces = the_traces(question, subject, lane)
     series = subject.series

@@ -118,7 +118,7 @@ def report_of(result: CheckResult) -> CheckReport:
 
 
 def read_report(path: Path) -> CheckReport:
-    """A report that was saved.
+    """A report that was saved, without what came after the last step: that has no page.
 
     Raises:
         UsageError: the file is no report of a check; the message says what it must be.
@@ -126,7 +126,7 @@ def read_report(path: Path) -> CheckReport:
     """
     cure = "it must be what 'replay check --json' prints"
     try:
-        report = msgspec.json.decode(path.read_bytes(), type=CheckReport)
+        report = msgspec.convert(_of_steps(msgspec.json.decode(path.read_bytes())), CheckReport)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
     except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -136,6 +136,19 @@ def read_report(path: Path) -> CheckReport:
         last = SUBJECT.last
         raise UsageError(f"{path}: its steps are not 1 to {last} in order, each once; {cure}")
     return report
+
+
+def _of_steps(report: Any) -> Any:
+    """A report without the steps that have names and no numbers."""
+    if not isinstance(report, dict) or not isinstance(report.get("steps"), list):
+        return report
+    named = [step for step in report["steps"] if _is_named(step)]
+    return {**report, "steps": [step for step in report["steps"] if step not in named]}
+
+
+def _is_named(step: Any) -> bool:
+    name = step.get("step") if isinstance(step, dict) else None
+    return isinstance(name, str) and name.startswith(f"{SUBJECT.last}+")
 
 
 def mark(verdict: str) -> str:

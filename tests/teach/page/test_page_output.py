@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from markupsafe import escape
 
+from replay.cli import main
 from replay.cli.serve import command as serve_command
 from replay.cli.site import command as site_command
 from replay.dirty.gallery.defects import explore_command
@@ -121,6 +122,14 @@ def test_the_pages_show_the_verdicts_of_the_report_and_no_others(material: Mater
     assert b"did not judge this step" in files["steps/12.html"]
     assert f"{report.traces} random traces" in files["index.html"].decode()
     assert mark("something new") == "fails"
+
+
+def test_steps_after_the_last_have_no_page_and_are_left_out_of_a_report(tmp_path: Path) -> None:
+    path = tmp_path / "check.json"
+    words = ("check", "--steps", "39,39+sync-length", "--traces", "20", "--budget", "0", "--json")
+    path.write_text(CliRunner().invoke(main, words).stdout, encoding="utf-8")
+    assert "39+sync-length" in path.read_text(encoding="utf-8")
+    assert [step.step for step in read_report(path).steps] == [39]
 
 
 @pytest.mark.parametrize(
