@@ -22,7 +22,7 @@ from replay.cli.common import (
     tell,
     traces_option,
 )
-from replay.cli.subjects import last_step, named, only_built_in, the_subject
+from replay.cli.subjects import insist_on_use, last_step, named, only_built_in, the_subject
 from replay.errors import UsageError
 from replay.report import comparing, small  # noqa: F401  each registers what it shows
 from replay.report.bisecting import BisectView, TreeJudged
@@ -37,6 +37,7 @@ from replay.search.bisect import (
     log_lines,
     read_log,
 )
+from replay.series.copies import copies_of
 from replay.series.evidence import evidence
 from replay.series.guilty import GuiltyStep
 from replay.series.subject import Subject
@@ -150,6 +151,7 @@ def command(
         plain, logged = read_log(again, last_step())
         question = Question.of(plain)
     subject = _subject_of(question)
+    _insist_on_models(question, bad, script is not None)
     if script:
         return _write_script(question, script)
     result = search(subject, question, good, bad, scan, format)
@@ -189,6 +191,22 @@ def _question(
         subject=named(),
         **options,
     )
+
+
+def _insist_on_models(question: Question, bad: int, script: bool) -> None:
+    """Refuse changed copies of models where the search runs none of them.
+
+    Raises:
+        click.UsageError: with the cure.
+
+    """
+    copies = copies_of(question.copies, last_step())
+    if copies and (script or question.api or question.elf or question.lane != MODELS):
+        raise click.UsageError(
+            "--model changes a model, and this search runs none: leave it out, or search by "
+            "--trace or --property, without --script and --lane native"
+        )
+    insist_on_use(copies, range(bad + 1), "--bad")
 
 
 def _subject_of(question: Question) -> Subject:

@@ -27,6 +27,7 @@ from replay.cli.progress import progress_bar
 from replay.cli.subjects import (
     command_line,
     copies_option,
+    insist_on_use,
     last_step,
     named,
     only_built_in,
@@ -151,7 +152,7 @@ class CheckOptions:
 
             assert isinstance(language, TraceLanguage), "the built-in subject's"
             language = Preceded(language.profile, kept)
-        return Plan(
+        plan = Plan(
             subject,
             language,
             seed=self.seed,
@@ -159,6 +160,8 @@ class CheckOptions:
             steps=steps,
             copies=self.copies,
         )
+        insist_on_use(plan.copies, plan.needed, "--steps")
+        return plan
 
     def kept(self) -> tuple[Any, ...]:
         """The traces of the corpus, where it is asked for.

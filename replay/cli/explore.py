@@ -12,7 +12,13 @@ from replay.base.atomic import replace_file
 from replay.base.pool import default_jobs
 from replay.cli.common import STEPS, ExitCode, emit, examples, format_option, jobs_option
 from replay.cli.progress import progress_bar
-from replay.cli.subjects import copies_option, last_step, only_built_in, the_subject
+from replay.cli.subjects import (
+    copies_option,
+    insist_on_use,
+    last_step,
+    only_built_in,
+    the_subject,
+)
 from replay.dirty.explore.alphabet import Scope
 from replay.dirty.explore.search import (
     MEMORY,
@@ -132,6 +138,7 @@ def _request(
         raise click.UsageError(
             f"step 0 has no step before it; --steps takes steps from 1 to {last_step()}"
         )
+    insist_on_use(copies, {*judged, *(step - 1 for step in judged)}, "--steps")
     total = sum(blocks)
     if blocks and pages is not None and pages != total:
         raise click.UsageError(f"--blocks has {total} pages, --pages says {pages}; give one")

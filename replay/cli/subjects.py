@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -57,6 +57,21 @@ def only_built_in(what: str) -> None:
     """
     if named():
         raise UsageError(f"{what} is for the built-in subject; leave out --subject")
+
+
+def insist_on_use(copies: Iterable[tuple[int, str]], run: Collection[int], option: str) -> None:
+    """Refuse a changed copy of a step that is not among those to be run.
+
+    Raises:
+        click.UsageError: the first copy that nothing would compare.
+
+    """
+    for step, path in copies:
+        if step not in run:
+            raise click.UsageError(
+                f"--model {step}={path} changes step {step}, which {option} leaves out, so that "
+                f"nothing would compare it; add step {step}, or leave out --model"
+            )
 
 
 def _copies(
