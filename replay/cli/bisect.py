@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +24,14 @@ from replay.cli.common import (
 )
 from replay.cli.progress import progress_bar
 from replay.cli.steps import STEP
-from replay.cli.subjects import last_step, named, only_built_in, step_names, the_subject
+from replay.cli.subjects import (
+    insist_on_use,
+    last_step,
+    named,
+    only_built_in,
+    step_names,
+    the_subject,
+)
 from replay.errors import UsageError
 from replay.report import comparing, small, timelines  # noqa: F401  each registers
 from replay.report.bisecting import BisectView, TreeJudged
@@ -39,6 +46,7 @@ from replay.search.bisect import (
     log_lines,
     read_log,
 )
+from replay.series.copies import copies_of
 from replay.series.evidence import evidence
 from replay.series.guilty import GuiltyStep
 from replay.series.names import parse_step, parts_of
@@ -162,6 +170,7 @@ def command(
         plain, logged = read_log(again, last_step(), _named)
         question = Question.of(plain)
     subject = _subject_of(question)
+    _insist_on_models(question, steps, script is not None)
     if script:
         return _write_script(question, script)
     result = search(subject, question, steps, scan, format)
@@ -205,6 +214,22 @@ def _question(
         subject=named(),
         **options,
     )
+
+
+def _insist_on_models(question: Question, steps: Collection[int], script: bool) -> None:
+    """Refuse changed copies of models where the search runs none of them.
+
+    Raises:
+        click.UsageError: with the cure.
+
+    """
+    copies = copies_of(question.copies, step_names())
+    if copies and (script or question.api or question.elf or question.lane != MODELS):
+        raise click.UsageError(
+            "--model changes a model, and this search runs none: leave it out, or search by "
+            "--trace or --property, without --script and --lane native"
+        )
+    insist_on_use(copies, step_names().line(max(steps)), "--bad")
 
 
 def _subject_of(question: Question) -> Subject:

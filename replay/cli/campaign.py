@@ -30,7 +30,7 @@ from replay.cli.common import (
 )
 from replay.cli.progress import Bar, progress_bar
 from replay.cli.steps import judged, steps_option
-from replay.cli.subjects import copies_option
+from replay.cli.subjects import copies_option, insist_on_use
 from replay.cli.traces import corpus_option
 from replay.dirty.campaign.cluster import Cluster
 from replay.dirty.campaign.corpus import Corpus, default_folder
@@ -165,6 +165,7 @@ def _opened(path: Path, options: dict[str, Any], given: set[str]) -> State:
             tuple((step, str(Path(file).resolve())) for step, file in options["copies"]),
             options["compiler"],
         )  # fmt: skip
+        insist_on_use(asked.copies, asked.plan().needed, "--steps")
         asked.plan().machines()  # an error in a copy shows here, not in a worker
         folder = (options["folder"] or default_folder()).resolve()
         return State.create(path, asked, made_of(asked), str(folder))

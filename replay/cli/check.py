@@ -27,6 +27,7 @@ from replay.cli.steps import judged, steps_option
 from replay.cli.subjects import (
     command_line,
     copies_option,
+    insist_on_use,
     last_step,
     named,
     only_built_in,
@@ -144,7 +145,7 @@ class CheckOptions:
 
             assert isinstance(language, TraceLanguage), "the built-in subject's"
             language = Preceded(language.profile, kept)
-        return Plan(
+        plan = Plan(
             subject,
             language,
             seed=self.seed,
@@ -152,6 +153,8 @@ class CheckOptions:
             steps=steps,
             copies=self.copies,
         )
+        insist_on_use(plan.copies, plan.needed, "--steps")
+        return plan
 
     def kept(self) -> tuple[Any, ...]:
         """The traces of the corpus, where it is asked for.

@@ -15,7 +15,7 @@ from replay.base.pool import default_jobs
 from replay.cli.common import ExitCode, emit, examples, format_option, jobs_option
 from replay.cli.progress import progress_bar
 from replay.cli.steps import judged, steps_option
-from replay.cli.subjects import copies_option, only_built_in, the_subject
+from replay.cli.subjects import copies_option, insist_on_use, only_built_in, the_subject
 from replay.dirty.explore.alphabet import Scope
 from replay.dirty.explore.held import PropertyResult, declared_broken, held
 from replay.dirty.explore.search import (
@@ -33,6 +33,7 @@ from replay.dirty.language.trace import WORD_SIZES, Trace
 from replay.dirty.rules.properties import MONITORS
 from replay.report.exploring import ExploreView
 from replay.report.holding import HoldingView
+from replay.series.names import before
 
 MOST_PAGES: Final = 6
 
@@ -136,6 +137,8 @@ def command(
     """
     only_built_in("explore")
     request = _request(**options)
+    compared = () if names else map(before, judged(steps))
+    insist_on_use(request.copies, {*steps, *compared}, "--steps")
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)  # before the work, which would be lost
     if names:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from replay.errors import UsageError
+from replay.series.names import parts_of
 
 if TYPE_CHECKING:
     from refmodels.later import Names
@@ -63,6 +64,22 @@ def only_built_in(what: str) -> None:
     """
     if named():
         raise UsageError(f"{what} is for the built-in subject; leave out --subject")
+
+
+def insist_on_use(copies: Iterable[tuple[int, str]], run: Collection[int], option: str) -> None:
+    """Refuse a changed copy of a step that is not among those to be run, nor a fix in them.
+
+    Raises:
+        click.UsageError: the first copy that nothing would compare.
+
+    """
+    fixes = {part for step in run for part in parts_of(step)}
+    for step, path in copies:
+        if step not in run and not fixes.intersection(parts_of(step)):
+            raise click.UsageError(
+                f"--model {step}={path} changes step {step}, which {option} leaves out, so that "
+                f"nothing would compare it; add step {step}, or leave out --model"
+            )
 
 
 def _copies(
