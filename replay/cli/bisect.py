@@ -150,8 +150,7 @@ def command(
     if again:
         plain, logged = read_log(again, last_step())
         question = Question.of(plain)
-    subject = _subject_of(question)
-    _insist_on_models(question, bad, script is not None)
+    subject = _subject_of(question, bad, script is not None)
     if script:
         return _write_script(question, script)
     result = search(subject, question, good, bad, scan, format)
@@ -209,8 +208,13 @@ def _insist_on_models(question: Question, bad: int, script: bool) -> None:
     insist_on_use(copies, range(bad + 1), "--bad")
 
 
-def _subject_of(question: Question) -> Subject:
-    """The subject, with the series.toml of a changed copy where one is asked about."""
+def _subject_of(question: Question, bad: int, script: bool) -> Subject:
+    """The subject, with the series.toml of a changed copy where one is asked about.
+
+    Raises:
+        UsageError: the question is about another subject, or about models that are not run.
+
+    """
     subject = the_subject()
     if question.subject != named():
         raise UsageError(
@@ -218,6 +222,7 @@ def _subject_of(question: Question) -> Subject:
             if question.subject
             else "the log is about the built-in subject: leave out --subject"
         )
+    _insist_on_models(question, bad, script)
     return subject.reading(Path(question.series) / "series.toml") if question.series else subject
 
 
