@@ -169,8 +169,7 @@ def command(
     if again:
         plain, logged = read_log(again, last_step(), _named)
         question = Question.of(plain)
-    subject = _subject_of(question)
-    _insist_on_models(question, steps, script is not None)
+    subject = _subject_of(question, steps, script is not None)
     if script:
         return _write_script(question, script)
     result = search(subject, question, steps, scan, format)
@@ -232,8 +231,13 @@ def _insist_on_models(question: Question, steps: Collection[int], script: bool) 
     insist_on_use(copies, step_names().line(max(steps)), "--bad")
 
 
-def _subject_of(question: Question) -> Subject:
-    """The subject, with the series.toml of a changed copy where one is asked about."""
+def _subject_of(question: Question, steps: Collection[int], script: bool) -> Subject:
+    """The subject, with the series.toml of a changed copy where one is asked about.
+
+    Raises:
+        UsageError: the question is about another subject, or about models that are not run.
+
+    """
     subject = the_subject()
     if question.subject != named():
         raise UsageError(
@@ -241,6 +245,7 @@ def _subject_of(question: Question) -> Subject:
             if question.subject
             else "the log is about the built-in subject: leave out --subject"
         )
+    _insist_on_models(question, steps, script)
     return subject.reading(Path(question.series) / "series.toml") if question.series else subject
 
 

@@ -17,9 +17,9 @@ from replay.search.campaign import Told, untold
 from replay.series.check import BUDGET, SHARE, Plan, check
 from replay.series.verdict import CheckResult, StepResult
 
-IN_C_EVERY: Final = 5
-"""Of so many traces of the models one more is drawn for the C. The default check then takes
-less than a minute on two cores, also where the C is yet to be built."""
+IN_C_EVERY: Final = 10
+"""Of so many traces of the models one more is drawn for the C: the default check is to take
+less than a minute on two cores, nearly all of which the models need."""
 
 
 def traces_in_c(traces: int) -> int:

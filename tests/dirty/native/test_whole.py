@@ -74,5 +74,5 @@ def test_step_0_has_a_row_only_where_its_c_is_not_as_its_model(failing: bool) ->
     assert result.steps[-1].rests == {MODELS: 5, C_MODEL: 5}
 
 
-def test_few_traces_all_run_in_c_and_of_many_a_fifth() -> None:
-    assert [traces_in_c(traces) for traces in (1, 20, 60, 1200)] == [1, 20, 20, 240]
+def test_few_traces_all_run_in_c_and_of_many_a_tenth() -> None:
+    assert [traces_in_c(traces) for traces in (1, 20, 60, 1200)] == [1, 20, 20, 120]
