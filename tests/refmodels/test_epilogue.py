@@ -160,7 +160,7 @@ def test_what_all_fixes_stand_on_does_as_step_39_from_every_state(name: str, sco
     """A fix that has nothing to do on such machines leaves what it stands on to be seen."""
     (found,) = explored(Request(SUBJECT, scope), [step(name)])
     assert found.verdict is Verdict.PROVED
-    assert found.ways > 1000, "it is other code, and was executed"
+    assert found.ways > found.operations > 30, "it is other code, and was executed"
 
 
 # --- the linker ---------------------------------------------------------------------------------
