@@ -153,8 +153,8 @@ def _property(
     paint = style.new if prop.declared else style.bad
     said = "" if prop.declared else ", which nothing declares"
     lines = [f"{INDENT}{paint(head)}{said}, shown by {counted(prop.count, 'trace')}"]
-    without = " without it" if word == "mends" else ""
-    lines += _wrap(prop.text + without, INDENT + "  ")
+    without = "without it: " if word == "mends" else ""
+    lines += _wrap(without + prop.text, INDENT + "  ")
     return lines + example_lines(prop.example, step, saved, style)
 
 
