@@ -46,6 +46,8 @@ void concolic_parts(struct parts *parts);
 void concolic_level(uint64_t dirty_pages);
 /* Whether addresses are found in the right block, whichever was found last. */
 int concolic_finds_blocks(void);
+/* Whether the eight bytes at @at are in the head of an array, or behind its end. */
+int concolic_behind(const void *at);
 /* Whether there are only zeroes behind every array. */
 int concolic_clean_behind(void);
 /* The variables that the engine knows of. */

@@ -77,6 +77,7 @@ static struct {
     void (*parts)(struct parts *);
     void (*level)(uint64_t);
     int (*finds_blocks)(void);
+    int (*behind)(const void *);
     int (*clean_behind)(void);
     size_t (*known)(const void **, size_t *, size_t);
     void (*probe)(void *);
@@ -644,6 +645,19 @@ static bool read_tlb(uint64_t there)
     return fit;
 }
 
+/* Whether there still are only zeroes behind every array. */
+static bool clean(void)
+{
+    bool all = used != used_before;
+
+    for (size_t i = 0; i < nr_undo && !all; i++) {
+        const unsigned char *at = arena + undo[i].at;
+
+        all = memcmp(at, &undo[i].was, 8) && unit_of_step.behind(at);
+    }
+    return !all || unit_of_step.clean_behind();
+}
+
 /* Read the state after an operation; false if it is none. */
 static bool look(void)
 {
@@ -678,12 +692,7 @@ static bool look(void)
     fit &= read_words(HAS_CODE, after.code[0], after.nr_code, pages);
     fit &= read_words(DESCRIBED, after.code[1], after.nr_code, ones(job.pages));
     fit &= read_tlb(pages);
-    for (size_t i = 0; i < nr_undo; i++) {
-        if (memcmp(arena + undo[i].at, &undo[i].was, 8)) {
-            return fit && unit_of_step.clean_behind();
-        }
-    }
-    return fit;
+    return fit && clean();
 }
 
 static bool has_shape(const struct shape *shape)
@@ -1105,6 +1114,7 @@ static void open_step(const char *path)
     *(void **)&unit_of_step.parts = symbol(library, "concolic_parts");
     *(void **)&unit_of_step.level = symbol(library, "concolic_level");
     *(void **)&unit_of_step.finds_blocks = symbol(library, "concolic_finds_blocks");
+    *(void **)&unit_of_step.behind = symbol(library, "concolic_behind");
     *(void **)&unit_of_step.clean_behind = symbol(library, "concolic_clean_behind");
     *(void **)&unit_of_step.known = symbol(library, "concolic_known");
     *(void **)&unit_of_step.probe = symbol(library, "concolic_probe");

@@ -159,13 +159,35 @@ UNSEEN int concolic_finds_blocks(void)
     return sound;
 }
 
+UNSEEN int concolic_behind(const void *at)
+{
+    const unsigned char *end = (const unsigned char *)at + 8;
+    Array *array;
+
+    LIST_FOREACH(array, &arrays, next) {
+        if (end > (const unsigned char *)array &&
+            end <= array->data + array->capacity + GUARD_SIZE) {
+            return end <= array->data || end > array->data + array->size;
+        }
+    }
+    return 0;
+}
+
 UNSEEN int concolic_clean_behind(void)
 {
     Array *array;
 
     LIST_FOREACH(array, &arrays, next) {
-        for (size_t i = array->size; i < array->capacity + GUARD_SIZE; i++) {
-            if (array->data[i]) {
+        const unsigned char *at = array->data + array->size;
+        const unsigned char *end = array->data + array->capacity + GUARD_SIZE;
+
+        for (; (uintptr_t)at % 8 && at < end; at++) {
+            if (*at) {
+                return 0;
+            }
+        }
+        for (; at + 8 <= end; at += 8) {
+            if (*(const uint64_t *)at) {
                 return 0;
             }
         }
