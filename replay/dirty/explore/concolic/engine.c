@@ -23,6 +23,7 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -42,11 +43,12 @@
 #define MOST_GLOBALS 8192
 #define COUNT ((uint64_t)1 << 40)   /* the count of dirty pages before an operation */
 #define MOST_DIFFERENT 256
-#define PATIENCE 3                  /* seconds of processor time for one way */
+#define PATIENCE 2                  /* seconds of processor time for one way */
+#define MOST_HANGING 4
 
 enum plane { VGA, CODE, MIGRATION, BITMAP, HAS_CODE, DESCRIBED, UNUSED, TLB, PLANES };
 
-enum ending { DONE, BROKEN, CRASHED, HANGING, FULL };
+enum ending { DONE, BROKEN, FULL };
 
 enum difference {
     STATUS = 1, RET = 2, EVENTS = 4, DIRTY_PAGES = 8, SHAPE = 16, CELLS = 32, UNFIT = 64,
@@ -166,18 +168,12 @@ static void tell(enum ending ending, const char *text)
     told.ending = ending;
     told.loads = loads;
     told.stores = stores;
-    if (ending == CRASHED || ending == HANGING) {
-        now.asked = asked;
-        now.state = state;
-        now.kinds = ending == CRASHED ? DIED : HANGS;
-    }
     strncpy(told.text, text, sizeof(told.text) - 1);
     if (!file) {
         _exit(9);
     }
     write_all(fileno(file), &told, sizeof(told));
     write_all(fileno(file), found, told.nr_different * sizeof(*found));
-    write_all(fileno(file), &now, sizeof(now));
     _exit(0);
 }
 
@@ -457,7 +453,8 @@ static void bytes_units(void)
     for (size_t page = 0; page < before.nr_bytes; page++) {
         struct unit *unit = new_unit(VGA, page, before.bytes + page, 1);
 
-        for (int clients = 0; clients < 16; clients++) {
+        /* Dirty first: where a search is cut short, it has seen what most machines are. */
+        for (int clients = 15; clients >= 0; clients--) {
             struct value *value = &values[nr_values++];
             uint8_t byte = client_flags[clients & 7] | (clients & 8 ? ~all_clients : 0);
 
@@ -477,12 +474,14 @@ static void words_units(enum plane plane, const unsigned long *words, size_t cou
         struct unit *unit = new_unit(plane, i, words + i, sizeof(*words));
         int first = i * job.word_bits;
         uint64_t mask = first < 64 ? there >> first & ones(job.word_bits) : 0;
-        uint64_t bits = 0;
+        uint64_t bits = mask;
 
-        do {
+        for (;; bits = (bits - 1) & mask) {
             values[nr_values++] = (struct value){ bits << (shift_of(plane) + first), { bits } };
-            bits = (bits - mask) & mask;
-        } while (bits);
+            if (!bits) {
+                break;
+            }
+        }
         unit->cells = mask ? mask << (shift_of(plane) + first) : 0;
         unit->count = nr_values - unit->first;
     }
@@ -774,7 +773,10 @@ static void install(const struct base *base)
         }
     }
     unit_of_step.parts(&before);
-    if (!before.sound || !unit_of_step.finds_blocks()) {
+    if (!before.sound) {
+        tell(BROKEN, "the sizes that the machine keeps do not fit what it holds");
+    }
+    if (!unit_of_step.finds_blocks()) {
         tell(BROKEN, "the driver does not find every address in its block");
     }
     memcpy(globals, base->memory, nr_globals);
@@ -803,12 +805,18 @@ struct outcome {
     struct result result;
     uint64_t dead;                  /* cells that the base does not have: 0 */
     bool fit, refused;
+    int death;                      /* DIED or HANGS, if it did not come back */
 };
+
+static sigjmp_buf out;
 
 static int reply_differs(const struct outcome *o, const struct reply *reply)
 {
     int kinds = 0;
 
+    if (o->death) {
+        return o->death;
+    }
     if (o->refused) {
         return REFUSED;
     }
@@ -851,7 +859,7 @@ static void at_leaf(const struct outcome *o, const struct leaf *leaf, uint64_t h
     int kinds = reply_differs(o, reply);
     uint64_t cells = 0;
 
-    if (!(kinds & (REFUSED | STATUS)) && o->result.status == 0) {
+    if (!(kinds & (REFUSED | STATUS | DIED | HANGS)) && o->result.status == 0) {
         uint64_t T = after_touched, K = leaf->keep, V = after_state, X = leaf->set;
 
         /* Where one sets a cell and the other leaves it, its value must be known. */
@@ -897,29 +905,44 @@ static bool next_way(void)
     return false;
 }
 
+/* One way: the operation, and what it leaves. */
+static void go(struct outcome *o, const struct entry *entry)
+{
+    depth = 0;
+    decided = touched = 0;
+    asked = o->dead;
+    state = 0;
+    o->result = (struct result){ 0 };
+    o->fit = o->refused = false;
+    o->death = sigsetjmp(out, 0);
+    if (!o->death) {
+        running = true;
+        o->refused = unit_of_step.run(&entry->row, 1, o->bank->words, NULL, &o->result) != 1;
+    }
+    running = false;
+    told.ways++;
+    if (o->death) {
+        return;
+    }
+    unit_of_step.parts(&after);
+    o->fit = o->result.status == 0 && look();
+    for (size_t i = 0; i < nr_foreign; i++) {
+        if (memcmp(globals + foreign[i], globals_before + foreign[i], 8)) {
+            tell(BROKEN, "an operation changes a variable that is no part of the machine");
+        }
+    }
+}
+
 static void execute(const struct bank *bank, const struct entry *entry, uint64_t dead)
 {
-    struct outcome o = { .bank = bank, .dead = dead };
+    static struct outcome o;
     int64_t before_this = told.nr_different;
 
+    o.bank = bank;
+    o.dead = dead;
     scripted = depth = 0;
     do {
-        depth = 0;
-        decided = touched = 0;
-        asked = dead;
-        state = 0;
-        o.result = (struct result){ 0 };
-        running = true;
-        o.refused = unit_of_step.run(&entry->row, 1, bank->words, NULL, &o.result) != 1;
-        running = false;
-        told.ways++;
-        unit_of_step.parts(&after);
-        o.fit = o.result.status == 0 && look();
-        for (size_t i = 0; i < nr_foreign; i++) {
-            if (memcmp(globals + foreign[i], globals_before + foreign[i], 8)) {
-                tell(BROKEN, "an operation changes a variable that is no part of the machine");
-            }
-        }
+        go(&o, entry);
         walk(&o, entry->root, asked, state);
         restore();
     } while (told.nr_different - before_this < MOST_DIFFERENT && next_way());
@@ -965,19 +988,23 @@ static void died(int number)
     if (!running) {
         _exit(9);
     }
-    tell(CRASHED, "");
+    siglongjmp(out, DIED);
 }
 
 static void late(int number)
 {
     static int64_t ways = -1;
-    static int times;
+    static int times, hanging;
 
     (void)number;
     times = ways == told.ways ? times + 1 : 0;
     ways = told.ways;
     if (running && times > PATIENCE) {
-        tell(HANGING, "");
+        if (++hanging > MOST_HANGING) {
+            tell(FULL, "more operations do not end than can be waited for");
+        }
+        times = 0;
+        siglongjmp(out, HANGS);
     }
 }
 
@@ -985,7 +1012,7 @@ static void watch(void)
 {
     static unsigned char stack[1 << 16];
     const int deadly[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP };
-    struct sigaction action = { .sa_handler = died, .sa_flags = SA_ONSTACK };
+    struct sigaction action = { .sa_handler = died, .sa_flags = SA_ONSTACK | SA_NODEFER };
     struct itimerval each = { { 1, 0 }, { 1, 0 } };
 
     sigaltstack(&(stack_t){ .ss_sp = stack, .ss_size = sizeof(stack) }, NULL);

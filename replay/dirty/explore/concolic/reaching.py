@@ -58,6 +58,7 @@ class Reaching:
         self.request, self.machines, self.step = request, machines, step
         self.plan, self.different, self.files = plan, different, files
         self.cells = cells_of(request.scope)
+        self.entries: dict[int, list[tuple[int, Op]]] = {}
         self.touched = tuple(dict.fromkeys(name for one in different for name in one.names))
         self.where = self._words(different[0])
         self.shown: list[Shortest] = []
@@ -68,14 +69,15 @@ class Reaching:
     # --- what was told ---
 
     def _operation(self, one: Different) -> tuple[int, Op]:
-        code = self.plan.codes[self.plan.of[self.step][one.bank]]
-        scope, entry = self.request.scope, one.entry
-        for number in code.shapes:
-            ops = list(operations(scope, self.plan.shapes[number], code.name))
-            if entry < len(ops):
-                return ops[entry]
-            entry -= len(ops)
-        raise AssertionError("the engine tells of operations that it was given")
+        """The place of the operation among all of its shape, and the operation."""
+        entries = self.entries.get(one.bank)
+        if entries is None:
+            code = self.plan.codes[self.plan.of[self.step][one.bank]]
+            entries = self.entries[one.bank] = [
+                found for number in code.shapes
+                for found in operations(self.request.scope, self.plan.shapes[number], code.name)
+            ]  # fmt: skip
+        return entries[one.entry]
 
     def _cube(self, one: Different) -> Cube:
         places = shifts(self.cells)
@@ -155,13 +157,19 @@ class Reaching:
     def _confirmed(self, held: Session, trace: Trace) -> bool:
         """Whether the library shows a difference on a trace, or on one operation more."""
         self.tries += 1
+        if self._shows(held, [trace]):
+            return True
         layout = self.request.scope.start()
         for op in trace.ops[len(self.request.scope.prefix) :]:
             follow(op, layout, trace.config)
-        more = [trace.with_ops((*trace.ops, op)) for op in self.request.scope.operations(layout)]
-        traces = [trace, *more]
+        more = self.request.scope.operations(layout)
+        return self._shows(held, [trace.with_ops((*trace.ops, op)) for op in more])
+
+    def _shows(self, held: Session, traces: Sequence[Trace]) -> bool:
+        """Whether the library parts from the model on one of these; that is then entered."""
         runs = held.records(
-            encode(traces, trace.config.word_bits), [(self.step, at) for at in range(len(traces))],
+            encode(traces, self.request.scope.word_bits),
+            [(self.step, at) for at in range(len(traces))],
             in_domain=True,
         )  # fmt: skip
         for one, run in zip(traces, runs, strict=True):

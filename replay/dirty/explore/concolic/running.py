@@ -21,7 +21,7 @@ from replay.dirty.explore.state import Shape
 from replay.dirty.language.trace import Trace
 
 MOST_BLOCKS: Final = 8
-DONE, BROKEN, CRASHED, HANGING, FULL = range(5)
+DONE, BROKEN, FULL = range(3)
 """How the engine ends."""
 HEAD: Final = struct.Struct("=7q128s")
 DIFFERENT: Final = struct.Struct("=4q3Q4q")
@@ -149,7 +149,5 @@ def _read(data: bytes) -> Told:
         Different(*DIFFERENT.unpack_from(data, HEAD.size + at * DIFFERENT.size))
         for at in range(count)
     ]
-    if ending in (CRASHED, HANGING):
-        found.append(Different(*DIFFERENT.unpack_from(data, HEAD.size + count * DIFFERENT.size)))
-    problem = text.rstrip(b"\0").decode("utf-8", "replace") if ending in (BROKEN, FULL) else ""
+    problem = "" if ending == DONE else text.rstrip(b"\0").decode("utf-8", "replace")
     return Told(ways, executed, bases, loads, stores, tuple(found), problem)
