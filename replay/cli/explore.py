@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import click
+from click.core import ParameterSource
 
 from replay.base.atomic import replace_file
 from replay.base.pool import default_jobs
@@ -14,6 +16,7 @@ from replay.cli.common import STEPS, ExitCode, emit, examples, format_option, jo
 from replay.cli.progress import progress_bar
 from replay.cli.subjects import copies_option, last_step, only_built_in, the_subject
 from replay.dirty.explore.alphabet import Scope
+from replay.dirty.explore.concolic.proof import Proved, proved
 from replay.dirty.explore.search import (
     MEMORY,
     Counted,
@@ -26,6 +29,7 @@ from replay.dirty.explore.search import (
 from replay.dirty.language.files import trace_to_text
 from replay.dirty.language.trace import WORD_SIZES
 from replay.report.exploring import ExploreView
+from replay.report.exploringc import ExploreCView
 
 MOST_PAGES: Final = 6
 
@@ -46,6 +50,7 @@ def _blocks(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
         "replay explore --steps 27-30 --blocks 3  one block of three pages",
         "replay explore --hpratio 2 --no-tcg",
         "replay explore --model 26=mine.py --states",
+        "replay explore --c --pages 1             the C of each step against its model",
     ),
 )
 @click.option(
@@ -69,6 +74,10 @@ def _blocks(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
     help="Target pages that a bit of the kernel's log covers.",
 )  # fmt: skip
 @click.option("--tcg/--no-tcg", default=True, show_default=True, help="Does a reset re-arm?")
+@click.option(
+    "--c", "of_c", is_flag=True,
+    help="Hold the compiled C of each step, from 0 on, against its model instead.",
+)  # fmt: skip
 @click.option("--states", is_flag=True, help="Count the states that each step reaches, too.")
 @jobs_option(default_jobs)
 @click.option(
@@ -86,7 +95,9 @@ def _blocks(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
 @click.option("--brief", is_flag=True, help="Only the steps that differ or are not decided.")
 @copies_option
 @format_option
-def command(brief: bool, format: str, states: bool, save: Path | None, **options: Any) -> int:
+def command(
+    brief: bool, format: str, states: bool, of_c: bool, save: Path | None, **options: Any
+) -> int:  # fmt: skip
     """Prove each step the same as the one before, on a small machine.
 
     Both steps execute every operation, with all arguments of a finite alphabet, from every
@@ -95,8 +106,16 @@ def command(brief: bool, format: str, states: bool, save: Path | None, **options
     explains it, a search finds out whether such a state can be reached, and by which
     shortest trace. So a step is proved the same, or to deviate as declared, for traces of
     every length at this scope; what could not be searched to its end is not decided.
+
+    With --c the same is done with the C of a step: a piece of its memory gets a value when
+    it is loaded. What it leaves behind must be what its model does. A difference counts when
+    the step's own library shows it on a trace.
     """
     only_built_in("explore")
+    if of_c:
+        if states or not options["share"]:
+            raise click.UsageError("--c goes with neither --states nor --no-share")
+        return _of_c(brief, format, save, **options)
     request, steps = _request(**options)
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)  # before the work, which would be lost
@@ -116,10 +135,28 @@ def command(brief: bool, format: str, states: bool, save: Path | None, **options
     return ExitCode.OK if decided else ExitCode.NOT_DECIDED
 
 
+def _of_c(brief: bool, format: str, save: Path | None, **options: Any) -> int:
+    """Hold C against models."""
+    source = click.get_current_context().get_parameter_source("steps")
+    if source is ParameterSource.DEFAULT:
+        options["steps"] = (0, *options["steps"])
+    request, steps = _request(**options, first=0)
+    if save is not None:
+        save.mkdir(parents=True, exist_ok=True)
+    results: list[Proved] = []
+    with progress_bar("executing models") as bar:
+        results += proved(request, steps, progress=bar.show)
+    view = ExploreCView(request.scope, results, _saved(results, save), brief)
+    emit(view, format)
+    if any(one.verdict is Verdict.DIFFERENT for one in results):
+        return ExitCode.DIFFERENCE
+    return ExitCode.OK if view.passed else ExitCode.NOT_DECIDED
+
+
 def _request(
     steps: tuple[int, ...], pages: int | None, blocks: tuple[int, ...], word_bits: str,
     hpratio: str, tcg: bool, jobs: int, memory: int, share: bool,
-    copies: tuple[tuple[int, str], ...],
+    copies: tuple[tuple[int, str], ...], first: int = 1,
 ) -> tuple[Request, list[int]]:  # fmt: skip
     """What these options ask for.
 
@@ -127,7 +164,7 @@ def _request(
         click.UsageError: they do not go together.
 
     """
-    judged = [step for step in steps if step]
+    judged = [step for step in steps if step >= first]
     if not judged:
         raise click.UsageError(
             f"step 0 has no step before it; --steps takes steps from 1 to {last_step()}"
@@ -141,7 +178,9 @@ def _request(
     return Request(the_subject(), scope, copies, jobs, memory << 20, share), judged
 
 
-def _saved(results: list[PairResult], folder: Path | None) -> dict[tuple[int, str], Path]:
+def _saved(
+    results: Sequence[PairResult | Proved], folder: Path | None
+) -> dict[tuple[int, str], Path]:
     """Save the shortest traces, where a folder was asked for."""
     saved = {}
     for result in results if folder else ():

@@ -74,10 +74,8 @@ class _Flat:
         number, relative = _number(name, after.ret) if ok else (0, False)
         counts = isinstance(after.counted, Count)
         count = after.counted.added if counts else after.counted
-        row = [
-            STATUS.get(after.status, OTHER), *((relative, number, counts, count) if ok else [0] * 4),
-            len(after.events),
-        ]  # fmt: skip
+        said = (relative, number, counts, count) if ok else (0, 0, 0, 0)
+        row = [STATUS.get(after.status, OTHER), *said, len(after.events)]
         for kind, first, second in after.events:
             row += (EVENT[kind], signed(first % (1 << 64)), signed(second % (1 << 64)))
         key = tuple(map(int, row))
@@ -261,7 +259,7 @@ class _Moves:
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
-        self.alike: list[type[Any]] = []
+        self.alike: list[Any] = []
         self.led: dict[tuple[int, int, Shape, Op], list[Shape]] = {}
 
     def code(self, machines: Sequence[type[Any]], step: int, name: str) -> tuple[int, int]:
@@ -272,11 +270,9 @@ class _Moves:
 
         """
         machine: Any = machines[step]
-        for number, other in enumerate(self.alike):
-            if same_start(other, machine):
-                break
-        else:
-            number = len(self.alike)
+        alike = (at for at, other in enumerate(self.alike) if same_start(other, machine))
+        number = next(alike, len(self.alike))
+        if number == len(self.alike):
             self.alike.append(machine)
         signature = signatures(machine)[name]
         if signature is None:

@@ -28,7 +28,14 @@ LAST: Final = "util/alloc.c"
 """It takes back what a header makes of abort()."""
 MARK: Final = "/* SOURCES */\n"
 
-TOLD: Final = ("-O1", "-g0", "-I.", "-fno-builtin", "-Wl,-z,relro,-z,now", "-fsanitize=kernel-address")
+TOLD: Final = (
+    "-O1",
+    "-g0",
+    "-I.",
+    "-fno-builtin",
+    "-Wl,-z,relro,-z,now",
+    "-fsanitize=kernel-address",
+)
 GCC: Final = (
     "-fno-tree-vectorize", "-fno-tree-loop-distribute-patterns", "-fno-store-merging",
     *(word for name in ("asan-instrumentation-with-call-threshold", "asan-stack", "asan-globals")
@@ -41,7 +48,9 @@ CLANG: Final = (
 )  # fmt: skip
 
 COMMENT: Final = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
-UNTOLD: Final = re.compile(r"\b(asm|__asm|__asm__|no_sanitize\w*|pragma|_Pragma|volatile|__thread)\b")
+UNTOLD: Final = re.compile(
+    r"\b(asm|__asm|__asm__|no_sanitize\w*|pragma|_Pragma|volatile|__thread)\b"
+)
 """What the compiler would not tell of, or not as it is."""
 COUNT: Final = "migration_dirty_pages"
 COUNTING: Final = re.compile(
@@ -107,7 +116,8 @@ def engine() -> Path:
     """
     face = zlib.crc32((HERE / FACE).read_bytes())
     flags = (
-        "-std=gnu11", "-O2", "-rdynamic", f"-I{HERE}", f"-DFACE={face}", "-Wl,--no-as-needed", "-ldl",
+        "-std=gnu11", "-O2", "-rdynamic", f"-I{HERE}", f"-DFACE={face}",
+        "-Wl,--no-as-needed", "-ldl",
     )  # fmt: skip
     try:
         path = compiled_helper(find_compiler(), HERE / ENGINE, flags, FORMAT)

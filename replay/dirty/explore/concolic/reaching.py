@@ -96,8 +96,8 @@ class Reaching:
             f"{names[cell][0]} of page {names[cell][1]} {value}"
             for cell, value in self._cube(one).items()
         )
-        what = ", ".join(one.names)
-        return f"{op_text(op)} on blocks of {blocks} pages differs in {what}, with {values or 'any state'}"
+        what = f"differs in {', '.join(one.names)}, with {values or 'any state'}"
+        return f"{op_text(op)} on blocks of {blocks} pages {what}"
 
     @cached_property
     def trees(self) -> dict[tuple[Shape, int], Tree]:
