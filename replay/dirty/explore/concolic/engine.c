@@ -12,7 +12,11 @@
  *
  * What is concrete of a machine is a base: all memory as an operation left it, with the cells
  * undecided. Bases are told apart by the model's shape of the state, and by what the C keeps
- * beside it: for how many pages the arrays of the TLB and of the code have bits.
+ * beside it: for how many pages the arrays of the TLB and of the code have bits. What it keeps
+ * more decides nothing: the capacity of an array, whether it moves when it grows (behind it
+ * there are zeroes, which is checked after each operation); the block that an address was
+ * found in last, nothing (which is checked for each base); the count of dirty pages is asked
+ * by nobody (which building.py checks).
  *
  * Formats are arrays of 64-bit numbers: see jobs.py.
  *

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from replay.base.pool import Pool, Threads
+from replay.build.command import Commands
 from replay.build.errors import BuildError
 from replay.dirty.explore.bits import Way
 from replay.dirty.explore.concolic.banks import Code, Plan, bank, planned
@@ -110,6 +111,7 @@ class _Work:
         self.plan: Plan = planned(self.machines, self.request.scope, self.steps)
         self.problems: dict[int, str] = dict(self.plan.problems)
         self.libraries: dict[int, Path] = {}
+        self.commands = Commands()
 
     def bank_of(self, place: int) -> Path:
         """The file with the trees of a code."""
@@ -163,14 +165,15 @@ class _Work:
         told: dict[str, Told | str] = {}
         with Threads(self.request.jobs) as threads:
             each = threads.map(self._run, [(step, step) for step in first.values()])
-            for step in self.steps:
-                if step in self.problems:
-                    yield step, self.problems[step]
-                    continue
-                while keys[step] not in told:
-                    done, one = next(each)
-                    told[keys[done]] = one
-                yield step, told[keys[step]]
+            try:
+                for step in self.steps:
+                    while step in keys and keys[step] not in told:
+                        done, one = next(each)
+                        told[keys[done]] = one
+                    yield step, told[keys[step]] if step in keys else self.problems[step]
+            finally:
+                # Whoever leaves before the end does not wait for what nobody wants.
+                self.commands.stop()
 
     def _key(self, step: int) -> str:
         digest = hashlib.sha256(self.libraries[step].read_bytes()).hexdigest()
@@ -182,7 +185,8 @@ class _Work:
         banks = [self.bank_of(place) for place in plan.of[step]]
         try:
             given = job(request.scope, plan.shapes, plan.starts[step], memory)
-            return run(self.engine, self.libraries[step], given, banks, LIMIT, memory)
+            library = self.libraries[step]
+            return run(self.commands, self.engine, library, given, banks, LIMIT, memory)
         except ToolError as error:
             return str(error)
 

@@ -112,8 +112,9 @@ def job(scope: Scope, shapes: Sequence[Shape], start: int, most: int) -> bytes:
 
 
 def run(
-    engine: Path, library: Path, given: bytes, banks: Sequence[Path], limit: float, memory: int
-) -> Told:
+    commands: Commands, engine: Path, library: Path, given: bytes, banks: Sequence[Path],
+    limit: float, memory: int,
+) -> Told:  # fmt: skip
     """Run the engine to its end, or for so many seconds.
 
     Raises:
@@ -124,7 +125,7 @@ def run(
         place = Path(folder)
         (place / "job").write_bytes(given)
         words = [engine, library, place / "job", place / "result", *banks]
-        ended = Commands().run(
+        ended = commands.run(
             [str(word) for word in words], place, environment(), limit, Kept(4096), memory + SPARE
         )
         if not ended.in_time:
