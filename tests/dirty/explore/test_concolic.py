@@ -120,6 +120,10 @@ FAULTS = {
     "flags that replace those that were": (
         ONE, 0, MEMORY, "|= dirty_flags;", "= dirty_flags;", "code", 3,
     ),
+    "a word that is written without being read": (
+        TWO, 20, "include/qemu/bitops.h", "map[BIT_WORD(nr)] |= BIT_MASK(nr);",
+        "map[BIT_WORD(nr)] = BIT_MASK(nr);", "vga", 4,
+    ),
     "what was synchronized stays dirty": (
         ONE, 39, "arch_init.c", "                dirty[word] = 0;\n", "", "migration", 2,
     ),
@@ -255,6 +259,11 @@ def test_a_limit_that_is_reached_decides_nothing(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(proof, "LIMIT", 0.05)
     (found,) = results(TWO, 39)
     undecided(found, "did not end within")
+
+
+def test_words_of_more_values_than_can_be_gone_through_decide_nothing() -> None:
+    (found,) = results(Scope(1, 8, blocks=(1,)), 39)
+    undecided(found, "take fewer pages or smaller words")
 
 
 def test_an_engine_that_dies_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

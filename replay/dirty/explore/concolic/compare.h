@@ -59,26 +59,40 @@ static void differs(int kinds, uint64_t cells, uint64_t have, uint64_t with, con
     found[told.nr_different++].ret = o->result.ret;
 }
 
+/* The bits of the lowest cell of some. */
+static uint64_t lowest(uint64_t cells)
+{
+    int bit = __builtin_ctzll(cells), tlb = shift_of(TLB);
+
+    return bit < tlb ? 1ull << bit : 3ull << (tlb + (bit - tlb) / 2 * 2);
+}
+
 static void at_leaf(const struct outcome *o, const struct leaf *leaf, uint64_t have, uint64_t with)
 {
     const struct reply *reply = (const struct reply *)(o->bank->replies + leaf->reply);
     const uint64_t all = ones(4 * job.room + 5 * job.pages);
+    const uint64_t T = after_touched, K = leaf->keep, V = after_state, X = leaf->set;
     int kinds = reply_differs(o, reply);
-    uint64_t cells = 0;
+    bool lives = !(kinds & (REFUSED | STATUS | DIED | HANGS)) && o->result.status == 0;
+    uint64_t cells = 0, open = 0;
 
-    if (!(kinds & (REFUSED | STATUS | DIED | HANGS)) && o->result.status == 0) {
-        uint64_t T = after_touched, K = leaf->keep, V = after_state, X = leaf->set;
-
-        /* Where one sets a cell and the other leaves it, its value must be known. */
-        cells = (K & T & (~have | (with ^ V))) | (~K & T & (X ^ V)) |
-                (~K & ~T & (~have | (with ^ X)));
-        cells &= all;
+    if (lives) {
+        cells = ((K & T & have & (with ^ V)) | (~K & T & (X ^ V)) |
+                 (~K & ~T & have & (with ^ X))) & all;
+        /* Where one sets a cell and the other leaves it, it depends on the value. */
+        open = ((K & T) | (~K & ~T)) & ~have & all;
         kinds |= (cells ? CELLS : 0) | (o->fit ? 0 : UNFIT);
         kinds |= has_shape(&shapes[leaf->shape]) ? 0 : SHAPE;
     }
     if (kinds) {
         differs(kinds, cells, have, with, o);
-    } else if (o->result.status == 0 && !known_base(leaf->shape)) {
+    } else if (open) {
+        uint64_t mask = lowest(open), unit = mask & -mask;
+
+        for (uint64_t value = 0; value < mask / unit + (mask == unit); value++) {
+            at_leaf(o, leaf, have | mask, with | value * unit);
+        }
+    } else if (lives && !known_base(leaf->shape)) {
         enter_base(leaf->shape);
     }
 }
@@ -140,6 +154,20 @@ static void go(struct outcome *o, const struct entry *entry)
     }
 }
 
+/* End where the ways through an operation are too many, as far as its first way tells. */
+static void see_whether_it_ends(void)
+{
+    uint64_t ways = 1;
+
+    for (size_t i = 0; i < depth; i++) {
+        ways *= units[order[i]].count;
+        if (ways > MOST_WAYS) {
+            tell(FULL, "an operation has more ways than can be gone; take fewer pages or "
+                       "smaller words");
+        }
+    }
+}
+
 static void execute(const struct bank *bank, const struct entry *entry, uint64_t dead)
 {
     static struct outcome o;
@@ -150,6 +178,9 @@ static void execute(const struct bank *bank, const struct entry *entry, uint64_t
     scripted = depth = 0;
     do {
         go(&o, entry);
+        if (!scripted) {
+            see_whether_it_ends();
+        }
         walk(&o, entry->root, asked, state);
         restore();
     } while (told.nr_different - before_this < MOST_DIFFERENT && next_way());

@@ -52,9 +52,8 @@ int concolic_behind(const void *at);
 int concolic_clean_behind(void);
 /* The variables that the engine knows of. */
 size_t concolic_known(const void **at, size_t *size, size_t max);
-/* Loads and stores, of each size two, that must all be told of; @at has 64 bytes. */
+/* Loads and stores of bytes and words, which must all be told of; @at has 64 bytes. */
 void concolic_probe(void *at);
-#define PROBED 8
 unsigned concolic_client(unsigned number);
 
 int dirty_reset(int64_t hpratio, int tcg);

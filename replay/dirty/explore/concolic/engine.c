@@ -49,6 +49,7 @@
 #define MOST_DIFFERENT 256
 #define PATIENCE 2                  /* seconds of processor time for one way */
 #define MOST_HANGING 4
+#define MOST_WAYS (1 << 23)         /* through an operation, as its first way has it */
 
 enum plane { VGA, CODE, MIGRATION, BITMAP, HAS_CODE, DESCRIBED, UNUSED, TLB, PLANES };
 

@@ -233,6 +233,6 @@ void concolic_probe(void *at)
 
     bytes[0] |= 1;
     bytes[1 + bytes[2]] &= bytes[3];
-    set_bit(1, words);
-    words[2] = words[3] + test_bit(1, words + 4);
+    words[0] |= words[3];
+    words[2] = words[3] + words[4];
 }
