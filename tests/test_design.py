@@ -51,7 +51,7 @@ INSIDE: Mapping[str, Mapping[str, frozenset[str]]] = {
             "compiled": "language machine native",
             "mailed": "language native",
             "verify": "native",
-            "explore": "language machine rules",
+            "explore": "language machine rules native",
             "subject": "language machine rules compiled",
             "gallery": "language machine rules explore subject",
             "campaign": "language machine rules native subject",

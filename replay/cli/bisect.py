@@ -283,7 +283,7 @@ def _timeline(question: Question, steps: Sequence[int], format: str, searched: b
         raise click.UsageError("--timeline is one of a property: give --property")
     with progress_bar("following") as bar:
         told = lambda done, total: bar.show(done, total, f"{done} traces")  # noqa: E731
-        found = follow(_subject_of(question), question, steps, told)
+        found = follow(_subject_of(question, steps, False), question, steps, told)
     emit(found, format)
     if found.broke:
         return ExitCode.OK

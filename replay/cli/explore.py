@@ -17,6 +17,7 @@ from replay.cli.progress import progress_bar
 from replay.cli.steps import judged, steps_option
 from replay.cli.subjects import copies_option, insist_on_use, only_built_in, the_subject
 from replay.dirty.explore.alphabet import Scope
+from replay.dirty.explore.concolic.proof import Proved, proved
 from replay.dirty.explore.held import PropertyResult, declared_broken, held
 from replay.dirty.explore.search import (
     MEMORY,
@@ -32,6 +33,7 @@ from replay.dirty.language.operations import OPS
 from replay.dirty.language.trace import WORD_SIZES, Trace
 from replay.dirty.rules.properties import MONITORS
 from replay.report.exploring import ExploreView
+from replay.report.exploringc import ExploreCView
 from replay.report.holding import HoldingView
 from replay.series.names import before
 
@@ -73,6 +75,7 @@ def _properties(
         "replay explore --hpratio 2 --no-tcg",
         "replay explore --model 26=mine.py --states",
         "replay explore --property no-lost-store  which steps keep it, and how it breaks",
+        "replay explore --c --pages 1             the C of each step against its model",
     ),
 )
 @steps_option("The steps to judge: each against the one before, or asked about a property.", "0-")
@@ -103,6 +106,10 @@ def _properties(
     "--property", "names", multiple=True, metavar="NAME", callback=_properties,
     help="Ask whether each step keeps this property, or all; repeatable.",
 )  # fmt: skip
+@click.option(
+    "--c", "of_c", is_flag=True,
+    help="Hold the compiled C of each step against its model instead.",
+)  # fmt: skip
 @click.option("--states", is_flag=True, help="Count the states that each step reaches, too.")
 @jobs_option(default_jobs)
 @click.option(
@@ -122,7 +129,7 @@ def _properties(
 @format_option
 def command(
     brief: bool, format: str, states: bool, save: Path | None, names: tuple[str, ...],
-    steps: tuple[int, ...], **options: Any,
+    of_c: bool, steps: tuple[int, ...], **options: Any,
 ) -> int:  # fmt: skip
     """Prove each step the same as the one before, on a small machine.
 
@@ -134,13 +141,23 @@ def command(
     every length at this scope; what could not be searched to its end is not decided.
 
     With --property each step, from 0 on, is asked whether it keeps the property instead.
+
+    With --c the same is done with the C of a step: a piece of its memory gets a value when
+    it is loaded. What it leaves behind must be what its model does. A difference counts when
+    the step's own library shows it on a trace.
     """
     only_built_in("explore")
     request = _request(**options)
-    compared = () if names else map(before, judged(steps))
-    insist_on_use(request.copies, {*steps, *compared}, "--steps")
+    others = () if of_c or names else map(before, judged(steps))
+    if of_c and (names or states or not request.share):
+        raise click.UsageError("--c goes with none of --property, --states and --no-share")
+    insist_on_use(
+        request.copies, {*steps, *(() if alone else map(before, judged(steps)))}, "--steps"
+    )
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)  # before the work, which would be lost
+    if of_c:
+        return _of_c(request, steps, brief, format, save)
     if names:
         if states:
             raise click.UsageError("--states counts what pairs of steps reach; --property its own")
@@ -193,6 +210,20 @@ def _compare(
     return ExitCode.OK if decided else ExitCode.NOT_DECIDED
 
 
+def _of_c(
+    request: Request, steps: Sequence[int], brief: bool, format: str, save: Path | None
+) -> int:
+    """Hold C against models."""
+    results: list[Proved] = []
+    with progress_bar("executing models") as bar:
+        results += proved(request, steps, progress=bar.show)
+    view = ExploreCView(request.scope, results, _saved(results, save), brief)
+    emit(view, format)
+    if any(one.verdict is Verdict.DIFFERENT for one in results):
+        return ExitCode.DIFFERENCE
+    return ExitCode.OK if view.passed else ExitCode.NOT_DECIDED
+
+
 def _request(
     pages: int | None, blocks: tuple[int, ...], word_bits: str, hpratio: str, tcg: bool,
     aligned: bool, without: frozenset[str], jobs: int, memory: int, share: bool,
@@ -213,7 +244,9 @@ def _request(
     return Request(the_subject(), scope, copies, jobs, memory << 20, share)
 
 
-def _saved(results: list[PairResult], folder: Path | None) -> dict[tuple[int, str], Path]:
+def _saved(
+    results: Sequence[PairResult | Proved], folder: Path | None
+) -> dict[tuple[int, str], Path]:
     """Save the shortest traces, where a folder was asked for."""
     return {
         (result.step, one.shows): _write(

@@ -18,8 +18,11 @@
 /* More pages than this do not fit the bit numbers of the series. */
 #define MAX_PAGES INT_MAX
 
-/* So many pages past the end of RAM a range may reach: a byte each at most. */
-#define MAX_STRAY_PAGES GUARD_SIZE
+/*
+ * So many pages past the end of RAM a range may reach: a byte each at most, or
+ * where words have few bits, what these take.
+ */
+#define MAX_STRAY_PAGES (GUARD_SIZE * MIN(BITS_PER_LONG, 8) / 8)
 
 /* Neither a result nor DIRTY_NONE: the operation is outside the domain. */
 #define REFUSED INT64_MIN
@@ -219,7 +222,7 @@ static int64_t op_kvm_log_sync(MemoryRegion *mr, hwaddr offset, uint64_t pages,
 {
     MemoryRegionSection section = { mr, offset, pages * host_page_size() };
     /* Every bit of the last word counts. */
-    uint64_t host_pages = ROUND_UP(pages, 64);
+    uint64_t host_pages = ROUND_UP(pages, BITS_PER_LONG);
     ram_addr_t reach, stray;
 
     if (pages == 0 || pages > MAX_PAGES || offset % TARGET_PAGE_SIZE) {
@@ -233,7 +236,7 @@ static int64_t op_kvm_log_sync(MemoryRegion *mr, hwaddr offset, uint64_t pages,
     }
     kvm_get_dirty_pages_log_range(&section, (unsigned long *)log);
     if (stray) {
-        guard_wipe(stray);
+        guard_wipe(stray * GUARD_SIZE / MAX_STRAY_PAGES);
     }
     return DIRTY_NONE;
 }
@@ -337,7 +340,7 @@ static size_t state_size(void)
 {
     size_t migration = migration_bitmap ? migration_bitmap_pages : 0;
 
-    return 4 + 6 * ram_words() + BITS_TO_LONGS(migration);
+    return 4 + 6 * ram_words() + DIV_ROUND_UP(migration, 64);
 }
 
 /* Write the state as described at dirty_observe(). */
@@ -362,7 +365,7 @@ static void fill_state(uint64_t *out)
     }
     if (migration_bitmap) {
         size_t bits = migration_bitmap_pages;
-        size_t last = BITS_TO_LONGS(bits) - 1;
+        size_t last = DIV_ROUND_UP(bits, 64) - 1;
 
         bitmap_to_words(out, last + 1, migration_bitmap, bits);
         /* Bits past the nominal length are not observed. */

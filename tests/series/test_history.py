@@ -24,8 +24,8 @@ from replay.series.history import GitError, Materialized, export, iter_trees, ma
 from replay.series.patches import PatchError, read_patches
 
 # Whoever changes series/tree or a patch changes these: `replay series materialize` prints them.
-BASE_COMMIT = "99d0d759391bb22083cde0d81edba6f7f0a1e27c"
-LAST_COMMIT = "b41f664368df3c2d80219bd82b6b775b3d52a958"
+BASE_COMMIT = "0d61dbb568e446a1e6998dcf994c00b9324a42ae"
+LAST_COMMIT = "4afa9f686056b3f2e3cc1804474d9037d25cc255"
 
 # These change only if the form of the history does, which would be a promise broken.
 SMALL_COMMITS = (

@@ -23,6 +23,7 @@ WORDS_AT: Final = {
 MOST_PAGES: Final = 1 << 27
 """Half a TiB of RAM: the byte map of the first steps and the records are real memory."""
 
+WORD_BITS: Final = Config().word_bits
 LEAST: Final = 0.25
 PER_OP: Final = 2e-6
 PER_PAGE: Final = 2e-7
@@ -38,6 +39,7 @@ class Batch:
         table: (first row, operations, hpratio, tcg) a trace.
         rows: four numbers an operation.
         words: of the logs, which the rows point into.
+        word_bits: of the machine words of all traces.
         limit: seconds of processor time after which running all traces at one step is
             taken for hanging: some hundred times what a sound step needs.
 
@@ -48,6 +50,7 @@ class Batch:
     rows: array[int]
     words: array[int]
     limit: float
+    word_bits: int = WORD_BITS
 
     @property
     def count(self) -> int:
@@ -60,8 +63,8 @@ class Batch:
         return len(self.rows) // 4
 
 
-def encode(traces: Sequence[Trace]) -> Batch:
-    """Encode valid traces.
+def encode(traces: Sequence[Trace], word_bits: int = WORD_BITS) -> Batch:
+    """Encode valid traces of machines with words of so many bits.
 
     Raises:
         DomainError: a machine that the C cannot be, with what it can.
@@ -69,7 +72,7 @@ def encode(traces: Sequence[Trace]) -> Batch:
     """
     table, rows, words = array("q"), array("q"), array("Q")
     for trace in traces:
-        _check(trace)
+        _check(trace, word_bits)
         config = trace.config
         table.extend((len(rows) // 4, len(trace.ops), config.hpratio, config.tcg))
         for name, args in trace.program:
@@ -81,15 +84,14 @@ def encode(traces: Sequence[Trace]) -> Batch:
                 rows.extend((OPCODES[name], *row, *(0,) * (3 - len(args))))
                 words.extend(args[at])
     limit = LEAST + sum(len(trace.ops) * (PER_OP + PER_PAGE * trace.most_pages) for trace in traces)
-    return Batch(tuple(traces), table, rows, words, limit)
+    return Batch(tuple(traces), table, rows, words, limit, word_bits)
 
 
-def _check(trace: Trace) -> None:
+def _check(trace: Trace, word_bits: int) -> None:
     config = trace.config
-    usual = Config()
     for name, value, wanted in (
-        ("page_bits", config.page_bits, usual.page_bits),
-        ("word_bits", config.word_bits, usual.word_bits),
+        ("page_bits", config.page_bits, Config().page_bits),
+        ("word_bits", config.word_bits, word_bits),
     ):
         if value != wanted:
             raise DomainError(

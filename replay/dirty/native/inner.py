@@ -57,7 +57,7 @@ static int64_t call_inner(const int64_t op[4], const uint64_t *words)
     (void)about;
     (void)addr;
     (void)length;
-    guard_wipe(MAX_STRAY_PAGES);
+    guard_wipe(GUARD_SIZE);
     return ret;
 }}
 """

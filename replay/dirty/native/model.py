@@ -11,7 +11,7 @@ from replay.build.compile import BuildFailed, Outcome, build_series
 from replay.build.errors import BuildError
 from replay.dirty.language.trace import Trace
 from replay.dirty.machine.model import Model, Run
-from replay.dirty.native.encode import encode
+from replay.dirty.native.encode import WORD_BITS, encode
 from replay.dirty.native.inner import with_calls
 from replay.dirty.native.session import Libraries, session
 from replay.series.declared import load
@@ -42,14 +42,15 @@ class NativeModel:
         end, the last record has the status "crash" or "hang", and says how as its ``ret``.
 
         Raises:
-            DomainError: page_bits is not 12, word_bits not 64, or the machine too large.
+            DomainError: page_bits is not 12, word_bits not those of the libraries, or the
+                machine too large.
             WorkerError: the process that holds the libraries was killed.
 
         """
         held = session(self.libraries)
         if self.share:
             return held.survey(trace)[self.step]
-        return held.records(encode([trace]), [(self.step, 0)])[0]
+        return held.records(encode([trace], self.libraries.word_bits), [(self.step, 0)])[0]
 
 
 def built_series(
@@ -62,11 +63,13 @@ def built_series(
     progress: Callable[[Outcome], None] | None = None,
     calls: bool = False,
     steps: Collection[int] | None = None,
+    word_bits: int = WORD_BITS,
 ) -> dict[int, Outcome]:
     """Apply the patches of a series and build its steps; see ``replay.build.compile``.
 
     With ``calls`` the drivers can also call the inner API; see ``replay.dirty.native.inner``.
     Built are those of ``steps``; by default all of the series, and none after the last.
+    A machine word has ``word_bits``.
 
     Raises:
         SeriesError, PatchError: the series cannot be read, or a patch does not apply.
@@ -79,12 +82,17 @@ def built_series(
         series = load(series_folder(series_dir) / "series.toml")
         files = {step: with_calls(tree, series, step) for step, tree in files.items()}
     return build_series(
-        files,
+        files, flags=word_flags(word_bits),
         compiler=compiler, sanitize=sanitize, cache=cache, jobs=jobs, progress=progress,
     )  # fmt: skip
 
 
-def libraries_of(outcomes: Mapping[int, Outcome]) -> Libraries:
+def word_flags(word_bits: int) -> tuple[str, ...]:
+    """The compiler's flags for machine words of so many bits: none for those of the host."""
+    return () if word_bits == WORD_BITS else (f"-DBITS_PER_LONG={word_bits}",)
+
+
+def libraries_of(outcomes: Mapping[int, Outcome], word_bits: int = WORD_BITS) -> Libraries:
     """The libraries of all steps.
 
     Raises:
@@ -94,7 +102,7 @@ def libraries_of(outcomes: Mapping[int, Outcome]) -> Libraries:
     for step, outcome in outcomes.items():
         if isinstance(outcome, BuildFailed):
             raise BuildError(f"step {step} does not build:\n{outcome.text}")
-    return Libraries.of(outcomes)
+    return Libraries.of(outcomes, word_bits)
 
 
 def native_models(

@@ -16,7 +16,7 @@ from replay.build.output import neutral
 from replay.dirty.language.trace import Trace
 from replay.dirty.machine.model import Run
 from replay.dirty.native.decode import decode
-from replay.dirty.native.encode import Batch, encode
+from replay.dirty.native.encode import WORD_BITS, Batch, encode
 from replay.errors import DomainError, WorkerError
 
 SERVER: Final = "replay.dirty.native.server"
@@ -38,18 +38,21 @@ class Libraries:
     Attributes:
         paths: (step, path of the library), in the order of steps.
         preload: the sanitizer's runtime if they were built with it.
+        word_bits: of the machine words that they were built for.
 
     """
 
     paths: tuple[tuple[int, str], ...]
     preload: str = ""
+    word_bits: int = WORD_BITS
 
     @classmethod
-    def of(cls, outcomes: Mapping[int, Outcome]) -> Libraries:
+    def of(cls, outcomes: Mapping[int, Outcome], word_bits: int = WORD_BITS) -> Libraries:
         """The libraries of those steps that were built."""
         built = [(step, o) for step, o in sorted(outcomes.items()) if isinstance(o, Built)]
         preload = next((outcome.preload for _, outcome in built), "")
-        return cls(tuple((step, str(outcome.path)) for step, outcome in built), preload)
+        paths = tuple((step, str(outcome.path)) for step, outcome in built)
+        return cls(paths, preload, word_bits)
 
     @property
     def steps(self) -> tuple[int, ...]:
@@ -119,6 +122,11 @@ class Session(Closing):
 
     def use(self, batch: Batch) -> float:
         """Hand over a batch, unless it is there; gives the limit for it."""
+        if batch.word_bits != self.libraries.word_bits:
+            raise DomainError(
+                f"the traces have words of {batch.word_bits} bits, the libraries of "
+                f"{self.libraries.word_bits}"
+            )
         if batch is not self.batch:
             payload = batch.table.tobytes() + batch.rows.tobytes() + batch.words.tobytes()
             self.ask("batch", payload, traces=batch.count, rows=batch.ops)
@@ -198,7 +206,7 @@ class Session(Closing):
         """A trace at all steps; runs with equal digests are recorded once and shared."""
         if self.surveyed and self.surveyed[0] is trace:
             return self.surveyed[1]
-        batch = encode([trace])
+        batch = encode([trace], self.libraries.word_bits)
         found = self.digests(batch, self.libraries.steps)
         first: dict[tuple[int, int], int] = {}
         for step in self.libraries.steps:

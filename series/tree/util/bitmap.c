@@ -9,10 +9,10 @@
 /* The bits of word number @word that lie in [start, end). */
 static unsigned long range_mask(long word, long start, long end)
 {
-    unsigned long mask = ~0UL;
+    unsigned long mask = LONG_ONES;
 
     if (word == BIT_WORD(start)) {
-        mask &= ~0UL << (start % BITS_PER_LONG);
+        mask &= LONG_ONES << (start % BITS_PER_LONG);
     }
     if (word == BIT_WORD(end)) {
         mask &= BIT_MASK(end) - 1;

@@ -19,10 +19,10 @@ static inline unsigned long *bitmap_new(long nbits)
 static inline void bitmap_to_words(uint64_t *out, size_t words,
                                    const unsigned long *map, size_t nbits)
 {
-    size_t count = MIN(words, BITS_TO_LONGS(nbits));
+    size_t count = MIN(words, DIV_ROUND_UP(nbits, 64));
 
     if (count) {
-        memcpy(out, map, count * sizeof(*out));
+        bits_to_words(out, map, MIN(nbits, count * 64));
     }
     memset(out + count, 0, (words - count) * sizeof(*out));
 }
