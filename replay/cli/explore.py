@@ -151,9 +151,7 @@ def command(
     others = () if of_c or names else map(before, judged(steps))
     if of_c and (names or states or not request.share):
         raise click.UsageError("--c goes with none of --property, --states and --no-share")
-    insist_on_use(
-        request.copies, {*steps, *(() if alone else map(before, judged(steps)))}, "--steps"
-    )
+    insist_on_use(request.copies, {*steps, *others}, "--steps")
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)  # before the work, which would be lost
     if of_c:
