@@ -56,7 +56,7 @@ INSIDE: Mapping[str, Mapping[str, frozenset[str]]] = {
             "gallery": "language machine rules explore",
             "campaign": "language machine rules native subject",
             "probe": "native subject",
-            "bench": "language machine rules native subject",
+            "bench": "language machine rules native subject explore",
             "faults": "native bench subject",
         }.items()
     },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from replay.base.jsonlines import nearest
 from replay.base.pool import default_jobs
 from replay.cli.common import (
     ExitCode,
+    Seconds,
     emit,
     examples,
     format_option,
@@ -24,6 +26,7 @@ from replay.cli.common import (
 from replay.cli.progress import progress_bar
 from replay.cli.subjects import copies_option, only_built_in, the_subject
 from replay.dirty.explore.alphabet import Scope
+from replay.dirty.explore.halting import halting
 from replay.dirty.explore.held import PropertyResult, declared_broken, held
 from replay.dirty.explore.search import (
     MEMORY,
@@ -79,6 +82,7 @@ def _properties(
         "replay explore --hpratio 2 --no-tcg",
         "replay explore --model 26=mine.py --states",
         "replay explore --property no-lost-store  which steps keep it, and how it breaks",
+        "replay explore --pages 4 --states --for 1h --state kept  and the same again goes on",
     ),
 )
 @steps_option("The steps to judge: each against the one before, or asked about a property.", "0-")
@@ -116,6 +120,14 @@ def _properties(
     help="What a search for states may take; it ends with a partial result.",
 )  # fmt: skip
 @click.option(
+    "--for", "seconds", type=Seconds(), metavar="TIME",
+    help="End after so long, 90s or 10m; what was not searched by then is not decided.",
+)  # fmt: skip
+@click.option(
+    "--state", metavar="DIR", type=click.Path(file_okay=False, path_type=Path),
+    help="Keep the searches of --property or --states there; the same command goes on with them.",
+)  # fmt: skip
+@click.option(
     "--no-share", "share", flag_value=False, default=True,
     help="Execute also what two steps execute by the same code.",
 )  # fmt: skip
@@ -128,7 +140,7 @@ def _properties(
 @format_option
 def command(
     brief: bool, format: str, states: bool, save: Path | None, names: tuple[str, ...],
-    steps: tuple[int, ...], **options: Any,
+    steps: tuple[int, ...], seconds: float | None, state: Path | None, **options: Any,
 ) -> int:  # fmt: skip
     """Prove each step the same as the one before, on a small machine.
 
@@ -140,16 +152,25 @@ def command(
     every length at this scope; what could not be searched to its end is not decided.
 
     With --property each step, from 0 on, is asked whether it keeps the property instead.
+
+    Ctrl-C ends all searches, and shows what they have so far; a second one shows nothing.
     """
     only_built_in("explore")
     request = _request(**options)
-    if save is not None:
-        save.mkdir(parents=True, exist_ok=True)  # before the work, which would be lost
-    if names:
-        if states:
-            raise click.UsageError("--states counts what pairs of steps reach; --property its own")
-        return _ask(request, steps, names, save, brief, format)
-    return _compare(request, judged(steps), states, save, brief, format)
+    if names and states:
+        raise click.UsageError("--states counts what pairs of steps reach; --property its own")
+    if state is not None and not names and not states:
+        raise click.UsageError("--state keeps searches of --property or --states; give one of them")
+    for folder in (save, state):
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)  # before the work, which would be lost
+    with halting(seconds) as halt:
+        request = replace(request, stop=halt, state=state)
+        if names:
+            code = _ask(request, steps, names, save, brief, format)
+        else:
+            code = _compare(request, judged(steps), states, save, brief, format)
+        return ExitCode.INTERRUPTED if halt.stopped else code
 
 
 def _ask(
