@@ -157,10 +157,14 @@ class ExploreResult:
         ]
         if self.spun:
             pan = self.spun.pan
+            flags = " ".join((*pan.flags, *spin.ALWAYS[1:]))
+            walks = ours.walked / _best(ours.seconds)
+            steps = self.spun.ran.transitions / _best(self.spun.seconds)
             notes.append(
-                f"SPIN, flags {' '.join(pan.flags)} ({' '.join(spin.ALWAYS[1:])}): {pan.spin:.2f} s "
-                f"to generate its search, {pan.cc:.2f} s to compile it. The model has both dirty "
-                "stores, equal after every operation, and no replies or notifications."
+                f"SPIN, flags {flags}: {pan.spin:.2f} s to generate its search, {pan.cc:.2f} s to "
+                "compile it. The model has both dirty stores, equal after every operation, and no "
+                "replies or notifications. It walks every operation: effects that we walk a "
+                f"second are {walks / steps:.1f} times the operations that it walks."
             )
         return (*notes, self.missing) if self.missing else tuple(notes)
 

@@ -200,10 +200,10 @@ def _layer(file: IO[bytes], count: int, digest: Any) -> States:
         ValueError, zlib.error: there is none.
 
     """
-    layer = array("Q")
-    while len(layer) < count:
+    layer = array("Q", (0,)) * count
+    for begin in range(0, count, PIECE):
         head = _taken(file, LENGTH.size, digest)
-        states = min(PIECE, count - len(layer))
+        states = min(PIECE, count - begin)
         (size,) = LENGTH.unpack(head)
         if size > 16 * states + 1024:
             raise ValueError("no piece is so long")
@@ -211,7 +211,7 @@ def _layer(file: IO[bytes], count: int, digest: Any) -> States:
         piece = unpacking.decompress(_taken(file, size, digest), 8 * states + 1)
         if len(piece) != 8 * states or not unpacking.eof:
             raise ValueError("a piece has as many states as it has to have")
-        layer.frombytes(piece)
+        layer[begin : begin + states] = array("Q", piece)
     if sys.byteorder == "big":
         layer.byteswap()
     return layer
