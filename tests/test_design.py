@@ -56,7 +56,7 @@ INSIDE: Mapping[str, Mapping[str, frozenset[str]]] = {
             "gallery": "language machine rules explore subject",
             "campaign": "language machine rules native subject",
             "probe": "native subject",
-            "bench": "language machine rules native subject gallery",
+            "bench": "language machine rules native subject explore gallery",
             "faults": "native bench subject",
         }.items()
     },

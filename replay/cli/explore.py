@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,12 +13,20 @@ import click
 from replay.base.atomic import replace_file
 from replay.base.jsonlines import nearest
 from replay.base.pool import default_jobs
-from replay.cli.common import ExitCode, emit, examples, format_option, jobs_option
+from replay.cli.common import (
+    ExitCode,
+    Seconds,
+    emit,
+    examples,
+    format_option,
+    jobs_option,
+)
 from replay.cli.progress import progress_bar
 from replay.cli.steps import judged, steps_option
 from replay.cli.subjects import copies_option, insist_on_use, only_built_in, the_subject
 from replay.dirty.explore.alphabet import Scope
 from replay.dirty.explore.concolic.proof import Proved, proved
+from replay.dirty.explore.halting import halting
 from replay.dirty.explore.held import PropertyResult, declared_broken, held
 from replay.dirty.explore.search import (
     MEMORY,
@@ -76,6 +85,7 @@ def _properties(
         "replay explore --model 26=mine.py --states",
         "replay explore --property no-lost-store  which steps keep it, and how it breaks",
         "replay explore --c --pages 1             the C of each step against its model",
+        "replay explore --pages 4 --states --for 1h --state kept  and the same again goes on",
     ),
 )
 @steps_option("The steps to judge: each against the one before, or asked about a property.", "0-")
@@ -117,6 +127,14 @@ def _properties(
     help="What a search for states may take; it ends with a partial result.",
 )  # fmt: skip
 @click.option(
+    "--for", "seconds", type=Seconds(), metavar="TIME",
+    help="End after so long, 90s or 10m; what was not searched by then is not decided.",
+)  # fmt: skip
+@click.option(
+    "--state", metavar="DIR", type=click.Path(file_okay=False, path_type=Path),
+    help="Keep the searches of --property or --states there; the same command goes on with them.",
+)  # fmt: skip
+@click.option(
     "--no-share", "share", flag_value=False, default=True,
     help="Execute also what two steps execute by the same code.",
 )  # fmt: skip
@@ -129,7 +147,8 @@ def _properties(
 @format_option
 def command(
     brief: bool, format: str, states: bool, save: Path | None, names: tuple[str, ...],
-    of_c: bool, steps: tuple[int, ...], **options: Any,
+    of_c: bool, steps: tuple[int, ...], seconds: float | None, state: Path | None,
+    **options: Any,
 ) -> int:  # fmt: skip
     """Prove each step the same as the one before, on a small machine.
 
@@ -145,22 +164,44 @@ def command(
     With --c the same is done with the C of a step: a piece of its memory gets a value when
     it is loaded. What it leaves behind must be what its model does. A difference counts when
     the step's own library shows it on a trace.
+
+    Ctrl-C ends all searches, and shows what they have so far; a second one shows nothing.
     """
     only_built_in("explore")
     request = _request(**options)
+    _insist(request, steps, names, of_c, states, state)
+    for folder in (save, state):
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)  # before the work, which would be lost
+    with halting(seconds) as halt:
+        request = replace(request, stop=halt, state=state)
+        if of_c:
+            code = _of_c(request, steps, brief, format, save)
+        elif names:
+            code = _ask(request, steps, names, save, brief, format)
+        else:
+            code = _compare(request, judged(steps), states, save, brief, format)
+        return ExitCode.INTERRUPTED if halt.stopped else code
+
+
+def _insist(
+    request: Request, steps: Sequence[int], names: tuple[str, ...], of_c: bool, states: bool,
+    state: Path | None,
+) -> None:  # fmt: skip
+    """See that the options go together.
+
+    Raises:
+        click.UsageError: they do not.
+
+    """
     others = () if of_c or names else map(before, judged(steps))
+    insist_on_use(request.copies, {*steps, *others}, "--steps")
     if of_c and (names or states or not request.share):
         raise click.UsageError("--c goes with none of --property, --states and --no-share")
-    insist_on_use(request.copies, {*steps, *others}, "--steps")
-    if save is not None:
-        save.mkdir(parents=True, exist_ok=True)  # before the work, which would be lost
-    if of_c:
-        return _of_c(request, steps, brief, format, save)
-    if names:
-        if states:
-            raise click.UsageError("--states counts what pairs of steps reach; --property its own")
-        return _ask(request, steps, names, save, brief, format)
-    return _compare(request, judged(steps), states, save, brief, format)
+    if names and states:
+        raise click.UsageError("--states counts what pairs of steps reach; --property its own")
+    if state is not None and not names and not states:
+        raise click.UsageError("--state keeps searches of --property or --states; give one of them")
 
 
 def _ask(

@@ -97,8 +97,8 @@ def _result(result: PairResult, view: ExploreView, style: Style) -> list[str]:
     elif verdict is Verdict.NOT_DECIDED:
         lines += wrapped(
             "there are ways on which the steps part, and whether a state leads there is not "
-            f"known: {result.states} states were searched, {result.depth} "
-            "operations deep; give --memory more, or a smaller scope", INDENT,
+            f"known: {counted(result.states, 'state')} were searched, {result.depth} "
+            f"operations deep; {result.ended}", INDENT,
         )  # fmt: skip
     elif result.suspects and verdict is not Verdict.DIFFERENT:
         lines += wrapped(
@@ -134,6 +134,7 @@ def _count(count: Counted) -> str:
     first, last = count.steps
     steps = f"step {first}" if first == last else f"steps {first}-{last}"
     end = "no others" if count.fixpoint else "there may be others"
+    end += f" ({count.ended})" if count.ended else ""
     return (
         f"  {steps}: {count.states:,} states, {count.transitions:,} transitions, {count.depth} "
         f"operations deep, {end}; {count.bytes / max(1, count.states):.1f} bytes a state"
@@ -162,7 +163,7 @@ def view_json(view: ExploreView) -> dict[str, Any]:
             {
                 "steps": list(count.steps), "states": count.states,
                 "transitions": count.transitions, "depth": count.depth,
-                "fixpoint": count.fixpoint, "bytes": count.bytes,
+                "fixpoint": count.fixpoint, "bytes": count.bytes, "ended": count.ended or None,
             }
             for count in view.counts
         ],
@@ -180,6 +181,7 @@ def _result_json(result: PairResult) -> dict[str, Any]:
         "suspects": result.suspects,
         "searched": {
             "states": result.states, "depth": result.depth, "fixpoint": result.fixpoint,
+            "ended": result.ended or None,
         },
         "shortest": [
             {"shows": one.shows or None, "fields": list(one.fields), "trace": one.trace.to_json()}

@@ -58,7 +58,7 @@ def view_lines(view: HoldingView, style: Style = PLAIN) -> list[str]:
 
 def _key(view: HoldingView, one: PropertyResult) -> Any:
     """What makes neighbours one row."""
-    return one.verdict, view.unsaid(one), one.trace, one.problem
+    return one.verdict, view.unsaid(one), one.trace, one.ended, one.problem
 
 
 def _property(
@@ -89,7 +89,7 @@ def _span(span: list[PropertyResult], view: HoldingView, style: Style) -> list[s
     elif first.verdict is Holds.NOT_DECIDED:
         lines += wrapped(
             f"{counted(first.states, 'state')} were searched, {first.depth} operations deep, and "
-            "there may be others: give --memory more, or a smaller scope", INDENT,
+            f"there may be others: {first.ended}", INDENT,
         )  # fmt: skip
     if first.trace is not None:
         lines += [f"{INDENT}{op_text(op)}" for op in first.trace.ops]
@@ -137,7 +137,7 @@ def view_json(view: HoldingView) -> dict[str, Any]:
                 "declared": view.declared[one.name, one.step],
                 "searched": {
                     "ways": one.ways, "states": one.states, "depth": one.depth,
-                    "fixpoint": one.fixpoint,
+                    "fixpoint": one.fixpoint, "ended": one.ended or None,
                 },
                 "shortest": one.trace and one.trace.to_json(),
                 "text": one.text or None,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from replay.dirty.bench import driver, length, lockstep, memory, native, recalling, store
+from replay.dirty.bench import driver, exploring, length, lockstep, memory, native, recalling, store
 from replay.dirty.bench.figures import Effort, Result, Section
 from replay.errors import UsageError
 
@@ -23,6 +23,7 @@ SECTIONS: Final[dict[str, Section]] = {
         Section("costs", "What the series gains and loses in C", native.measure_cost),
         Section("recall", "The defects that a check finds, told nothing", recalling.measure),
         Section("driver", "Calling a user's library", driver.measure),
+        Section("explore", "The search for states, plainly and by SPIN", exploring.measure),
     )
 }
 """In the order of the report."""

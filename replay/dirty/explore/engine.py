@@ -7,19 +7,23 @@ that nothing depends on the number of threads.
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import mmap
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from replay.base.pool import result_of
 from replay.build.compiler import find_compiler
 from replay.build.errors import BuildError
 from replay.build.helper import NotCompiledError, compiled_helper
 from replay.dirty.explore.errors import ExploreError
+from replay.dirty.explore.halting import MEMORY, STOPPED, Ended, Stop, never
 from replay.dirty.explore.state import Cells, Shape, live
 from replay.dirty.explore.tables import Leaf, Question, Tree
 
@@ -33,6 +37,11 @@ MOST: Final = 4096
 """Effects that a shape may have."""
 CHUNK: Final = 1 << 14
 """States that a thread is given at once."""
+ROOM: Final = 4 * CHUNK + MOST
+"""States that a thread finds before it puts them away."""
+LAYER: Final = 16
+"""Bytes that a state of a layer takes while the layer is made: itself, and a place beside it
+while parts are put together, and then to sort."""
 
 States: TypeAlias = "array[int]"
 
@@ -238,6 +247,16 @@ class Engine:
         """The memory that the tables and the set of states take."""
         return len(self.met) + sum(ctypes.sizeof(one) for one in self._kept)
 
+    @cached_property
+    def digest(self) -> str:
+        """Of all that a search goes by: equal where models do the same, whatever their text."""
+        digest = hashlib.sha256()
+        for table in self._kept:
+            digest.update(bytes(table))
+        operations = [[root.operation for root in self.roots[shape]] for shape in self.shapes]
+        digest.update(repr((self.shapes, operations, list(self.extra.items()))).encode())
+        return digest.hexdigest()
+
     def enter(self, states: States) -> int:
         """Enter states as met; how many of them were not before."""
         return int(
@@ -246,36 +265,44 @@ class Engine:
             )
         )  # fmt: skip
 
-    def next_layer(self, layer: States, jobs: int, stop: Callable[[], bool]) -> States | None:
+    def forget(self) -> None:
+        """Begin anew: no state was met."""
+        self.met = mmap.mmap(-1, len(self.met))
+
+    def next_layer(self, layer: States, jobs: int, memory: int, stop: Stop = never) -> States:
         """The states one operation away from a layer that were not met before, in order.
 
-        None where ``stop`` said so in between: the set of states is then spoiled.
+        Args:
+            layer: the states to go on from.
+            jobs: threads.
+            memory: bytes that making it may take, over what is there.
+            stop: asked again and again whether to end.
+
+        Raises:
+            Ended: the memory did not do, or ``stop`` said so. The set of states holds some
+                that are in no layer then: :meth:`forget` it, and enter the layers again.
+
         """
-        parts = [layer[first : first + CHUNK] for first in range(0, len(layer), CHUNK)]
-        found = array("Q")
-        with ThreadPoolExecutor(jobs) as threads:
-            for part in threads.map(lambda one: array("Q") if stop() else self._expand(one), parts):
-                found += part
-        if stop():
-            return None
-        scratch = array("Q", bytes(8 * len(found)))
+        parts = Expansion(self, layer, memory - jobs * 8 * ROOM, stop).parts(jobs)
+        found = _joined(parts)
+        scratch = array("Q", (0,)) * len(found)
         count = ctypes.c_uint64(len(found))
         self._library.explore_sort(*_address(found), *_address(scratch), count)
         return found
 
-    def _expand(self, states: States) -> States:
-        room = 4 * CHUNK + MOST
-        out = array("Q", bytes(8 * room))
-        found = array("Q")
-        begin, done = 0, ctypes.c_uint64()
-        while begin < len(states):
-            used = self._library.explore_expand(
-                ctypes.byref(self._tables), *self._met(), *_given(states, begin),
-                *_address(out), ctypes.c_uint64(room), ctypes.byref(done),
-            )  # fmt: skip
-            begin += done.value
-            found += out[:used]
-        return found
+    def expand(self, states: States, begin: int, end: int, out: States) -> tuple[int, int]:
+        """What follows on some of the states, as far as there is room in ``out``.
+
+        Returns:
+            How many states were found, and how many gone through.
+
+        """
+        done = ctypes.c_uint64()
+        used = self._library.explore_expand(
+            ctypes.byref(self._tables), *self._met(), *_given(states, begin, end),
+            *_address(out), ctypes.c_uint64(len(out)), ctypes.byref(done),
+        )  # fmt: skip
+        return int(used), done.value
 
     def find(self, key: Any, tags: int, states: States) -> int | None:
         """The place of the first state whose leaf in an extra tree has one of the tags."""
@@ -305,6 +332,87 @@ def _address(states: States) -> tuple[Any]:
     return (ctypes.c_void_p(states.buffer_info()[0]),)
 
 
-def _given(states: States, begin: int = 0) -> tuple[Any, Any]:
+def _given(states: States, begin: int = 0, end: int | None = None) -> tuple[Any, Any]:
     first = states.buffer_info()[0] + states.itemsize * begin
-    return ctypes.c_void_p(first), ctypes.c_uint64(len(states) - begin)
+    count = (len(states) if end is None else end) - begin
+    return ctypes.c_void_p(first), ctypes.c_uint64(count)
+
+
+def _joined(parts: list[States]) -> States:
+    """All parts in one; each goes as it is taken over, so that there is no third copy."""
+    found = array("Q", (0,)) * sum(map(len, parts))
+    end = len(found)
+    while parts:
+        begin = end - len(parts[-1])
+        found[begin:end] = parts.pop()
+        end = begin
+    return found
+
+
+class Expansion:
+    """What follows on the states of a layer, found by threads that take turns.
+
+    Args:
+        engine: whose.
+        layer: the states.
+        memory: bytes that the next layer may take while it is made.
+        stop: asked before each turn.
+
+    """
+
+    def __init__(self, engine: Engine, layer: States, memory: int, stop: Stop) -> None:
+        self.engine, self.layer, self.stop = engine, layer, stop
+        self.most = memory // LAYER
+        self.found = 0
+        self.ended = ""
+        self._starts = iter(range(0, len(layer), CHUNK))
+        self._lock = Lock()
+
+    def parts(self, jobs: int) -> list[States]:
+        """The states that were found, in no order.
+
+        Raises:
+            Ended: as :meth:`Engine.next_layer`.
+
+        """
+        if jobs == 1 or len(self.layer) <= CHUNK:
+            parts = self._run()
+        else:
+            with ThreadPoolExecutor(jobs) as threads:
+                try:
+                    futures = [threads.submit(self._run) for _ in range(jobs)]
+                    parts = [part for future in futures for part in result_of(future)]
+                except BaseException:
+                    self.ended = self.ended or STOPPED
+                    raise
+        if self.ended:
+            raise Ended(self.ended)
+        return parts
+
+    def _run(self) -> list[States]:
+        """What one thread finds, in arrays that are as long as they have to be."""
+        out = array("Q", (0,)) * ROOM
+        parts = []
+        while (begin := self._turn()) is not None:
+            end = min(begin + CHUNK, len(self.layer))
+            while begin < end and not self.ended:
+                used, done = self.engine.expand(self.layer, begin, end, out)
+                begin += done
+                if used and self._counted(used):
+                    parts.append(out[:used])
+        return parts
+
+    def _turn(self) -> int | None:
+        with self._lock:
+            begin = next(self._starts, None)
+            if begin is not None and not self.ended:
+                self.ended = self.stop()
+            return None if self.ended else begin
+
+    def _counted(self, used: int) -> bool:
+        """Whether there is memory for so many states more; all that were found count."""
+        with self._lock:
+            self.found += used
+            if self.found > self.most:
+                self.ended = self.ended or MEMORY
+            return not self.ended

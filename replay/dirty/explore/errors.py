@@ -9,3 +9,7 @@ class ExploreError(ReplayError):
 
 class ToolError(ExploreError):
     """A model does what the search cannot follow; the text says what."""
+
+
+class Refused(ExploreError):
+    """A search that was kept is none to go on with; the text says why."""

@@ -13,7 +13,9 @@ from enum import Enum
 from typing import Any
 
 from replay.base.pool import Pool
-from replay.dirty.explore.errors import ExploreError
+from replay.dirty.explore.errors import ExploreError, Refused
+from replay.dirty.explore.halting import Ended
+from replay.dirty.explore.kept import searched
 from replay.dirty.explore.reach import Reached
 from replay.dirty.explore.search import Request
 from replay.dirty.explore.tables import leaves
@@ -45,7 +47,9 @@ class PropertyResult:
         states: that were searched, ``depth``: operations from the first one, ``fixpoint``:
             whether no others can be reached. 0 and False where values that can be had at
             all leave no way that breaks it.
-        problem: why nothing can be said; empty if something can.
+        ended: why the search was given up; empty if it was not.
+        problem: why nothing can be said; empty if something can. Beside a verdict: why the
+            search could not be kept.
 
     """
 
@@ -58,6 +62,7 @@ class PropertyResult:
     states: int = 0
     depth: int = 0
     fixpoint: bool = False
+    ended: str = ""
     problem: str = ""
 
 
@@ -77,6 +82,7 @@ def held(
     """The verdict on each of some properties at each of some steps, property by property.
 
     Raises:
+        Refused: the file of a search is none of it.
         WorkerError: a worker process died.
 
     """
@@ -104,6 +110,10 @@ def _asked(task: _Task) -> list[PropertyResult]:
         result = PropertyResult(step, task.name)
         try:
             _judge(task, machines[step], known, result)
+        except Ended as error:
+            result.ended = str(error)
+        except Refused:
+            raise
         except ExploreError as error:
             result.problem = str(error)
         found.append(result)
@@ -115,33 +125,36 @@ def _judge(task: _Task, machine: Any, known: Known, result: PropertyResult) -> N
     if not monitor.asks(scope.config):
         result.verdict = Holds.NOT_ASKED
         return
+    request = task.request
     watch = Watch(machine, scope, monitor, known)
-    reached = Reached(watch, {}, 1, task.request.memory)
+    reached = Reached(watch, {}, 1, request.memory, stop=request.stop)
     result.ways = watch.ways
     if reached.begun.tagged is not None:
         ops = scope.prefix[: reached.begun.tagged + 1]
         _broken(result, machine, Trace(ops, scope.config))
         return
     if any(leaf.tag for tree in reached.shown.values() for leaf in leaves(tree)):
-        _search(reached, machine, result)
+        _search(reached, machine, result, request)
     else:
         result.verdict = Holds.PROVED
 
 
-def _search(reached: Reached, machine: Any, result: PropertyResult) -> None:
-    while True:
-        depth = len(reached.layers) - 1
+def _search(reached: Reached, machine: Any, result: PropertyResult, request: Request) -> None:
+    def broken(depth: int) -> bool:
         for key in reached.shown:
             place = reached.engine.find(key, BROKEN, reached.layers[depth])
             if place is not None:
                 _broken(result, machine, reached.trace(depth, place, key[1]))
-                break
-        if result.trace is not None or reached.deeper() is None:
-            break
-    result.states, result.depth = reached.states, len(reached.layers) - 1
-    result.fixpoint = reached.fixpoint
-    if result.trace is None and reached.fixpoint:
-        result.verdict = Holds.PROVED
+                return True
+        return False
+
+    try:
+        searched(reached, request.keeper(result.step, result.name), request.stop, broken)
+    finally:
+        result.states, result.depth = reached.states, len(reached.layers) - 1
+        result.fixpoint, result.ended = reached.fixpoint, reached.ended
+        if result.trace is None and reached.fixpoint:
+            result.verdict = Holds.PROVED
 
 
 def _broken(result: PropertyResult, machine: Any, trace: Trace) -> None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Final, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from replay.dirty.explore.engine import SHAPE, Engine, Root, States
-from replay.dirty.explore.errors import ExploreError
+from replay.dirty.explore.errors import ExploreError, Refused
+from replay.dirty.explore.halting import Ended, Stop, never
 from replay.dirty.explore.state import Shape
 from replay.dirty.explore.tables import Effects, Leaf, Question, Tree, leaves, question, untagged
 from replay.dirty.language.trace import Op, Trace
@@ -23,8 +24,6 @@ from replay.dirty.language.trace import Op, Trace
 Roots: TypeAlias = dict[Shape, list[Root]]
 Shown: TypeAlias = tuple[Shape, int]
 """A tree to look for: of a shape, and the index of an operation."""
-SPARE: Final = 4
-"""Times the states met so far that the next layer is taken to need at most."""
 
 
 class Begun(NamedTuple):
@@ -67,24 +66,30 @@ class Reached:
         jobs: threads.
         memory: bytes that the states may take.
         cut: whether to leave out what no state answers and nothing asks for.
+        stop: asked while the tables are made whether to end.
 
     Attributes:
         shown: these trees, without what no state answers.
         layers: the states by how many operations lead to them.
         fixpoint: whether there are no others.
+        ended: why the search was given up; empty if it was not.
+
+    Raises:
+        Ended: ``stop`` gave a reason before the tables were made.
+        ExploreError: a scope that is too large, or no compiler.
 
     """
 
     def __init__(
         self, effects: Effects, shown: Mapping[Shown, Tree],
-        jobs: int, memory: int, cut: bool = True,
+        jobs: int, memory: int, cut: bool = True, stop: Stop = never,
     ) -> None:  # fmt: skip
         self.scope, self.jobs, self.memory = effects.form.scope, jobs, memory
         cells = effects.form.cells
         self.begun = begun = start(effects)
         first, values = begun.shape, begun.values
         self.shown = dict(shown)
-        roots, kept = self._roots(effects, first), frozenset(range(len(cells.names)))
+        roots, kept = self._roots(effects, first, stop), frozenset(range(len(cells.names)))
         if cut:
             roots, self.shown = _possible_only(roots, self.shown, values, cells.sizes)
             roots, self.shown = _trimmed(roots, self.shown)
@@ -101,9 +106,9 @@ class Reached:
         layer = array("Q", [packing.word(numbers[first], begin)])
         self.engine.enter(layer)
         self.layers = [layer]
-        self.fixpoint = False
+        self.fixpoint, self.ended = False, ""
 
-    def _roots(self, effects: Effects, first: Shape) -> Roots:
+    def _roots(self, effects: Effects, first: Shape, stop: Stop) -> Roots:
         roots: Roots = {}
         todo = [first]
         while todo:
@@ -113,6 +118,8 @@ class Reached:
             ops = tuple(self.scope.operations(shape.layout))
             found: dict[Tree, int] = {}
             for index, whole in enumerate(effects.all(shape, ops)):
+                if reason := stop():
+                    raise Ended(reason)
                 tree = untagged(whole)
                 if any(leaf.tag for leaf in leaves(whole)):
                     self.shown[shape, index] = whole
@@ -128,32 +135,72 @@ class Reached:
         return sum(map(len, self.layers))
 
     @property
-    def transitions(self) -> int:
-        """Operations from all of them, whether one effect stands for several or not."""
-        counts = [sum(1 for _ in self.scope.operations(s.layout)) for s in self.engine.shapes]
-        total = 0
+    def shaped(self) -> list[int]:
+        """How many states of each of the engine's shapes were met."""
+        counts = [0] * len(self.engine.shapes)
         for layer in self.layers:
             # A layer is sorted, and the shape stands on top of a state.
             ends = [bisect_left(layer, shape << SHAPE) for shape in range(len(counts) + 1)]
-            spans = zip(counts, pairwise(ends), strict=True)
-            total += sum(count * (end - begin) for count, (begin, end) in spans)
-        return total
+            for shape, (begin, end) in enumerate(pairwise(ends)):
+                counts[shape] += end - begin
+        return counts
 
-    def deeper(self, stop: Callable[[], bool] = lambda: False) -> States | None:
+    @property
+    def transitions(self) -> int:
+        """Operations from all states, whether one effect stands for several or not."""
+        counts = [sum(1 for _ in self.scope.operations(s.layout)) for s in self.engine.shapes]
+        return sum(count * states for count, states in zip(counts, self.shaped, strict=True))
+
+    @property
+    def bytes(self) -> int:
+        """The memory that the search holds: tables, the set of states, and the layers."""
+        return self.engine.bytes + 8 * self.states
+
+    def deeper(self, stop: Stop = never) -> States | None:
         """Search one operation deeper; the new layer, or None where there is no more.
 
-        At a fixpoint there is none; nor where the memory is used up, or ``stop`` says so.
+        At a fixpoint there is none; nor where ``ended`` then says why: the memory was used
+        up, or ``stop`` gave a reason. All layers stay as they were.
         """
-        if self.engine.bytes + 8 * SPARE * self.states > self.memory:
+        if self.ended or self.fixpoint:
             return None
-        layer = self.engine.next_layer(self.layers[-1], self.jobs, stop)
-        if layer is None:
+        left = self.memory - self.bytes
+        try:
+            layer = self.engine.next_layer(self.layers[-1], self.jobs, left, stop)
+        except Ended as error:
+            self.ended = str(error)
             return None
         if not layer:
             self.fixpoint = True
             return None
         self.layers.append(layer)
         return layer
+
+    def fits(self, states: int) -> None:
+        """See to it that there is memory for so many states.
+
+        Raises:
+            Refused: there is not.
+
+        """
+        held = self.engine.bytes + 8 * states
+        if held > self.memory:
+            raise Refused(
+                f"the states that were kept take {(held >> 20) + 1} MiB: give --memory more"
+            )
+
+    def resume(self, layers: list[States], fixpoint: bool) -> None:
+        """Go on from layers that the same search made before.
+
+        Raises:
+            Refused: there is no memory for so many states.
+
+        """
+        self.fits(sum(map(len, layers)))
+        self.engine.forget()
+        for layer in layers:
+            self.engine.enter(layer)
+        self.layers, self.fixpoint, self.ended = layers, fixpoint, ""
 
     def trace(self, depth: int, place: int, last: int) -> Trace:
         """The operations to a state of a layer, and one more."""

@@ -12,11 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Any, Final
 
 from replay.base.pool import Pool
 from replay.dirty.explore.alphabet import Scope
-from replay.dirty.explore.errors import ExploreError
+from replay.dirty.explore.errors import ExploreError, Refused
+from replay.dirty.explore.halting import Ended, Stop, never
+from replay.dirty.explore.kept import Keeper, searched
 from replay.dirty.explore.pairs import SUSPECT, Joint, Pair, Told
 from replay.dirty.explore.reach import Reached, start
 from replay.dirty.explore.state import Shape
@@ -73,6 +76,7 @@ class PairResult:
         unshown: the deviations that no state of the scope shows.
         states: that were searched, ``depth``: operations from the first one, ``fixpoint``:
             whether no others can be reached. All of them 0 and False where none had to be.
+        ended: why the search was given up; empty if it was not.
         problem: why nothing can be said; empty if something can.
 
     """
@@ -90,6 +94,7 @@ class PairResult:
     states: int = 0
     depth: int = 0
     fixpoint: bool = False
+    ended: str = ""
     problem: str = ""
 
     @property
@@ -113,6 +118,8 @@ class Request:
         jobs: processes, and threads of the search.
         memory: bytes that the states of a search may take.
         share: whether operations that two steps execute by the same code are left out.
+        stop: why to end now, asked in any process.
+        state: the folder that keeps searches, to go on with them; None to keep none.
 
     """
 
@@ -122,6 +129,14 @@ class Request:
     jobs: int = 1
     memory: int = MEMORY
     share: bool = True
+    stop: Stop = never
+    state: Path | None = None
+
+    def keeper(self, step: int, what: str) -> Keeper | None:
+        """The file of a search, if there is to be one: what a property says, or "states"."""
+        if self.state is None:
+            return None
+        return Keeper(self.state / f"{step:02}-{what}.search", self.scope, step, what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,30 +151,33 @@ def compared(task: _Task) -> tuple[dict[Joint, Told], str]:
     """All shapes of a pair, each compared; and why nothing can be said, if so."""
     try:
         return _compared(task), ""
-    except ExploreError as error:
+    except (Ended, ExploreError) as error:
         return {}, str(error)
 
 
 def _compared(task: _Task) -> dict[Joint, Told]:
     pair = _pair(task.request, task.step)
-    told = _shapes(pair)
+    stop = task.request.stop
+    told = _shapes(pair, stop)
     if not any(one.loose for one in told.values()):
         return told
     if not any(one.asked for one in told.values()) and pair.share:
         # What was not executed may have asked for unused bits.
         pair.share = False
-        told = _shapes(pair)
+        told = _shapes(pair, stop)
     if any(one.asked for one in told.values()):
         pair.share, pair.strict = task.request.share, True
-        told = _shapes(pair)
+        told = _shapes(pair, stop)
     return told
 
 
-def _shapes(pair: Pair) -> dict[Joint, Told]:
+def _shapes(pair: Pair, stop: Stop = never) -> dict[Joint, Told]:
     told: dict[Joint, Told] = {}
     todo = [_first(pair)]
     while todo:
         joint = todo.pop(0)
+        if reason := stop():
+            raise Ended(reason)
         if joint not in told:
             told[joint] = pair.compare(joint)
             todo += told[joint].following
@@ -197,27 +215,28 @@ class Looking:
                 self.shown[joint.shape, operation] = tree
         self.machines = _machines(request)
 
-    def shortest(
-        self, result: PairResult, stop: Callable[[], bool], progress: Callable[[int, int], None]
-    ) -> None:
+    def shortest(self, result: PairResult) -> None:
         """Search until all that is wanted was found, or no state is left."""
         if not self.shown:
             return
         request = self.request
         effects = Effects.of(self.machines[self.step], request.scope)
-        reached = Reached(effects, self.shown, request.jobs, request.memory)
+        try:
+            reached = Reached(effects, self.shown, request.jobs, request.memory, stop=request.stop)
+        except Ended as error:
+            result.open, result.ended = True, str(error)
+            return
         left = 0
         for tree in reached.shown.values():
             for leaf in leaves(tree):
                 left |= leaf.tag
         while left:
             depth = len(reached.layers) - 1
-            progress(depth, reached.states)
             left &= ~self._found(reached, depth, left, result)
-            if left and reached.deeper(stop) is None:
+            if left and reached.deeper(request.stop) is None:
                 break
         result.states, result.depth = reached.states, len(reached.layers) - 1
-        result.fixpoint = reached.fixpoint
+        result.fixpoint, result.ended = reached.fixpoint, reached.ended
         result.open = bool(left) and not reached.fixpoint
 
     def _found(self, reached: Reached, depth: int, wanted: int, result: PairResult) -> int:
@@ -275,7 +294,6 @@ def lawful(
 def explored(
     request: Request,
     steps: Sequence[int],
-    stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int, str], None] = lambda done, text: None,
 ) -> Iterator[PairResult]:
     """The verdict on each of some steps, in order.
@@ -291,13 +309,10 @@ def explored(
         for step, (told, problem) in pool.map(compared, tasks, lambda task: f"step {task.step}"):
             done += 1
             progress(done, f"step {step}")
-            yield judged(request, step, told, problem, stop)
+            yield judged(request, step, told, problem)
 
 
-def judged(
-    request: Request, step: int, told: Mapping[Joint, Told], problem: str,
-    stop: Callable[[], bool] = lambda: False,
-) -> PairResult:  # fmt: skip
+def judged(request: Request, step: int, told: Mapping[Joint, Told], problem: str) -> PairResult:
     """The verdict on a step from what was told of its shapes."""
     result = PairResult(step, problem=problem, shapes=len(told))
     for joint, one in told.items():
@@ -309,7 +324,7 @@ def judged(
     rooms = any(joint.room != joint.shape.room for joint in told)
     result.moved = rooms or any(one.moved or one.suspects for one in told.values())
     looking = Looking(request, step, told)
-    looking.shortest(result, stop, lambda depth, states: None)
+    looking.shortest(result)
     shown = {one.shows for one in result.shortest}
     result.unshown = tuple(d.id for d in looking.deviations if d.id not in shown)
     return result
@@ -324,7 +339,8 @@ class Counted:
         states: that were met, and ``transitions``: operations from all of them.
         depth: operations that lead to the farthest.
         fixpoint: whether there are no others.
-        bytes: that the search took.
+        bytes: that the search holds at its end.
+        ended: why it was given up, or could not be kept; empty if it was not.
 
     """
 
@@ -334,29 +350,44 @@ class Counted:
     depth: int
     fixpoint: bool
     bytes: int
+    ended: str = ""
 
 
 def counted(
     request: Request,
     results: Sequence[PairResult],
-    stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int, int], None] = lambda depth, states: None,
 ) -> Iterator[Counted]:
     """The states that the steps of some results reach, neighbours that are alike once.
 
     Raises:
+        Refused: the file of a search is none of it.
         ExploreError: the scope is too large, or there is no compiler to search with.
 
     """
     machines = _machines(request)
     for span in _alike(results):
         effects = Effects.of(machines[span[1]], request.scope)
-        reached = Reached(effects, {}, request.jobs, request.memory)
-        while reached.deeper(stop) is not None:
-            progress(len(reached.layers) - 1, reached.states)
+        try:
+            reached = Reached(effects, {}, request.jobs, request.memory, stop=request.stop)
+        except Ended as error:
+            yield Counted(span, 0, 0, 0, False, 0, str(error))
+            continue
+
+        def told(depth: int, reached: Reached = reached) -> bool:
+            progress(depth, reached.states)
+            return False
+
+        problem = ""
+        try:
+            searched(reached, request.keeper(span[1], "states"), request.stop, told)
+        except Refused:
+            raise
+        except ExploreError as error:
+            problem = str(error)
         yield Counted(
             span, reached.states, reached.transitions, len(reached.layers) - 1,
-            reached.fixpoint, reached.engine.bytes + 8 * reached.states,
+            reached.fixpoint, reached.bytes, problem or reached.ended,
         )  # fmt: skip
 
 

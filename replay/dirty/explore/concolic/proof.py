@@ -27,7 +27,7 @@ from replay.dirty.explore.errors import ExploreError, ToolError
 from replay.dirty.explore.search import Request, Shortest, Verdict
 from replay.dirty.explore.state import Form, Shape, cells_of
 from replay.errors import ReplayError
-from replay.series.trees import iter_trees
+from replay.series.latertrees import trees_of
 
 LIMIT: Final = 900.0
 """Seconds that the engine may take for a step."""
@@ -191,9 +191,9 @@ class _Work:
             return str(error)
 
 
-def built_in() -> Trees:
-    """The C of the built-in series."""
-    return {tree.step: tree.files for tree in iter_trees()}
+def built_in(steps: Sequence[int]) -> Trees:
+    """The C of some steps of the built-in series, and of those after the last."""
+    return {step: tree.files for step, tree in trees_of(tuple(steps), every=False).items()}
 
 
 def proved(
@@ -215,7 +215,7 @@ def proved(
         WorkerError: a worker process died.
 
     """
-    files = built_in() if trees is None else trees
+    files = built_in(steps) if trees is None else trees
     with tempfile.TemporaryDirectory(prefix="replay-") as folder:
         work = _Work(request, tuple(steps), files, Path(folder), progress)
         work.banked()
