@@ -38,7 +38,7 @@ def results(scope: Scope, *steps: int, trees: Any = None, **options: Any) -> lis
 
 def changed(step: int, name: str, old: str, new: str) -> dict[int, dict[str, bytes]]:
     """A step's files with a fault in them."""
-    files = dict(built_in()[step])
+    files = dict(built_in([step])[step])
     text = files[name].decode()
     assert old in text
     files[name] = text.replace(old, new, 1).encode()
@@ -278,7 +278,7 @@ def test_a_step_without_c_is_not_decided() -> None:
 
 
 def test_a_model_of_another_form_than_the_c_is_not_decided() -> None:
-    (found,) = results(ONE, 18, trees={18: built_in()[19]})
+    (found,) = results(ONE, 18, trees={18: built_in([19])[19]})
     undecided(found, "do not compile as one unit")
     form = Form(FOLD.build(18), ONE, Way(cells_of(ONE).sizes))
     assert form.bytewise
