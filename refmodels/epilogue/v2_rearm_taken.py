@@ -1,7 +1,7 @@
-"""A sync by words re-arms the TLB where it took a page at all: no commit, a proposal.
+"""A sync by words re-arms the TLB where it took a page at all.
 
-A page that the sync takes is clean afterwards, whether the migration bitmap held it already
-or not. So its entry must not stay `direct` in either case.
+A proposal: no commit of anyone. A page that the sync takes is clean afterwards, whether the
+migration bitmap held it already or not, so its entry must not stay `direct` in either case.
 """
 
 from refmodels.delta import VM, Fix

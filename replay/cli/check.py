@@ -54,7 +54,7 @@ LANES = ("python", "native", "both", "all")
         "replay check --lane python               the models alone",
         "replay check --lane both                 the C of each step and its model",
         "replay check --model 27=mine.py          with a changed copy of step 27",
-        "replay check --corpus                    first the traces that campaigns kept",
+        "replay check --corpus                    first the traces that were kept",
         "replay check --json > check.json",
     ),
 )

@@ -83,9 +83,9 @@ def _properties(
         "replay explore --steps 27-30 --blocks 3  one block of three pages",
         "replay explore --hpratio 2 --no-tcg",
         "replay explore --model 26=mine.py --states",
-        "replay explore --property no-lost-store  which steps keep it, and how it breaks",
-        "replay explore --c --pages 1             the C of each step against its model",
-        "replay explore --pages 4 --states --for 1h --state kept  and the same again goes on",
+        "replay explore --property no-lost-store  which steps keep it",
+        "replay explore --c --pages 1             each C against its model",
+        "replay explore --states --for 1h --state kept  and again: it goes on",
     ),
 )
 @steps_option("The steps to judge: each against the one before, or asked about a property.", "0-")

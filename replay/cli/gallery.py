@@ -46,8 +46,8 @@ class _Group(click.Group):
     invoke_without_command=True,
     epilog=examples(
         "replay gallery                           all of them",
-        "replay gallery stale-hot-pages           one, with its trace step beside step",
-        "replay gallery stale-hot-pages --prove   search all states for a shorter trace",
+        "replay gallery stale-hot-pages           one, step beside step",
+        "replay gallery stale-hot-pages --prove   look for a shorter trace",
         "replay gallery report rearm-only-new-pages --mail",
     ),
 )

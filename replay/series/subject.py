@@ -256,13 +256,7 @@ class Subject:
         return self.names.line(step)
 
     def machine(self, name: str | int) -> Machine:
-        """The machine of a step by its number or its name, as ``K+a+b``.
-
-        Raises:
-            UsageError: there is no such step.
-            SeriesError: as of ``machines``.
-
-        """
+        """The machine of a step by its number or its name; errors as of ``machines``."""
         step = parse_step(str(name), self.names) if isinstance(name, str) else name
         with linking():
             return self.fold.build(step)
