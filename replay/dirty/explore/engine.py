@@ -11,19 +11,17 @@ import hashlib
 import mmap
 from array import array
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from threading import Lock
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
-from replay.base.pool import result_of
 from replay.build.compiler import find_compiler
 from replay.build.errors import BuildError
 from replay.build.helper import NotCompiledError, compiled_helper
 from replay.dirty.explore.errors import ExploreError
-from replay.dirty.explore.halting import MEMORY, STOPPED, Ended, Stop, never
+from replay.dirty.explore.expansion import MOST, ROOM, Expansion, States
+from replay.dirty.explore.halting import Stop, never
 from replay.dirty.explore.state import Cells, Shape, live
 from replay.dirty.explore.tables import Leaf, Question, Tree
 
@@ -33,17 +31,6 @@ FLAGS: Final = ("-std=gnu11", "-O3", "-fPIC", "-shared")
 SHAPE: Final = 48
 """The bit of a state from which on its shape stands."""
 BYTES: Final = 6
-MOST: Final = 4096
-"""Effects that a shape may have."""
-CHUNK: Final = 1 << 14
-"""States that a thread is given at once."""
-ROOM: Final = 4 * CHUNK + MOST
-"""States that a thread finds before it puts them away."""
-LAYER: Final = 16
-"""Bytes that a state of a layer takes while the layer is made: itself, and a place beside it
-while parts are put together, and then to sort."""
-
-States: TypeAlias = "array[int]"
 
 
 @cache
@@ -283,7 +270,7 @@ class Engine:
                 that are in no layer then: :meth:`forget` it, and enter the layers again.
 
         """
-        parts = Expansion(self, layer, memory - jobs * 8 * ROOM, stop).parts(jobs)
+        parts = Expansion(self.expand, layer, memory - jobs * 8 * ROOM, stop).parts(jobs)
         found = _joined(parts)
         scratch = array("Q", (0,)) * len(found)
         count = ctypes.c_uint64(len(found))
@@ -347,72 +334,3 @@ def _joined(parts: list[States]) -> States:
         found[begin:end] = parts.pop()
         end = begin
     return found
-
-
-class Expansion:
-    """What follows on the states of a layer, found by threads that take turns.
-
-    Args:
-        engine: whose.
-        layer: the states.
-        memory: bytes that the next layer may take while it is made.
-        stop: asked before each turn.
-
-    """
-
-    def __init__(self, engine: Engine, layer: States, memory: int, stop: Stop) -> None:
-        self.engine, self.layer, self.stop = engine, layer, stop
-        self.most = memory // LAYER
-        self.found = 0
-        self.ended = ""
-        self._starts = iter(range(0, len(layer), CHUNK))
-        self._lock = Lock()
-
-    def parts(self, jobs: int) -> list[States]:
-        """The states that were found, in no order.
-
-        Raises:
-            Ended: as :meth:`Engine.next_layer`.
-
-        """
-        if jobs == 1 or len(self.layer) <= CHUNK:
-            parts = self._run()
-        else:
-            with ThreadPoolExecutor(jobs) as threads:
-                try:
-                    futures = [threads.submit(self._run) for _ in range(jobs)]
-                    parts = [part for future in futures for part in result_of(future)]
-                except BaseException:
-                    self.ended = self.ended or STOPPED
-                    raise
-        if self.ended:
-            raise Ended(self.ended)
-        return parts
-
-    def _run(self) -> list[States]:
-        """What one thread finds, in arrays that are as long as they have to be."""
-        out = array("Q", (0,)) * ROOM
-        parts = []
-        while (begin := self._turn()) is not None:
-            end = min(begin + CHUNK, len(self.layer))
-            while begin < end and not self.ended:
-                used, done = self.engine.expand(self.layer, begin, end, out)
-                begin += done
-                if used and self._counted(used):
-                    parts.append(out[:used])
-        return parts
-
-    def _turn(self) -> int | None:
-        with self._lock:
-            begin = next(self._starts, None)
-            if begin is not None and not self.ended:
-                self.ended = self.stop()
-            return None if self.ended else begin
-
-    def _counted(self, used: int) -> bool:
-        """Whether there is memory for so many states more; all that were found count."""
-        with self._lock:
-            self.found += used
-            if self.found > self.most:
-                self.ended = self.ended or MEMORY
-            return not self.ended

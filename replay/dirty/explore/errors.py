@@ -11,5 +11,5 @@ class ToolError(ExploreError):
     """A model does what the search cannot follow; the text says what."""
 
 
-class Refused(ExploreError):
+class Refused(ReplayError):
     """A search that was kept is none to go on with; the text says why."""

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any
 
 from replay.base.pool import Pool
-from replay.dirty.explore.errors import ExploreError, Refused
+from replay.dirty.explore.errors import ExploreError
 from replay.dirty.explore.halting import Ended
 from replay.dirty.explore.kept import searched
 from replay.dirty.explore.reach import Reached
@@ -112,8 +112,6 @@ def _asked(task: _Task) -> list[PropertyResult]:
             _judge(task, machines[step], known, result)
         except Ended as error:
             result.ended = str(error)
-        except Refused:
-            raise
         except ExploreError as error:
             result.problem = str(error)
         found.append(result)

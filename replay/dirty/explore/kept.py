@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from replay.dirty.explore.alphabet import Scope
-from replay.dirty.explore.engine import States
 from replay.dirty.explore.errors import ExploreError, Refused
+from replay.dirty.explore.expansion import States
 from replay.dirty.explore.halting import Stop, never
 from replay.dirty.explore.reach import Reached
 

@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
-from replay.dirty.explore.engine import SHAPE, Engine, Root, States
+from replay.dirty.explore.engine import SHAPE, Engine, Root
 from replay.dirty.explore.errors import ExploreError, Refused
+from replay.dirty.explore.expansion import States
 from replay.dirty.explore.halting import Ended, Stop, never
 from replay.dirty.explore.state import Shape
 from replay.dirty.explore.tables import Effects, Leaf, Question, Tree, leaves, question, untagged

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from replay.base.pool import Pool
 from replay.dirty.explore.alphabet import Scope
-from replay.dirty.explore.errors import ExploreError, Refused
+from replay.dirty.explore.errors import ExploreError
 from replay.dirty.explore.halting import Ended, Stop, never
 from replay.dirty.explore.kept import Keeper, searched
 from replay.dirty.explore.pairs import SUSPECT, Joint, Pair, Told
@@ -133,10 +133,9 @@ class Request:
     state: Path | None = None
 
     def keeper(self, step: int, what: str) -> Keeper | None:
-        """The file of a search, if there is to be one: what a property says, or "states"."""
-        if self.state is None:
-            return None
-        return Keeper(self.state / f"{step:02}-{what}.search", self.scope, step, what)
+        """The file of a search, if there is to be one: of a property, or of "states"."""
+        name = f"{step:02}-{what}.search"
+        return Keeper(self.state / name, self.scope, step, what) if self.state else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,14 +380,10 @@ def counted(
         problem = ""
         try:
             searched(reached, request.keeper(span[1], "states"), request.stop, told)
-        except Refused:
-            raise
         except ExploreError as error:
             problem = str(error)
-        yield Counted(
-            span, reached.states, reached.transitions, len(reached.layers) - 1,
-            reached.fixpoint, reached.bytes, problem or reached.ended,
-        )  # fmt: skip
+        counts = reached.states, reached.transitions, len(reached.layers) - 1
+        yield Counted(span, *counts, reached.fixpoint, reached.bytes, problem or reached.ended)
 
 
 def _alike(results: Sequence[PairResult]) -> list[tuple[int, int]]:

@@ -20,6 +20,7 @@ from refmodels import FOLD
 from replay.dirty.explore import engine, kept
 from replay.dirty.explore.alphabet import Scope
 from replay.dirty.explore.errors import ExploreError, Refused
+from replay.dirty.explore.expansion import ROOM
 from replay.dirty.explore.halting import MEMORY, STOPPED, TIME, Halt, halting
 from replay.dirty.explore.held import Holds, PropertyResult, held
 from replay.dirty.explore.kept import Keeper, searched
@@ -233,7 +234,7 @@ def test_the_memory_is_bounded_while_a_layer_is_made(jobs: int) -> None:
     wanted = fresh(TWO)
     searched(wanted, None)
     sizes = [len(layer) for layer in wanted.layers]
-    least = wanted.engine.bytes + jobs * 8 * engine.ROOM
+    least = wanted.engine.bytes + jobs * 8 * ROOM
     depths = []
     for share in (0.02, 0.08, 0.2, 1.0):
         memory = least + int(share * 24 * sum(sizes))
@@ -261,7 +262,7 @@ def test_the_memory_is_bounded_while_a_layer_is_made(jobs: int) -> None:
 
 def test_more_memory_goes_on_where_less_ended(whole: Reached, tmp_path: Path) -> None:
     small = fresh()
-    small.memory = small.engine.bytes + 8 * engine.ROOM + 16 * whole.states // 3
+    small.memory = small.engine.bytes + 8 * ROOM + 16 * whole.states // 3
     searched(small, keeper(tmp_path))
     assert small.ended == MEMORY
     assert len(small.layers) > 2
