@@ -76,7 +76,7 @@ def _blocks(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
 @click.option("--tcg/--no-tcg", default=True, show_default=True, help="Does a reset re-arm?")
 @click.option(
     "--c", "of_c", is_flag=True,
-    help="Hold the compiled C of each step, from 0 on, against its model instead.",
+    help="Hold the compiled C of each step, by default from 0 on, against its model instead.",
 )  # fmt: skip
 @click.option("--states", is_flag=True, help="Count the states that each step reaches, too.")
 @jobs_option(default_jobs)
