@@ -205,6 +205,15 @@ def test_what_is_left_behind_an_array_is_noticed() -> None:
     assert "unfit" in found.touched
 
 
+def test_an_access_behind_a_piece_of_memory_is_noticed() -> None:
+    """What is read there changes nothing, as long as it is there."""
+    old = "offset += BITS_PER_LONG;\n        if (offset >= size)"
+    new = "offset += BITS_PER_LONG;\n        if (offset > size)"
+    (found,) = results(TWO, 30, trees=changed(30, "util/bitops.c", old, new))
+    assert found.verdict is Verdict.NOT_DECIDED
+    assert found.touched == ("unfit",)
+
+
 UNTOLD = {
     "all": (lambda flag: not flag.startswith("-fsanitize"), "does not tell of loads and stores"),
     "loads": (lambda flag: True, "does not tell of loads and stores"),
