@@ -197,6 +197,23 @@ def test_a_difference_that_nobody_sees_decides_nothing() -> None:
     assert "kvm_log_sync" in found.problem
 
 
+def test_what_is_left_behind_an_array_is_noticed() -> None:
+    """No operation reads there but by straying; the next machine would begin with it."""
+    old = "            memset(array->data + size, 0, array->size - size);\n"
+    (found,) = results(TWO, 5, trees=changed(5, "util/alloc.c", old, "            (void)0;\n"))
+    assert found.verdict is not Verdict.PROVED
+    assert "unfit" in found.touched
+
+
+def test_an_access_behind_a_piece_of_memory_is_noticed() -> None:
+    """What is read there changes nothing, as long as it is there."""
+    old = "offset += BITS_PER_LONG;\n        if (offset >= size)"
+    new = "offset += BITS_PER_LONG;\n        if (offset > size)"
+    (found,) = results(TWO, 30, trees=changed(30, "util/bitops.c", old, new))
+    assert found.verdict is Verdict.NOT_DECIDED
+    assert found.touched == ("unfit",)
+
+
 UNTOLD = {
     "all": (lambda flag: not flag.startswith("-fsanitize"), "does not tell of loads and stores"),
     "loads": (lambda flag: True, "does not tell of loads and stores"),

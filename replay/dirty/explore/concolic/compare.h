@@ -131,6 +131,7 @@ static void go(struct outcome *o, const struct entry *entry)
 {
     depth = 0;
     decided = touched = 0;
+    outside = false;
     asked = o->dead;
     state = 0;
     o->result = (struct result){ 0 };

@@ -120,7 +120,7 @@ static bool clean(void)
 static bool look(void)
 {
     uint64_t pages = inside(&after);
-    bool fit = after.sound;
+    bool fit = after.sound && !outside;
 
     after_touched = ~0ull;
     after_state = 0;
@@ -172,6 +172,7 @@ struct base {
     int64_t shape;
     size_t tlb_pages, code_pages;
     uint64_t used;
+    uint32_t sizes[SLOTS];
     unsigned char *memory;          /* the globals, then the slots in use */
 };
 
@@ -206,7 +207,11 @@ static void enter_base(int64_t shape)
         tell(FULL, "the machines to start from take more memory than is given");
     }
     base = &bases[nr_bases++];
-    *base = (struct base){ shape, after.tlb_pages, after.code_pages, used, to };
+    *base = (struct base){
+        .shape = shape, .tlb_pages = after.tlb_pages, .code_pages = after.code_pages,
+        .used = used, .memory = to,
+    };
+    memcpy(base->sizes, sizes, sizeof(sizes));
     unit_of_step.level(COUNT);
     memcpy(to, globals, nr_globals);
     to += nr_globals;
@@ -225,6 +230,7 @@ static void install(const struct base *base)
     memcpy(globals, base->memory, nr_globals);
     memcpy(globals_before, base->memory, nr_globals);
     used = used_before = base->used;
+    memcpy(sizes, base->sizes, sizeof(sizes));
     for (unsigned slot = 0; slot < SLOTS; slot++) {
         if (used >> slot & 1) {
             memcpy(arena + slot * SLOT, from, SLOT);

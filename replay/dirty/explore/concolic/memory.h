@@ -39,15 +39,23 @@ static void keep(uint64_t at)
     memcpy(&undo[nr_undo++].was, arena + (at & ~7ull), 8);
 }
 
+/* An access to what is no unit. */
+static inline void see(uint64_t at)
+{
+    outside |= !(used >> at / SLOT & 1) || at % SLOT >= sizes[at / SLOT];
+    keep(at);
+}
+
 static inline void ask(uint64_t at)
 {
     unsigned number = unit_at[at];
 
     if (!number) {
-        keep(at);
+        see(at);
         return;
     }
     loads++;
+    outside |= !(used >> at / SLOT & 1);
     if (!((decided | touched) >> (number - 1) & 1)) {
         decide(number - 1);
     }
@@ -93,7 +101,7 @@ static void store(const void *to, size_t size)
         const struct unit *unit = &units[number ? number - 1 : 0];
 
         if (!number) {
-            keep(i);
+            see(i);
             i = (i & ~7ull) + 8;
             continue;
         }
@@ -131,6 +139,7 @@ void *concolic_calloc(size_t count, size_t size)
     }
     slot = __builtin_ctzll(~taken);
     used |= 1ull << slot;
+    sizes[slot] = count * size;
     memset(arena + slot * SLOT, 0, count * size);
     return arena + slot * SLOT;
 }

@@ -43,6 +43,8 @@ static struct {
 static unsigned char arena[SLOTS * SLOT] __attribute__((aligned(SLOT)));
 static unsigned char unit_at[SLOTS * SLOT];     /* the number of a unit, and one more */
 static uint64_t used, used_before;
+static uint32_t sizes[SLOTS];
+static bool outside;                /* an access to no memory of the machine */
 static struct { uint32_t at; uint64_t was; } undo[UNDO];
 static size_t nr_undo;
 static uint64_t kept[SLOTS * SLOT / 8 / 64];
