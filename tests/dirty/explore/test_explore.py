@@ -28,6 +28,7 @@ from replay.dirty.explore.search import (
 from replay.dirty.explore.state import Form, Shape, cells_of
 from replay.dirty.explore.tables import Effects, Leaf, effect
 from replay.dirty.language.domain import validate
+from replay.dirty.language.files import read_trace
 from replay.dirty.language.trace import Op, Trace
 from replay.dirty.machine.lockstep import run_steps
 from replay.dirty.machine.samecode import signatures
@@ -130,12 +131,29 @@ def test_each_declared_deviation_has_its_shortest_trace() -> None:
             deviations = SUBJECT.series.step(one.step).deviations
             seen = lawful(machines, one.step, shortest.trace, deviations)
             assert shortest.shows in seen.shown
+            assert shortest.trace.ops == recorded(one.step, shortest.shows).ops
+
+
+def recorded(step: int, deviation: str) -> Trace:
+    """The shortest trace of a deviation, as it is kept beside the series."""
+    return read_trace(SUBJECT.file.parent / "shortest" / f"{step}-{deviation}.jsonl")
+
+
+def test_every_deviation_that_traces_show_has_its_shortest_trace_recorded() -> None:
+    wanted = {
+        f"{step.number}-{deviation.id}.jsonl"
+        for step in SUBJECT.series.steps for deviation in step.deviations
+        if deviation.scope == "trace"
+    }  # fmt: skip
+    assert {path.name for path in (SUBJECT.file.parent / "shortest").iterdir()} == wanted
 
 
 def test_large_host_pages_show_what_step_37_forgets() -> None:
     (found,) = results(Scope(2, hpratio=2, blocks=(2,)), 37)
     assert found.verdict is Verdict.DECLARED
     assert not found.unshown
+    (trace,) = (one.trace for one in found.shortest if one.shows == "log-bit-is-one-page")
+    assert trace.ops == recorded(37, "log-bit-is-one-page").ops
 
 
 def test_what_two_steps_execute_by_the_same_code_needs_no_execution() -> None:
