@@ -67,11 +67,19 @@ class Halt:
 
 
 @contextlib.contextmanager
-def halting(seconds: float | None) -> Iterator[Halt]:
-    """A halt that the first Ctrl-C raises, and a time that begins now.
+def ending(stop: Stop) -> Iterator[None]:
+    """Say stop where an exception leaves the block: workers that are waited for then end."""
+    try:
+        yield
+    except BaseException:
+        if isinstance(stop, Halt):
+            stop.now()
+        raise
 
-    Whatever else ends the block says stop, too, so that no worker goes on alone.
-    """
+
+@contextlib.contextmanager
+def halting(seconds: float | None) -> Iterator[Halt]:
+    """A halt that the first Ctrl-C raises, and a time that begins now."""
     folder = tempfile.mkdtemp(prefix="replay-halt-")
     until = None if seconds is None else time.monotonic() + seconds
     halt = Halt(str(Path(folder) / "stop"), until)
@@ -88,9 +96,6 @@ def halting(seconds: float | None) -> Iterator[Halt]:
         signal.signal(signal.SIGINT, stop)
     try:
         yield halt
-    except BaseException:
-        halt.now()
-        raise
     finally:
         if heeded:
             signal.signal(signal.SIGINT, before)

@@ -14,7 +14,7 @@ from typing import Any
 
 from replay.base.pool import Pool
 from replay.dirty.explore.errors import ExploreError
-from replay.dirty.explore.halting import Ended
+from replay.dirty.explore.halting import Ended, ending
 from replay.dirty.explore.kept import searched
 from replay.dirty.explore.reach import Reached
 from replay.dirty.explore.search import Request
@@ -89,7 +89,7 @@ def held(
     chunks = [(name, part) for name in names for part in _halves(steps, request.jobs)]
     tasks = [(index, _Task(request, name, part)) for index, (name, part) in enumerate(chunks)]
     done = 0
-    with Pool(request.jobs, "asking properties") as pool:
+    with Pool(request.jobs, "asking properties") as pool, ending(request.stop):
         for _, results in pool.map(_asked, tasks, lambda task: task.name):
             done += len(results)
             progress(done, results[-1].name)

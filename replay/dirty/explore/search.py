@@ -18,7 +18,7 @@ from typing import Any, Final
 from replay.base.pool import Pool
 from replay.dirty.explore.alphabet import Scope
 from replay.dirty.explore.errors import ExploreError
-from replay.dirty.explore.halting import Ended, Stop, never
+from replay.dirty.explore.halting import Ended, Stop, ending, never
 from replay.dirty.explore.kept import Keeper, searched
 from replay.dirty.explore.pairs import SUSPECT, Joint, Pair, Told
 from replay.dirty.explore.reach import Reached, start
@@ -304,7 +304,7 @@ def explored(
     """
     tasks = [(step, _Task(request, step)) for step in steps]
     done = 0
-    with Pool(request.jobs, "comparing steps") as pool:
+    with Pool(request.jobs, "comparing steps") as pool, ending(request.stop):
         for step, (told, problem) in pool.map(compared, tasks, lambda task: f"step {task.step}"):
             done += 1
             progress(done, f"step {step}")

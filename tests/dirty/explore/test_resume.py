@@ -358,7 +358,10 @@ def test_an_interrupt_shows_the_states_so_far_and_keeps_them(tmp_path: Path) -> 
     assert json.loads(never.stdout)["states"][0]["depth"] > 3
 
 
-def test_an_interrupt_ends_the_searches_of_all_processes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_searches_of_all_processes(
+    number: int, code: int, tmp_path: Path
+) -> None:
     command = [
         sys.executable, "-P", "-m", "replay", "explore", "--blocks", "2", "--jobs", "2",
         "--property", "no-lost-store", "--steps", "0-39", "--state", str(tmp_path), "--json",
@@ -369,14 +372,17 @@ def test_an_interrupt_ends_the_searches_of_all_processes(tmp_path: Path) -> None
         while not list(tmp_path.glob("*.search")) and process.poll() is None:
             assert time.monotonic() < until
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=120)
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
-    assert process.returncode == 130, err
+    assert process.returncode == code, err
     assert "Traceback" not in err
+    assert 1 <= len(list(tmp_path.iterdir())) < 30
+    if number == signal.SIGTERM:
+        return
     rows = json.loads(out)["properties"]
     assert [row["step"] for row in rows] == list(range(40))
     ended = [row["searched"]["ended"] for row in rows]
