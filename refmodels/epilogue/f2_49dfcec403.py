@@ -10,4 +10,5 @@ STEP = Fix("49dfcec403", home="include/exec/memory-physical.h")
 
 @STEP.changes
 def lebitmap_told_length(vm: VM, pages: int) -> int:
-    return int(pages << vm.TARGET_PAGE_BITS)
+    told: int = pages << vm.TARGET_PAGE_BITS
+    return told

@@ -13,4 +13,4 @@ STEP = Fix("sync-length", home="arch_init.c")
 @STEP.changes
 def sync_by_words(vm: VM, start: int, length: int) -> bool:
     word_bytes = vm.BITS_PER_LONG << vm.TARGET_PAGE_BITS
-    return bool(start % word_bytes == 0 and length % word_bytes == 0)
+    return bool((start | length) & (word_bytes - 1) == 0)

@@ -19,7 +19,7 @@ from replay.teach.lessons import Lessons, load_lessons
 from replay.teach.page import figures
 from replay.teach.page.bundle import player_script, static_text
 from replay.teach.page.diffs import c_changes, model_changes
-from replay.teach.page.gallery import described, playable
+from replay.teach.page.gallery import described, later_steps, playable
 from replay.teach.page.measured import Measured
 from replay.teach.page.models import built_in_script
 from replay.teach.page.output import write_site
@@ -228,7 +228,12 @@ class _Pages:
         steps: list[dict[str, Any]] = [
             {"number": 0, "short": self.material.series.start.title, "page": "start.html"}
         ]
-        return [*steps, *self.material.steps.values()]
+        later = [
+            {"number": str(step), "short": _short(self.material.series.title(step)),
+             "page": "gallery.html"}
+            for step in later_steps(self.material.defects)
+        ]  # fmt: skip
+        return [*steps, *self.material.steps.values(), *later]
 
     def playing(self, traces: Sequence[Playable], start: Playable) -> dict[str, Any]:
         mistakes = [t.recorded["step"][:-1] for t in traces if t.recorded]

@@ -13,8 +13,8 @@ PARTS: Final = (
 """In the order in which each needs what stands before it."""
 
 EXPORTS: Final = (
-    "defineSteps", "runTrace", "parseTrace", "differences", "observationJson", "asJson",
-    "mountPlayers",
+    "defineSteps", "defineFixes", "runTrace", "parseTrace", "differences", "observationJson",
+    "asJson", "mountPlayers",
 )  # fmt: skip
 
 

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from refmodels.later import Later
 from replay.dirty.gallery.defects import Defect, explore_command
+from replay.dirty.subject import SUBJECT
 from replay.report.exploring import scope_text
 from replay.teach.page.traces import Playable
 
 
 def playable(defect: Defect) -> Playable:
-    """Its trace with the steps to play it at: of those that the page has models of."""
-    last = defect.subject.last
-    step = last if isinstance(defect.step, Later) else defect.step
-    before = step - 1 if step else 0
-    shown = step or last
-    note = " ".join(defect.data.cause.split()).replace("`", "")
-    if isinstance(defect.step, Later):
-        note += f" Shown here at step {last}, where the trace shows it, too."
+    """Its trace with the steps to play it at."""
+    beside = defect.compared if defect.compared is not None else defect.subject.last
+    a, b = sorted((beside, defect.step)) if defect.step == 0 else (beside, defect.step)
     return Playable(
-        f"gallery-{defect.name}", f"{defect.name}: {defect.data.title}", note, defect.trace,
-        str(before), str(shown),
+        f"gallery-{defect.name}", f"{defect.name}: {defect.data.title}",
+        " ".join(defect.data.cause.split()).replace("`", ""), defect.trace, str(a), str(b),
     )  # fmt: skip
+
+
+def later_steps(defects: Sequence[Defect]) -> list[int]:
+    """The steps after the last that the player offers: each fix alone, all, and the gallery's."""
+    names = SUBJECT.names
+    found = {names.later([part]) for part in names.parts} | {names.later(names.fixes)}
+    for defect in defects:
+        found |= {s for s in (defect.step, defect.healed) if isinstance(s, Later)}
+    return sorted(found)
 
 
 def described(defect: Defect) -> dict[str, Any]:

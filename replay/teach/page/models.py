@@ -1,7 +1,11 @@
-"""All forty models as one script: step 0's table and each step's changes to it."""
+"""All forty models as one script: step 0's table and each step's changes to it.
+
+Then what each fix that came after the series changes of the last step.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import cache
 
@@ -20,6 +24,15 @@ return [
 """
 
 TAIL = "];\n});\n"
+
+FIXES = """\
+// What came after the last step: what all fixes stand on, and each fix by its name; which of
+// them are all fixes.
+replay.defineFixes(function ($) {
+return {
+"""
+
+FIXES_TAIL = "};\n});\n"
 
 
 def names_at(table: Mapping[str, delta.Entry]) -> Names:
@@ -48,8 +61,8 @@ def field_type(name: str) -> Type:
     return FIELDS[name]
 
 
-def step_script(number: int, step: delta.Step, table: Mapping[str, delta.Entry]) -> str:
-    """One step's delta as an object of JavaScript."""
+def step_script(number: int | str, step: delta.Step, table: Mapping[str, delta.Entry]) -> str:
+    """One step's delta as an object of JavaScript; that of a fix under its name."""
     names = names_at(table)
     removed: list[str] = []
     entries: dict[str, list[str]] = {"constants": [], "fields": [], "functions": []}
@@ -64,7 +77,7 @@ def step_script(number: int, step: delta.Step, table: Mapping[str, delta.Entry])
             entries["fields"].append(f"{change.name}{translate(change.value, names)},")
         else:
             entries["functions"].append(f"{translate(change.value, names)},")
-    lines = [f"// step {number}", "{"]
+    lines = [f"// step {number}", "{"] if isinstance(number, int) else [f"{json.dumps(number)}: {{"]
     if removed:
         lines.append(f"  removes: [{', '.join(repr(name) for name in removed)}],")
     for kind, texts in entries.items():
@@ -86,7 +99,26 @@ def models_script(steps: Mapping[int, delta.Step] | None = None) -> str:
         step = (steps or {}).get(number) or FOLD.load(number)
         table = delta.apply(table, step)
         parts.append(step_script(number, step, table))
-    return HEAD + "\n".join(parts) + "\n" + TAIL
+    return HEAD + "\n".join(parts) + "\n" + TAIL + fixes_script(table)
+
+
+def fixes_script(table: delta.Table) -> str:
+    """What each fix changes of the last step.
+
+    Args:
+        table: of the last step.
+
+    """
+    ground = FOLD.fixes.ground()
+    parts = []
+    if ground is not None:
+        table = delta.apply(table, ground, FOLD.last + 1)
+        parts.append(step_script("", ground, table))
+    for name in FOLD.fixes.modules:
+        fix = FOLD.fixes.load(name)
+        parts.append(step_script(name, fix, delta.apply(table, fix, FOLD.last + 1)))
+    parts.append(f"all: {json.dumps(FOLD.names.fixes)},")
+    return FIXES + "\n".join(parts) + "\n" + FIXES_TAIL
 
 
 @cache

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
+from refmodels import FOLD
 from refmodels.loading import load_file
 from replay.dirty.language.files import parse_trace, trace_to_text
 from replay.dirty.language.generate import Profile, generate
 from replay.dirty.language.trace import Trace
 from replay.dirty.language.vectors import read_vectors
-from replay.dirty.machine.run import python_model
+from replay.dirty.machine.run import PythonModel, python_model
 from replay.errors import ReplayError
 from replay.teach.page.bundle import player_script
 from replay.teach.page.models import built_in_script, models_script
@@ -76,6 +77,21 @@ def test_thousands_of_random_traces_give_the_same_observations_at_all_forty_step
             asked |= steps
         assert first_wrong(models, cases) == ""
     assert asked == set(range(40))
+
+
+def test_what_came_after_the_last_step_gives_the_same_observations(models: Page) -> None:
+    """Each fix alone and all of them: the page puts them on the last step as we do."""
+    names = [f"39+{part}" for part in FOLD.names.parts]
+    names += ["39+all", "39+f9ee9f9ac2+03bfc2188f+log-start-flush"]
+    steps = [FOLD.names.parse(name) for name in names]
+    cases = [
+        (generate(6, 10 * place + k), step) for place, step in enumerate(steps) for k in range(30)
+    ]
+    given = models.evaluate(RUN, [[trace_to_text(trace), str(step)] for trace, step in cases])
+    for (trace, step), text in zip(cases, given, strict=True):
+        run = PythonModel(step, FOLD.build(step)).run(trace)
+        wanted = [None if seen is None else seen.to_json() for seen in run.observations()]
+        assert json.loads(text) == wanted, (trace.name, str(step))
 
 
 def test_the_named_vectors_give_the_recorded_observations_at_every_step(models: Page) -> None:

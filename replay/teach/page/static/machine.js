@@ -61,6 +61,7 @@ class Machine {
 // --- the fold -------------------------------------------------------------------------
 
 const deltas = [];
+const fixes = {};
 const machines = new Map();
 
 /** Called by models.js with the deltas of all steps. */
@@ -68,11 +69,22 @@ function defineSteps(make) {
   deltas.push(...make(python));
 }
 
-/** The class of a step: the deltas 0..step folded, as refmodels/delta.py folds them. */
+function defineFixes(make) {
+  Object.assign(fixes, make(python));
+}
+
+/**
+ * The class of a step: the deltas 0..step folded, as refmodels/delta.py folds them. After the
+ * last step, "39+a+b", come what all fixes stand on, and these fixes in the order of all.
+ */
 function machineAt(step) {
   if (machines.has(step)) return machines.get(step);
+  const [number, ...named] = step.split("+");
+  const parts = named.flatMap((name) => (name === "all" ? fixes.all : [name]));
   const table = { constants: {}, fields: {}, functions: {} };
-  for (const delta of deltas.slice(0, step + 1)) fold(table, delta);
+  for (const delta of deltas.slice(0, Number(number) + 1)) fold(table, delta);
+  if (parts.length) fold(table, fixes[""]);
+  for (const name of Object.keys(fixes)) if (parts.includes(name)) fold(table, fixes[name]);
   class MachineAtStep extends Machine {}
   Object.assign(MachineAtStep.prototype, table.constants, table.functions);
   const made = (config) => new MachineAtStep(config, table.fields);

@@ -12,6 +12,8 @@ class Player {
     this.at = 0;
     this.listen();
     const asked = askedFor();
+    const offered = (step) => [...this.find("a").options].some((option) => option.value === step);
+    for (const side of ["a", "b"]) if (!offered(asked[side])) asked[side] = null;
     this.setSteps(asked.a || root.dataset.a, asked.b || root.dataset.b);
     this.choose(asked.trace || root.dataset.trace, !asked.a);
     if (asked.play) this.playFromLink();
@@ -265,8 +267,7 @@ class Player {
 /** What a link to the player asks for: #trace=…&a=38&b=39&play */
 function askedFor() {
   const asked = new URLSearchParams(location.hash.slice(1));
-  const step = (name) => (/^([0-9]|[123][0-9])!?$/.test(asked.get(name) || "") ? asked.get(name) : null);
-  return { trace: asked.get("trace"), a: step("a"), b: step("b"), play: asked.has("play") };
+  return { trace: asked.get("trace"), a: asked.get("a"), b: asked.get("b"), play: asked.has("play") };
 }
 
 function mountPlayers() {

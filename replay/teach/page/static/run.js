@@ -10,7 +10,7 @@ const FIELDS = ["ret", "status", "events", ...STATE_FIELDS];
 
 /** Run a trace at a step. Gives { observations, memories }, null where the run had ended. */
 function runTrace(trace, step) {
-  const vm = machineAt(Number(step))(trace.config);
+  const vm = machineAt(String(step))(trace.config);
   const observer = { vm, writes: -1, store: null, nominal: 0n };
   const observations = [];
   const memories = [];
