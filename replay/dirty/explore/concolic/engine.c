@@ -74,12 +74,17 @@ static void died(int number)
     siglongjmp(out, DIED);
 }
 
+static pid_t parent;
+
 static void late(int number)
 {
     static int64_t ways = -1;
     static int times, hanging;
 
     (void)number;
+    if (getppid() != parent) {
+        _exit(9);               /* nobody is there to be told */
+    }
     times = ways == told.ways ? times + 1 : 0;
     ways = told.ways;
     if (running && times > PATIENCE) {
@@ -102,6 +107,7 @@ static void watch(void)
     for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++) {
         sigaction(deadly[i], &action, NULL);
     }
+    parent = getppid();
     action.sa_handler = late;
     sigaction(SIGVTALRM, &action, NULL);
     setitimer(ITIMER_VIRTUAL, &each, NULL);
