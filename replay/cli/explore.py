@@ -279,6 +279,8 @@ def _request(
         raise click.UsageError(f"--blocks has {total} pages, --pages says {pages}; give one")
     if total > MOST_PAGES:
         raise click.UsageError(f"--blocks has {total} pages; at most {MOST_PAGES} are searched")
+    if not blocks and "ram_alloc" in without:
+        raise click.UsageError("without ram_alloc there is no RAM: give --blocks")
     scope = Scope(total or pages or 2, int(word_bits), int(hpratio), tcg, blocks, aligned, without)
     return Request(the_subject(), scope, copies, jobs, memory << 20, share)
 

@@ -15,9 +15,12 @@ from replay.cli.common import (
     format_option,
     jobs_option,
     print_lines,
+    seed_option,
+    traces_option,
 )
 from replay.cli.progress import progress_bar
 from replay.cli.subjects import only_built_in, the_subject
+from replay.dirty.gallery.costing import rearms
 from replay.dirty.gallery.defects import Defect, defect_named, defects_of
 from replay.dirty.gallery.proving import shortest
 from replay.dirty.gallery.writing import MAIL, MARKDOWN, report
@@ -114,9 +117,30 @@ def _said(defect: Defect, run: Run) -> str:
 )  # fmt: skip
 def write(name: str, form: str, output: Path | None) -> int:
     """Write a defect up for a maintainer: what happens, the trace, the fix, the limits."""
+    if output is not None and not output.parent.is_dir():
+        raise click.BadParameter(f"{output.parent}: there is no such folder", param_hint="--output")
     text = report(defect_named(the_subject(), name), form)
     if output is None:
         print_lines(text.splitlines())
     else:
         replace_file(output, text.encode())
+    return ExitCode.OK
+
+
+@command.command("cost", epilog=examples("replay gallery cost --traces 400"))
+@traces_option(1200)
+@seed_option
+def cost(traces: int, seed: int) -> int:
+    """Count what re-arming after a sync costs: by the fix of 2024, and by the proposal."""
+    found = rearms(the_subject().machine("39+all"), traces, seed)
+    more = (found.taken - found.new) / max(1, found.rounds)
+    print_lines(
+        [
+            f"{traces:,} traces, {found.rounds:,} rounds of sync; of the blocks:",
+            f"  {found.blocks:,} synced by words",
+            f"  {found.new:,} with a page new in the migration bitmap: re-armed by 03bfc2188f",
+            f"  {found.taken:,} with any page: re-armed by rearm-taken",
+            f"  {more:.3f} more re-arms a round",
+        ]
+    )
     return ExitCode.OK

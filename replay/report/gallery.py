@@ -62,9 +62,11 @@ def gallery_lines(view: GalleryView, style: Style = PLAIN) -> list[str]:
 
 
 def _facts(defect: Defect) -> str:
-    facts = ["shown by " + counted(len(defect.trace.ops), "operation")]
+    without = ", no fewer at its scope" if defect.data.scope.without else ""
+    facts = [f"shown by {counted(len(defect.trace.ops), 'operation')}{without}"]
     if defect.data.found is not None:
-        facts.append(f"a check finds it after {defect.data.found.median:,} random ones")
+        many = counted(defect.data.found.median, "random one")
+        facts.append(f"found after {many} (median of {defect.data.found.seeds} seeds)")
     facts.append("mended by: " + (defect.data.fix or "nothing"))
     return "; ".join(facts)
 

@@ -14,6 +14,7 @@ from replay.dirty.explore.held import Holds, PropertyResult
 from replay.dirty.language.values import op_text
 from replay.report.exploring import scope_json, scope_text
 from replay.report.output import shows
+from replay.series.names import parts_of
 
 INDENT = " " * 4
 
@@ -72,31 +73,54 @@ def _property(
     return [*lines, ""]
 
 
+def steps_text(steps: Sequence[int]) -> str:
+    """Steps as a list: ``0-29, 38, 39+all``. Only neighbours that were all asked make a span."""
+    parts: list[list[int]] = []
+    for step in steps:
+        follows = parts and not parts_of(step) and parts[-1][-1] == step - 1
+        if follows and not parts_of(parts[-1][-1]):
+            parts[-1].append(step)
+        else:
+            parts.append([step])
+    return ", ".join(str(p[0]) if len(p) == 1 else f"{p[0]}-{p[-1]}" for p in parts)
+
+
 def _span(span: list[PropertyResult], view: HoldingView, style: Style) -> list[str]:
-    first, last = span[0], span[-1]
-    steps = f"{first.step}" if first is last else f"{first.step}-{last.step}"
+    first = span[0]
+    steps = steps_text([one.step for one in span])
     said = first.verdict.value
     if first.verdict is Holds.BROKEN:
-        said += ", undeclared" if view.unsaid(first) else ", as declared"
+        still = "still" if parts_of(first.step) else "as declared"
+        said += ", undeclared" if view.unsaid(first) else f", {still}"
     good = first.verdict is Holds.PROVED or (
         first.verdict is Holds.BROKEN and not view.unsaid(first)
     )
     plain = first.verdict is Holds.NOT_ASKED
     paint = str if plain else style.good if good else style.bad
-    lines = [f"  {paint(f'{steps:7} {said}')}{_rests(span)}"]
+    text = f"{said}{_rests(span)}"
+    if len(steps) <= 7:
+        lines = [f"  {paint(f'{steps:7} {text}')}"]
+    else:
+        lines = [*wrapped(steps, "  "), *(paint(line) for line in wrapped(text, INDENT))]
     if first.problem:
         lines += wrapped(first.problem, INDENT)
     elif first.verdict is Holds.NOT_DECIDED:
-        lines += wrapped(
-            f"{counted(first.states, 'state')} were searched, {first.depth} operations deep, and "
-            f"there may be others: {first.ended}", INDENT,
-        )  # fmt: skip
+        lines += wrapped(_short(first), INDENT)
     if first.trace is not None:
         lines += [f"{INDENT}{op_text(op)}" for op in first.trace.ops]
         lines += wrapped(first.text, INDENT + "  ")
         path = view.saved.get((first.name, first.step))
         lines += [f"{INDENT}saved as {path}"] if path else []
     return lines
+
+
+def _short(result: PropertyResult) -> str:
+    """What was searched of a search that did not come to its end."""
+    states = f"{counted(result.states, 'state')} {'was' if result.states == 1 else 'were'}"
+    return (
+        f"{states} searched, {counted(result.depth, 'operation')} deep, and there may be "
+        f"others: {result.ended}"
+    )
 
 
 def _rests(span: list[PropertyResult]) -> str:

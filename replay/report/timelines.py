@@ -61,9 +61,16 @@ def _changes(point: Point, style: Style) -> Iterator[str]:
 
 
 def _summary(line: Timeline, style: Style) -> list[str]:
-    broke, healed = (", ".join(map(str, steps)) for steps in (line.broke, line.healed))
+    left = {point.step: point.broken for point in line.points}
+    healed = [step for step in line.healed if not left[step]]
+    fewer = [step for step in line.healed if left[step]]
+    words = [
+        f"{word} at {', '.join(map(str, steps)) or 'no step'}"
+        for word, steps in (("broke", line.broke), ("healed", healed), ("fewer", fewer))
+        if steps or word != "fewer"
+    ]
     end = line.points[-1]
-    lines = wrapped(f"broke at {broke or 'no step'}; healed at {healed or 'no step'}", "")
+    lines = wrapped("; ".join(words), "")
     if end.unbuilt:
         return [*lines, style.new(f"step {end.step} could not be run")]
     if end.broken:

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from replay.dirty.language.generate import generate
 from replay.dirty.machine.run import run_small
 
 
-def rearms(machine: Any, traces: int, seed: int = 1) -> tuple[int, int, int]:
-    """(blocks synced by words, those with a page new in the bitmap, those with any page).
+class Rearms(NamedTuple):
+    """How often a sync by words re-arms.
 
-    The second is how many the fix of March 2024 re-arms under TCG, the third how many a sync
-    has to re-arm so that no page that it cleans stays `direct`.
+    Attributes:
+        rounds: syncs, each of all blocks.
+        blocks: that were synced by words.
+        new: those of them with a page that is new in the migration bitmap: what the fix of
+            March 2024 re-arms under TCG.
+        taken: those with any page: what has to be re-armed so that no page that a sync
+            cleans stays `direct`.
+
+    """
+
+    rounds: int
+    blocks: int
+    new: int
+    taken: int
+
+
+def rearms(machine: Any, traces: int, seed: int = 1) -> Rearms:
+    """Count them in the traces of a check.
 
     Args:
         machine: of a step after the last one, which has ``sync_words_done``.
@@ -20,7 +36,11 @@ def rearms(machine: Any, traces: int, seed: int = 1) -> tuple[int, int, int]:
         seed: of the traces.
 
     """
-    counts = [0, 0, 0]
+    counts = [0, 0, 0, 0]
+
+    def migration_bitmap_sync(vm: Any) -> None:
+        counts[3] += 1
+        machine.migration_bitmap_sync(vm)
 
     def sync_words_done(vm: Any, start: int, length: int, num_dirty: int, taken: int) -> None:
         counts[0] += 1
@@ -28,9 +48,12 @@ def rearms(machine: Any, traces: int, seed: int = 1) -> tuple[int, int, int]:
         counts[2] += taken > 0
         machine.sync_words_done(vm, start, length, num_dirty, taken)
 
-    body = {"__slots__": (), "sync_words_done": sync_words_done}
+    body = {
+        "__slots__": (), "sync_words_done": sync_words_done,
+        "migration_bitmap_sync": migration_bitmap_sync,
+    }  # fmt: skip
     counting = type(machine.__name__, (machine,), body)
     for number in range(traces):
         run_small(counting, generate(seed, number))
-    blocks, new, some = counts
-    return blocks, new, some
+    blocks, new, taken, rounds = counts
+    return Rearms(rounds, blocks, new, taken)

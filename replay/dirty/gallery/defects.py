@@ -76,7 +76,10 @@ class DefectData(_Table, frozen=True):
         fix: what mends it, in words: a commit, or a step.
         claims: steps, by name, with whether a search of its scope shows them to ``hold`` the
             property or to be ``broken``: what a report on the defect says, and tests run.
-        proposal: what to change, where nothing mends it.
+        why_without: why the scope leaves operations out.
+        limits: what the model leaves out that matters to this one.
+        proposal: what to change, where nothing mends it; ``patch``: that as a patch, beside
+            the series.
         notes: what else a report says of it.
 
     """
@@ -92,7 +95,10 @@ class DefectData(_Table, frozen=True):
     healed: str = ""
     fix: str = ""
     claims: dict[str, Literal["holds", "broken"]] = {}
+    why_without: str = ""
+    limits: tuple[str, ...] = ()
     proposal: str = ""
+    patch: str = ""
     notes: str = ""
     scope: ScopeData = ScopeData()
     found: Found | None = None
@@ -252,8 +258,11 @@ def defect_named(subject: Subject, name: str) -> Defect:
     return defects[name]
 
 
-def explore_command(defect: Defect, step: str = "") -> str:
-    """The command that finds its trace, or asks the same of another step."""
+def explore_command(defect: Defect, step: str = "", whole: bool = False) -> str:
+    """The command that finds its trace, or asks the same of another step.
+
+    With ``whole`` no operation is left out.
+    """
     d: Any = defect.data
     words = ["replay", "explore", "--steps", step or d.shown or d.step]
     if d.property:
@@ -268,5 +277,5 @@ def explore_command(defect: Defect, step: str = "") -> str:
     words += ["--hpratio", str(scope.hpratio)] if scope.hpratio != 1 else []
     words += [] if scope.tcg else ["--no-tcg"]
     words += ["--aligned"] if scope.aligned else []
-    words += ["--without", ",".join(scope.without)] if scope.without else []
+    words += ["--without", ",".join(scope.without)] if scope.without and not whole else []
     return " ".join(words)

@@ -21,6 +21,7 @@ from replay.dirty.language.domain import validate
 from replay.dirty.machine.run import run_small
 from replay.dirty.rules.properties import MONITORS, RUN_PROPERTIES
 from replay.dirty.subject import SUBJECT
+from replay.report.holding import steps_text
 
 ONE = Scope(1)
 BLOCK = Scope(1, blocks=(1,))
@@ -200,6 +201,18 @@ def test_a_fault_that_the_series_does_not_declare_is_an_undeclared_break(tmp_pat
     assert not rows[38]["declared"]
     names = [op["op"] for op in rows[38]["shortest"]["ops"]]
     assert names[-1] == "migration_start", "which marks every page, and then syncs"
+
+
+def test_only_neighbours_that_were_asked_make_a_span() -> None:
+    names = SUBJECT.names
+    later = [names.parse("39+all"), names.parse("39+sync-length")]
+    assert steps_text([0, 1, 2, 5, 38, 39, *later]) == "0-2, 5, 38-39, 39+all, 39+sync-length"
+
+
+def test_a_machine_without_ram_proves_nothing() -> None:
+    done = explore("--property", "no-lost-store", "--without", "ram_alloc")
+    assert done.returncode == 2
+    assert "no RAM" in done.stderr
 
 
 def test_names_that_are_not_there_get_the_nearest(tmp_path: Path) -> None:

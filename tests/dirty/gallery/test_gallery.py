@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from replay.cli import main
 from replay.dirty.explore.errors import ExploreError
+from replay.dirty.gallery.costing import rearms
 from replay.dirty.gallery.defects import Defect, defects_of, explore_command
 from replay.dirty.gallery.hunting import operations
 from replay.dirty.gallery.proving import shortest
@@ -111,8 +112,11 @@ def test_what_a_report_claims_is_what_its_command_shows(name: str, claim: object
 
 def test_the_fix_of_2024_is_told_as_it_is() -> None:
     text = report(DEFECTS["rearm-only-new-pages"])
-    assert text.startswith("# The fix of 2024")
-    for said in ("step 39+all+log-start-flush: broken", "rearm-taken: proved to hold", "clear log"):
+    assert text.startswith("# 03bfc2188f re-arms the TLB only")
+    for said in (
+        "step 39+all+log-start-flush: broken", "rearm-taken: proved to hold", "clear log",
+        "+        bool taken = false;", "num_dirty", "TCG",
+    ):  # fmt: skip
         assert said in text
 
 
@@ -134,16 +138,17 @@ def test_it_is_lost_with_real_words_too() -> None:
 
 def test_the_costs_that_the_report_states_are_those_that_are_measured() -> None:
     """Blocks synced by words, how many the fix of 2024 re-arms, and how many the proposal."""
-    from replay.dirty.gallery.costing import rearms
 
     text = " ".join(report(DEFECTS["rearm-only-new-pages"]).split())
-    told = re.findall(
-        r"Of ([0-9,]+) blocks.*? the ([0-9,]+) traces.*? re-arms ([0-9,]+), "
-        r"the proposal ([0-9,]+)", text,
-    )  # fmt: skip
-    blocks, traces, fix, proposal = (int(part.replace(",", "")) for part in told[0])
-    assert (blocks, fix, proposal) == rearms(SUBJECT.machine("39+all"), traces)
-    assert fix < proposal < blocks
+    (told,) = re.findall(
+        r"In the ([0-9,]+) traces of a check are ([0-9,]+) rounds of sync, in which ([0-9,]+) "
+        r"blocks are synced by words: the fix re-arms ([0-9,]+) of these, the proposal ([0-9,]+)",
+        text,
+    )
+    traces, rounds, blocks, fix, proposal = (int(part.replace(",", "")) for part in told)
+    found = rearms(SUBJECT.machine("39+all"), traces)
+    assert (rounds, blocks, fix, proposal) == found
+    assert fix < proposal < blocks < rounds
 
 
 @pytest.mark.parametrize("name", DEFECTS)
@@ -179,6 +184,25 @@ def test_a_proof_searches_again(tmp_path: Path) -> None:
     done = gallery("stale-hot-pages", "--prove", "--jobs", "1")
     assert done.exit_code == 0
     assert "Searched for just now" in done.output
+
+
+def test_a_report_goes_to_no_folder_that_is_not_there(tmp_path: Path) -> None:
+    done = gallery("report", "stale-hot-pages", "--output", str(tmp_path / "no" / "report.md"))
+    assert done.exit_code == 2
+    assert "no such folder" in done.output
+
+
+def test_what_xen_is_told_is_in_the_report() -> None:
+    assert "xen_modified(0x0, 1)" in report(DEFECTS["xen-told-pages"])
+    assert "xen_modified(" in report(DEFECTS["xen-told-the-end"])
+
+
+def test_the_cost_is_counted_by_a_command() -> None:
+    done = gallery("cost", "--traces", "60")
+    assert done.exit_code == 0
+    found = rearms(SUBJECT.machine("39+all"), 60)
+    assert f"{found.rounds:,} rounds of sync" in done.output
+    assert f"{found.taken:,} with any page" in done.output
 
 
 def test_a_name_that_is_not_there_gets_the_nearest() -> None:
