@@ -67,6 +67,7 @@ TEXTS = (
 """Rooms whose functions give the text of a single value."""
 
 PURE = {
+    "replay.dirty.gallery.defects.explore_command",
     "replay.dirty.language.layouts.layouts",
     "replay.elf.identification.ranges",
     "replay.mail.comparing.renamed",
@@ -75,6 +76,7 @@ PURE = {
     "replay.repo.trying.totals",
     "replay.series.declared.to_json",
     "replay.series.names.before",
+    "replay.series.names.parts_of",
     "replay.series.names.plain",
 }
 """Other functions that a renderer may call: they read nothing but their arguments."""

@@ -71,7 +71,7 @@ def test_the_time_line_reads_as_spans_and_changes() -> None:
         "  3       breaks on 1, broken on 2",
         "  4       heals on 2, holds",
         "  6       breaks on 2, broken on 2",
-        "broke at 2, 3, 6; healed at 4, 7, 8",
+        "broke at 2, 3, 6; healed at 4, 8; fewer at 7",
         "at step 8 it holds on all of them",
     ):
         assert part in text, text
