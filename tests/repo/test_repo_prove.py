@@ -249,8 +249,8 @@ def verified(repo: UserRepo, *more: str, make: str = PLAIN) -> Done:
 
 def test_a_proof_stands_beside_the_verdict(tmp_path: Path) -> None:
     repo = UserRepo(tmp_path / "r")
-    repo.commit("before", x_c=SHARED + EQUAL["gray"][0] + EQUAL["total"][0])
-    repo.commit("after", x_c=SHARED + EQUAL["gray"][1] + EQUAL["total"][1])
+    repo.commit("before", x_c=SHARED + provecases.EQUAL["gray"][0] + provecases.EQUAL["total"][0])
+    repo.commit("after", x_c=SHARED + provecases.EQUAL["gray"][1] + provecases.EQUAL["total"][1])
     done = verified(repo)
     assert done.returncode == 0, done.stdout + done.stderr
     (row,) = [line for line in done.stdout.splitlines() if line.endswith("  after")]
@@ -293,8 +293,12 @@ def test_overflow_is_not_proved_by_a_compiler_that_may_do_as_it_likes(tmp_path: 
 
 def test_a_difference_that_traces_find_is_never_hidden(tmp_path: Path) -> None:
     repo = UserRepo(tmp_path / "r")
-    repo.commit("before", x_c=SHARED + EQUAL["gray"][0] + UNEQUAL["is_upper"][0])
-    repo.commit("after", x_c=SHARED + EQUAL["gray"][1] + UNEQUAL["is_upper"][1])
+    repo.commit(
+        "before", x_c=SHARED + provecases.EQUAL["gray"][0] + provecases.UNEQUAL["is_upper"][0]
+    )
+    repo.commit(
+        "after", x_c=SHARED + provecases.EQUAL["gray"][1] + provecases.UNEQUAL["is_upper"][1]
+    )
     done = verified(repo)
     assert done.returncode == 1
     assert "undeclared difference" in done.stdout
@@ -303,8 +307,8 @@ def test_a_difference_that_traces_find_is_never_hidden(tmp_path: Path) -> None:
 
 def test_no_proof_is_told_with_the_reasons_and_changes_no_verdict(tmp_path: Path) -> None:
     repo = UserRepo(tmp_path / "r")
-    repo.commit("before", x_c=SHARED + EQUAL["wave"][0])
-    repo.commit("after", x_c=SHARED + EQUAL["wave"][1])
+    repo.commit("before", x_c=SHARED + provecases.EQUAL["wave"][0])
+    repo.commit("after", x_c=SHARED + provecases.EQUAL["wave"][1])
     done = verified(repo, make=PLAIN + " -lm")
     assert done.returncode == 0
     told = " ".join(done.stdout.split())

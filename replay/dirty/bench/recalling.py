@@ -60,7 +60,14 @@ class RecallResult:
 
     def to_json(self) -> dict[str, Any]:
         """Each check."""
-        return {"checks": [asdict(check) for check in self.checks]}
+        return {"checks": [_plain(asdict(check)) for check in self.checks]}
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def measure(effort: Effort, progress: Progress) -> RecallResult:

@@ -344,4 +344,4 @@ def test_the_command_saves_what_shows_a_difference(tmp_path: Path) -> None:
 def test_what_does_not_go_with_c_is_told(word: str) -> None:
     done = explore(word)
     assert done.returncode == 2
-    assert "--c goes with neither" in done.stderr
+    assert "--c goes with none of" in done.stderr
