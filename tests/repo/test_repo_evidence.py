@@ -146,7 +146,9 @@ BAD = (
 def test_a_crash_that_comes_and_goes_is_a_finding(tmp_path: Path) -> None:
     done = verify(tmp_path, [FLAKY % ("", ""), FLAKY % ("", BAD)], "--json")
     row = rows(done)[1]
-    assert (done.returncode, row["verdict"], row["example"]["text"]) == (1, "crash", ["clear()"])
+    assert (done.returncode, row["verdict"]) == (1, "crash")
+    # A crash that does not come when it is asked for again cannot always be shortened.
+    assert "clear()" in row["example"]["text"]
     what, before, after = row["example"]["differs"][0]
     assert what == "crash" and re.fullmatch(r"no crash in (8|24) runs", before)
     assert "SIGABRT" in after and "runs crash" in after
