@@ -10,6 +10,7 @@ from typing import Any, Final
 from replay.base.style import PLAIN, Style, counted, wrapped
 from replay.dirty.explore.alphabet import Scope
 from replay.dirty.explore.search import Counted, PairResult, Shortest, Verdict
+from replay.dirty.language.trace import Trace
 from replay.dirty.language.values import op_text
 from replay.report.output import shows
 
@@ -125,9 +126,13 @@ def _shortest(step: int, shortest: Shortest, view: ExploreView, style: Style) ->
     what = shortest.shows or "differs in " + ", ".join(shortest.fields)
     ops = shortest.trace.ops
     lines = [f"{INDENT}{style.strong(what)}, at its shortest ({counted(len(ops), 'operation')}):"]
-    lines += [f"{INDENT}  {op_text(op)}" for op in ops]
-    path = (view.saved or {}).get((step, shortest.shows))
-    return [*lines, f"{INDENT}  saved as {path}"] if path else lines
+    return lines + trace_lines(shortest.trace, (view.saved or {}).get((step, shortest.shows)))
+
+
+def trace_lines(trace: Trace, saved: Path | None) -> list[str]:
+    """A shortest trace, an operation a line, and where it was saved, if it was."""
+    lines = [f"{INDENT}  {op_text(op)}" for op in trace.ops]
+    return [*lines, f"{INDENT}  saved as {saved}"] if saved else lines
 
 
 def _count(count: Counted) -> str:

@@ -11,8 +11,7 @@ from replay.base.style import PLAIN, Style, counted, wrapped
 from replay.dirty.explore.alphabet import Scope
 from replay.dirty.explore.concolic.proof import Proved
 from replay.dirty.explore.search import Verdict
-from replay.dirty.language.values import op_text
-from replay.report.exploring import INDENT, MARKS, scope_text
+from replay.report.exploring import INDENT, MARKS, scope_json, scope_text, trace_lines
 from replay.report.output import shows
 
 WORDS: Final = {
@@ -71,9 +70,7 @@ def _result(result: Proved, view: ExploreCView, style: Style) -> list[str]:
         ops = shortest.trace.ops
         what = "differs in " + ", ".join(shortest.fields)
         lines.append(f"{INDENT}{style.strong(what)}, shown by {counted(len(ops), 'operation')}:")
-        lines += [f"{INDENT}  {op_text(op)}" for op in ops]
-        if path := view.saved.get((result.step, shortest.shows)):
-            lines.append(f"{INDENT}  saved as {path}")
+        lines += trace_lines(shortest.trace, view.saved.get((result.step, shortest.shows)))
     return lines
 
 
@@ -92,16 +89,12 @@ def _summary(view: ExploreCView, style: Style) -> list[str]:
 
 def view_json(view: ExploreCView) -> dict[str, Any]:
     """The same as plain values."""
-    scope = view.scope
     return {
-        "scope": {
-            "pages": scope.pages, "word_bits": scope.word_bits, "hpratio": scope.hpratio,
-            "tcg": scope.tcg, "blocks": list(scope.blocks) or None,
-        },
+        "scope": scope_json(view.scope),
         "against": "model",
         "passed": view.passed,
         "steps": [_result_json(result) for result in view.results],
-    }  # fmt: skip
+    }
 
 
 def _result_json(result: Proved) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from replay.dirty.machine.run import run_small
 from replay.dirty.rules.monitors import watched
 from replay.dirty.rules.properties import MONITORS
 from replay.series.declared import Series
+from replay.series.names import line
 
 
 class Holds(Enum):
@@ -173,5 +174,5 @@ def _broken(result: PropertyResult, machine: Any, trace: Trace) -> None:
 def declared_broken(series: Series, name: str, step: int) -> bool:
     """Whether the series says that a property is broken at a step: there, or before."""
     prop = next(prop for prop in series.properties if prop.name == name)
-    given_up = any(name in series.step(number).breaks for number in range(1, step + 1))
+    given_up = any(name in series.step(number).breaks for number in line(step)[1:])
     return given_up or bool(prop.broken_at_start)

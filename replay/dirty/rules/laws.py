@@ -145,6 +145,13 @@ def _word_spans(config: Config, moment: Moment) -> list[tuple[int, int, bool]]:
     return spans
 
 
+def _arm(tlb: dict[int, bool], pages: int) -> None:
+    """Make the entries of pages slow again."""
+    for page in numbers(pages):
+        if page in tlb:
+            tlb[page] = False
+
+
 @law("migration_start", "migration_sync")
 def sync_does_not_rearm(config: Config, before: Moment, op: Op, made: Moment) -> Moment:
     """Step 39: a page that a word takes keeps its TLB entry; one taken alone is re-armed."""
@@ -154,9 +161,7 @@ def sync_does_not_rearm(config: Config, before: Moment, op: Op, made: Moment) ->
     tlb = dict(before.tlb)
     for own, taken, words in _word_spans(config, before):
         if not words:
-            for page in numbers(own & left):
-                if page in tlb:
-                    tlb[page] = False
+            _arm(tlb, own & left)
         left &= ~taken
     return replace(made, tlb=tlb)
 
@@ -248,9 +253,7 @@ def only_whole_words_unarmed(config: Config, before: Moment, op: Op, made: Momen
     for first, count in before.blocks:
         own = span(first, count)
         if first % config.word_bits or count % config.word_bits:
-            for page in numbers(own & left):
-                if page in tlb:
-                    tlb[page] = False
+            _arm(tlb, own & left)
         left &= ~own
     return replace(made, tlb=tlb)
 
@@ -287,9 +290,7 @@ def _rearmed(
         by_words = words and not (whole and taken != own)
         moved = left & (taken if by_words else own)
         if by_words and (moved & ~bitmap if new else moved):
-            for page in numbers(own):
-                if page in tlb:
-                    tlb[page] = False
+            _arm(tlb, own)
         bitmap |= moved
         left &= ~moved
     return replace(made, tlb=tlb)

@@ -36,15 +36,15 @@ TOLD: Final = (
     "-Wl,-z,relro,-z,now",
     "-fsanitize=kernel-address",
 )
+OFF: Final = ("asan-instrumentation-with-call-threshold", "asan-stack", "asan-globals")
+"""With 0 for all of these each load and store is a call, and nothing else is added."""
 GCC: Final = (
     "-fno-tree-vectorize", "-fno-tree-loop-distribute-patterns", "-fno-store-merging",
-    *(word for name in ("asan-instrumentation-with-call-threshold", "asan-stack", "asan-globals")
-      for word in ("--param", f"{name}=0")),
+    *(word for name in OFF for word in ("--param", f"{name}=0")),
 )  # fmt: skip
 CLANG: Final = (
     "-fno-vectorize", "-fno-slp-vectorize",
-    *(word for name in ("asan-instrumentation-with-call-threshold", "asan-stack", "asan-globals")
-      for word in ("-mllvm", f"-{name}=0")),
+    *(word for name in OFF for word in ("-mllvm", f"-{name}=0")),
 )  # fmt: skip
 
 COMMENT: Final = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
