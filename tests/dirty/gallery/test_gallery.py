@@ -14,7 +14,7 @@ from replay.cli import main
 from replay.dirty.explore.errors import ExploreError
 from replay.dirty.gallery.costing import rearms
 from replay.dirty.gallery.defects import Defect, defects_of, explore_command
-from replay.dirty.gallery.hunting import operations
+from replay.dirty.gallery.hunting import median_operations, operations
 from replay.dirty.gallery.proving import shortest
 from replay.dirty.gallery.writing import MAIL, WIDTH, claims, report
 from replay.dirty.language.domain import validate
@@ -93,6 +93,13 @@ def test_a_check_comes_upon_a_defect_and_counts_its_operations(seed: int) -> Non
     assert took is not None
     assert took == operations(defect, seed)
     assert operations(defect, seed, took // 2) is None
+
+
+@pytest.mark.parametrize("name", ["xen-told-pages", "stale-hot-pages", "sync-moves-ghosts"])
+def test_the_operations_that_are_recorded_are_those_that_it_takes(name: str) -> None:
+    found = DEFECTS[name].data.found
+    assert found is not None
+    assert median_operations(DEFECTS[name], found.seeds) == found.median
 
 
 # --- the report ---
