@@ -219,7 +219,8 @@ class Plan:
     """The shapes of all steps, the codes of their operations, and who has which.
 
     Attributes:
-        shapes: all there are, ``starts``: the number of the first one of each step.
+        shapes: all there are, ``starts``: the number of the first one of each step, and
+            ``first``: the state of that shape that a machine begins in.
         codes: all codes.
         of: of each step, the places of its codes.
 
@@ -227,6 +228,7 @@ class Plan:
 
     shapes: list[Shape] = field(default_factory=list)
     starts: dict[int, int] = field(default_factory=dict)
+    first: dict[int, int] = field(default_factory=dict)
     codes: list[Code] = field(default_factory=list)
     of: dict[int, tuple[int, ...]] = field(default_factory=dict)
     problems: dict[int, str] = field(default_factory=dict)
@@ -251,6 +253,7 @@ def planned(machines: Sequence[type[Any]], scope: Scope, steps: Sequence[int]) -
                 numbers[shape] = len(plan.shapes)
                 plan.shapes.append(shape)
         plan.starts[step] = numbers[shapes[0]]
+        plan.first[step] = _state(scope, start(Effects.of(machines[step], scope)).values)
         keys[step] = []
         for name in scope.names:
             key = (*moves.code(machines, step, name), name)
@@ -261,6 +264,12 @@ def planned(machines: Sequence[type[Any]], scope: Scope, steps: Sequence[int]) -
     plan.codes = [Code(key[2], first[key], tuple(sorted(found))) for key, found in having.items()]
     plan.of = {step: tuple(places[key] for key in own) for step, own in keys.items()}
     return plan
+
+
+def _state(scope: Scope, values: Mapping[int, int]) -> int:
+    """A state, as the engine packs it."""
+    places = shifts(cells_of(scope))
+    return signed(sum(value << places[cell] for cell, value in values.items()))
 
 
 class _Moves:

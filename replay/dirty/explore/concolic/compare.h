@@ -90,7 +90,9 @@ static void at_leaf(const struct outcome *o, const struct leaf *leaf, uint64_t h
         uint64_t mask = lowest(open), unit = mask & -mask;
 
         for (uint64_t value = 0; value < mask / unit + (mask == unit); value++) {
-            at_leaf(o, leaf, have | mask, with | value * unit);
+            if (can_be(&can[now.shape], __builtin_ctzll(unit), value)) {
+                at_leaf(o, leaf, have | mask, with | value * unit);
+            }
         }
     } else if (lives && !known_base(leaf->shape)) {
         enter_base(leaf->shape);
@@ -105,6 +107,9 @@ static void walk(const struct outcome *o, int64_t at, uint64_t have, uint64_t wi
 
         if ((have & mask) != mask) {
             for (int64_t value = 0; value < node->size; value++) {
+                if (!can_be(&can[now.shape], node->shift, value)) {
+                    continue;
+                }
                 walk(o, node->child[value], have | mask, with | (uint64_t)value << node->shift);
             }
             return;

@@ -1,6 +1,7 @@
 /*
- * Executes the operations of a step's C on every state of a small machine, and holds what
- * they do against trees of what the model does.
+ * Executes the operations of a step's C on every state of a small machine whose cells have
+ * values that they can have (see possible.h), and holds what they do against trees of what the
+ * model does.
  *
  *   engine LIBRARY JOB RESULT BANK...
  *
@@ -18,7 +19,7 @@
  * found in last, nothing (which is checked for each base); the count of dirty pages is asked
  * by nobody (which building.py checks).
  *
- * Formats are arrays of 64-bit numbers: see jobs.py.
+ * Formats are arrays of 64-bit numbers: see banks.py and running.py.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -49,7 +50,7 @@
 #define MOST_DIFFERENT 256
 #define PATIENCE 2                  /* seconds of processor time for one way */
 #define MOST_HANGING 4
-#define MOST_WAYS (1 << 23)         /* through an operation, as its first way has it */
+#define MOST_WAYS (1 << 27)         /* through an operation, as its first way has it */
 
 enum plane { VGA, CODE, MIGRATION, BITMAP, HAS_CODE, DESCRIBED, UNUSED, TLB, PLANES };
 
@@ -271,7 +272,7 @@ static void begin(void)
         tell(BROKEN, "the library does not run the first operations");
     }
     unit_of_step.parts(&after);
-    if (!has_shape(&shapes[job.start])) {
+    if (!has_shape(&shapes[job.start]) || !look() || after_state != (uint64_t)job.first) {
         tell(BROKEN, "the first state is not that of the model");
     }
     enter_base(job.start);
@@ -292,6 +293,7 @@ int main(int argc, char **argv)
     watch();
     probe();
     find_globals();
+    find_values();
     begin();
     explore();
     if (told.ways == 0 || loads == 0) {

@@ -104,6 +104,7 @@ class _Work:
     trees: Trees
     folder: Path
     progress: Callable[[int, int, str], None]
+    every: bool
 
     def __post_init__(self) -> None:
         self.machines = self.request.subject.machines(self.request.copies)
@@ -177,14 +178,16 @@ class _Work:
 
     def _key(self, step: int) -> str:
         digest = hashlib.sha256(self.libraries[step].read_bytes()).hexdigest()
-        return f"{digest} {self.plan.starts[step]} {self.plan.of[step]}"
+        plan = self.plan
+        return f"{digest} {plan.starts[step]} {plan.first[step]} {plan.of[step]}"
 
     def _run(self, step: int) -> Told | str:
         request, plan = self.request, self.plan
         memory = request.memory // max(request.jobs, 1)
         banks = [self.bank_of(place) for place in plan.of[step]]
         try:
-            given = job(request.scope, plan.shapes, plan.starts[step], memory)
+            begin, first = plan.starts[step], plan.first[step]
+            given = job(request.scope, plan.shapes, begin, first, memory, self.every)
             library = self.libraries[step]
             return run(self.commands, self.engine, library, given, banks, LIMIT, memory)
         except ToolError as error:
@@ -201,6 +204,7 @@ def proved(
     steps: Sequence[int],
     trees: Trees | None = None,
     progress: Callable[[int, int, str], None] = lambda done, of, text: None,
+    every: bool = False,
 ) -> Iterator[Proved]:
     """The verdict on the C of each of some steps, in order.
 
@@ -209,6 +213,8 @@ def proved(
         steps: which.
         trees: the files of each step's C, if not those of the built-in series.
         progress: is told what is done, of how much, and what that is.
+        every: whether the cells of a state have every value that there is, instead of those
+            that they can have.
 
     Raises:
         ExploreError: there is no compiler, or it fails on the engine.
@@ -217,7 +223,7 @@ def proved(
     """
     files = built_in(steps) if trees is None else trees
     with tempfile.TemporaryDirectory(prefix="replay-") as folder:
-        work = _Work(request, tuple(steps), files, Path(folder), progress)
+        work = _Work(request, tuple(steps), files, Path(folder), progress, every)
         work.banked()
         work.compiled()
         for at, (step, told) in enumerate(work.run()):

@@ -88,15 +88,25 @@ class Told:
     problem: str = ""
 
 
-def job(scope: Scope, shapes: Sequence[Shape], start: int, most: int) -> bytes:
-    """What the engine is to do; ``most`` bytes for the machines that it keeps."""
+def job(
+    scope: Scope, shapes: Sequence[Shape], start: int, first: int, most: int, every: bool
+) -> bytes:
+    """What the engine is to do.
+
+    Args:
+        scope: of the machines.
+        shapes: of their states; they begin with number ``start``, in the state ``first``.
+        most: bytes for the machines that it keeps.
+        every: whether cells have every value, instead of those that they can have.
+
+    """
     words = array("Q")
     prefix = [row(name, args, words) for name, args in Trace(scope.prefix, scope.config).program]
     numbers = array(
         "q",
         (
             scope.word_bits, scope.pages, scope.room, scope.hpratio, scope.tcg, start,
-            len(shapes), len(prefix), most,
+            len(shapes), len(prefix), most, first, every,
         ),
     )  # fmt: skip
     for shape in shapes:

@@ -73,6 +73,25 @@ static bool byte_cells(uint8_t byte, uint64_t *cells)
 
 /* --- units --- */
 
+#include "possible.h"
+
+/* A value more of a unit, if its cells can be so. */
+static void may_have(struct unit *unit, const struct can *may, uint64_t cells, struct value value)
+{
+    if (possible(may, cells, value.state)) {
+        values[nr_values++] = value;
+    }
+    unit->cells = cells;
+}
+
+static void end_unit(struct unit *unit)
+{
+    unit->count = nr_values - unit->first;
+    if (!unit->count) {
+        tell(BROKEN, "a machine begins in no state of its model");
+    }
+}
+
 static struct unit *new_unit(enum plane plane, size_t index, const void *at, size_t size)
 {
     struct unit *unit = &units[nr_units];
@@ -88,51 +107,54 @@ static struct unit *new_unit(enum plane plane, size_t index, const void *at, siz
     return unit;
 }
 
-static void bytes_units(void)
+static void bytes_units(const struct can *may)
 {
+    uint64_t all;
+
+    byte_cells(0xff, &all);
     for (size_t page = 0; page < before.nr_bytes; page++) {
         struct unit *unit = new_unit(VGA, page, before.bytes + page, 1);
 
         /* Dirty first: where a search is cut short, it has seen what most machines are. */
         for (int clients = 15; clients >= 0; clients--) {
-            struct value *value = &values[nr_values++];
             uint8_t byte = client_flags[clients & 7] | (clients & 8 ? ~all_clients : 0);
+            uint64_t cells;
 
-            byte_cells(byte, &value->state);
-            value->state <<= page;
-            value->memory[0] = byte;
-            unit->cells |= value->state;
+            byte_cells(byte, &cells);
+            may_have(unit, may, all << page, (struct value){ cells << page, { byte } });
         }
-        unit->count = nr_values - unit->first;
+        end_unit(unit);
     }
 }
 
 /* Words of a bitmap; only the bits of @there may be set. */
-static void words_units(enum plane plane, const unsigned long *words, size_t count, uint64_t there)
+static void words_units(const struct can *may, enum plane plane, const unsigned long *words,
+                        size_t count, uint64_t there)
 {
     for (size_t i = 0; i < count; i++) {
         struct unit *unit = new_unit(plane, i, words + i, sizeof(*words));
         int first = i * job.word_bits;
         uint64_t mask = first < 64 ? there >> first & ones(job.word_bits) : 0;
+        uint64_t cells = mask ? mask << (shift_of(plane) + first) : 0;
         uint64_t bits = mask;
 
-        for (;; bits = (bits - 1) & mask) {
-            values[nr_values++] = (struct value){ bits << (shift_of(plane) + first), { bits } };
-            if (!bits) {
-                break;
-            }
-        }
-        unit->cells = mask ? mask << (shift_of(plane) + first) : 0;
-        unit->count = nr_values - unit->first;
+        do {
+            may_have(unit, may, cells, (struct value){
+                bits ? bits << (shift_of(plane) + first) : 0, { bits },
+            });
+            bits = (bits - 1) & mask;
+        } while (bits != mask);
+        end_unit(unit);
     }
 }
 
-static void tlb_units(uint64_t there)
+static void tlb_units(const struct can *may, uint64_t there)
 {
     for (size_t i = 0; i < before.nr_tlb; i++) {
         struct unit *unit = new_unit(TLB, i, before.tlb[0] + i, sizeof(long));
         int first = i * job.word_bits;
         uint64_t mask = first < 64 ? there >> first & ones(job.word_bits) : 0;
+        uint64_t all = mask ? spread(mask, 3) << (shift_of(TLB) + 2 * first) : 0;
         uint64_t some = 0;
 
         unit->places = 2;
@@ -144,15 +166,14 @@ static void tlb_units(uint64_t there)
             do {
                 uint64_t cells = spread(some & ~direct, 1) | spread(direct, 2);
 
-                values[nr_values++] = (struct value){
-                    cells << (shift_of(TLB) + 2 * first), { some & ~direct, direct },
-                };
+                may_have(unit, may, all, (struct value){
+                    cells ? cells << (shift_of(TLB) + 2 * first) : 0, { some & ~direct, direct },
+                });
                 direct = (direct - some) & some;
             } while (direct);
             some = (some - mask) & mask;
         } while (some);
-        unit->cells = mask ? spread(mask, 3) << (shift_of(TLB) + 2 * first) : 0;
-        unit->count = nr_values - unit->first;
+        end_unit(unit);
     }
 }
 
@@ -165,6 +186,7 @@ static void spoil(const struct unit *unit)
 
 static void make_units(void)
 {
+    const struct can *may = &can[now.shape];
     uint64_t pages = inside(&before);
 
     for (size_t i = 0; i < nr_units; i++) {
@@ -173,14 +195,14 @@ static void make_units(void)
         }
     }
     nr_units = nr_values = 0;
-    bytes_units();
+    bytes_units(may);
     for (int i = 0; i < 3; i++) {
-        words_units(i, before.dirty[i], before.nr_dirty[i], ones(job.room));
+        words_units(may, i, before.dirty[i], before.nr_dirty[i], ones(job.room));
     }
-    words_units(BITMAP, before.bitmap, before.nr_bitmap, ones(job.room));
-    words_units(HAS_CODE, before.code[0], before.nr_code, pages & ones(before.code_pages));
-    words_units(DESCRIBED, before.code[1], before.nr_code, ones(before.code_pages));
-    tlb_units(pages & ones(before.tlb_pages));
+    words_units(may, BITMAP, before.bitmap, before.nr_bitmap, ones(job.room));
+    words_units(may, HAS_CODE, before.code[0], before.nr_code, pages & ones(before.code_pages));
+    words_units(may, DESCRIBED, before.code[1], before.nr_code, ones(before.code_pages));
+    tlb_units(may, pages & ones(before.tlb_pages));
     for (size_t i = 0; i < nr_units; i++) {
         spoil(&units[i]);
     }
