@@ -78,13 +78,16 @@ def _summary(view: ExploreCView, style: Style) -> list[str]:
     by = {verdict: sum(1 for one in view.results if one.verdict is verdict) for verdict in WORDS}
     parts = [f"{number} {WORDS[verdict]}" for verdict, number in by.items() if number]
     text = f"{counted(len(view.results), 'step')}: " + ", ".join(parts)
+    line = (style.good if view.passed else style.bad)(text)
+    if not by[Verdict.PROVED]:
+        return [line]
     rests = (
         "A proof is one for traces of every length on machines of this scope: the compiled C "
-        "executed every operation from every state there is, and did as its model. It rests on "
-        "the compiler, which told of every load, and on the driver's count of dirty pages being "
-        "asked by nobody."
+        "executed every operation from all states whose bits have values that they can have, "
+        "and did as its model. It rests on the compiler, which told of every load, and on the "
+        "driver's count of dirty pages being asked by nobody."
     )
-    return [(style.good if view.passed else style.bad)(text), *wrapped(rests, "")]
+    return [line, *wrapped(rests, "")]
 
 
 def view_json(view: ExploreCView) -> dict[str, Any]:

@@ -44,8 +44,9 @@ class HoldingView:
 
     @property
     def passed(self) -> bool:
-        """Whether every property is proved to hold, or broken as declared."""
-        decided = all(one.verdict is not Holds.NOT_DECIDED for one in self.results)
+        """Whether every property that was asked is proved, or broken as declared; and any was."""
+        said = {one.verdict for one in self.results} - {Holds.NOT_ASKED}
+        decided = bool(said) and Holds.NOT_DECIDED not in said
         return decided and not any(map(self.unsaid, self.results))
 
 

@@ -33,7 +33,7 @@ class Holds(Enum):
 
     PROVED = "proved to hold"
     BROKEN = "broken"
-    NOT_ASKED = "says nothing of such a machine"
+    NOT_ASKED = "says nothing at this scope"
     NOT_DECIDED = "not decided"
 
 
@@ -121,7 +121,7 @@ def _asked(task: _Task) -> list[PropertyResult]:
 
 def _judge(task: _Task, machine: Any, known: Known, result: PropertyResult) -> None:
     scope, monitor = task.request.scope, MONITORS[task.name]
-    if not monitor.asks(scope.config):
+    if not monitor.speaks(scope.config, {*scope.names, *(op.name for op in scope.prefix)}):
         result.verdict = Holds.NOT_ASKED
         return
     request = task.request

@@ -9,7 +9,7 @@ with page sets only what both can: ``&``, ``|``, ``~``, ``>>``, and whether any 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
@@ -50,6 +50,16 @@ class Monitor:
     def asks(cls, config: Config) -> bool:
         """Whether the property says anything of such a machine."""
         return True
+
+    @classmethod
+    def needs(cls, config: Config) -> tuple[frozenset[str], ...]:
+        """Sets of operations: without any of one of them no trace comes to break it."""
+        return ()
+
+    @classmethod
+    def speaks(cls, config: Config, names: Collection[str]) -> bool:
+        """Whether traces of these operations may break it, on such a machine."""
+        return cls.asks(config) and all(not n.isdisjoint(names) for n in cls.needs(config))
 
     def follow(self, op: Op, before: Visible, record: Record, mask: int) -> str | None:
         """Enter an operation that the machine survived.

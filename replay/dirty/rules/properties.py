@@ -74,6 +74,13 @@ def guest_writes(op: Op, config: Config) -> int:
     return written
 
 
+STORES: Final = {
+    "cpu": "store", "device": "dma_write", "logged": "store_notdirty", "quiet": "store_notdirty",
+    "kvm": "kvm_log_sync",
+}  # fmt: skip
+"""The operation that makes stores of a kind."""
+FILLS: Final = frozenset({"tlb_fill", "store"})
+"""What gives a page an entry of the TLB."""
 READERS: Final = ("vga", "migration")
 """The clients that read stores. CODE is none: see no-stale-code."""
 
@@ -85,13 +92,24 @@ class _Books(Monitor):
     """The last: pages whose content at the destination of a running migration is old."""
     KINDS: frozenset[str] = frozenset()
 
+    @classmethod
+    def kinds(cls, config: Config) -> frozenset[str]:
+        """The stores that it speaks of, on such a machine."""
+        return cls.KINDS
+
+    @classmethod
+    def needs(cls, config: Config) -> tuple[frozenset[str], ...]:
+        """A store, and someone who looks."""
+        looks = frozenset(_LOOKS) - {"migration_next", "ram_alloc"}
+        return frozenset(STORES[kind] for kind in cls.kinds(config)), looks
+
     def follow(self, op: Op, before: Visible, record: Record, mask: int) -> str | None:
         """Enter one operation; what was lost, None if nothing."""
         looked = _LOOKS.get(op.name)
         lost = looked(self, op, record, mask) if looked else None
         if lost:
             return lost
-        written = stored(op, record, self.config, self.KINDS)
+        written = stored(op, record, self.config, self.kinds(self.config))
         self.books = [(pages | written) & mask for pages in self.books]
         return None
 
@@ -183,9 +201,10 @@ SEEN: Final = frozenset({"device", "logged", "kvm"})
 class NoLostStore(_Books):
     """Every store is seen by the client that looks next, and reaches the destination."""
 
-    def __init__(self, config: Config) -> None:
-        super().__init__(config)
-        self.KINDS = SEEN | {"cpu"} if config.tcg else SEEN
+    @classmethod
+    def kinds(cls, config: Config) -> frozenset[str]:
+        """Those of the CPU, too, where a reset re-arms the TLB."""
+        return SEEN | {"cpu"} if config.tcg else SEEN
 
 
 @followed("no-lost-store-without-tcg")
@@ -211,10 +230,19 @@ class NoLostQuietStore(_Books):
 class NoStaleCode(Monitor):
     """After a store its pages hold no translated code."""
 
+    @staticmethod
+    def kinds(config: Config) -> frozenset[str]:
+        """The stores that it speaks of."""
+        return frozenset({"cpu", "device"} if config.tcg else {"device"})
+
+    @classmethod
+    def needs(cls, config: Config) -> tuple[frozenset[str], ...]:
+        """A store, and code."""
+        return frozenset(STORES[kind] for kind in cls.kinds(config)), frozenset({"translate"})
+
     def follow(self, op: Op, before: Visible, record: Record, mask: int) -> str | None:
         """A page of a store that still holds code."""
-        kinds = frozenset({"cpu", "device"} if self.config.tcg else {"device"})
-        for page in numbers(stored(op, record, self.config, kinds)):
+        for page in numbers(stored(op, record, self.config, self.kinds(self.config))):
             if page in record.visible.has_code:
                 return f"page {page} keeps the code of before the store"
         return None
@@ -228,6 +256,11 @@ class CountIsPopcount(Monitor):
     """migration_dirty_pages is the number of set bits, while there is a bitmap."""
 
     SEES = frozenset({"migration_dirty_pages"})
+
+    @classmethod
+    def needs(cls, config: Config) -> tuple[frozenset[str], ...]:
+        """A migration."""
+        return (frozenset({"migration_start"}),)
 
     def follow(self, op: Op, before: Visible, record: Record, mask: int) -> str | None:
         """A count that is another one."""
@@ -247,6 +280,11 @@ class ArmedWhenDirty(Monitor):
     """An entry turns `direct` only while its page is dirty for all."""
 
     SEES = frozenset({"tlb"})
+
+    @classmethod
+    def needs(cls, config: Config) -> tuple[frozenset[str], ...]:
+        """An entry."""
+        return (FILLS,)
 
     def follow(self, op: Op, before: Visible, record: Record, mask: int) -> str | None:
         """An entry that is `direct` now, was not before, and whose page is clean."""
@@ -270,6 +308,11 @@ class DirectIsDirty(Monitor):
         """Only of machines with TCG."""
         return config.tcg
 
+    @classmethod
+    def needs(cls, config: Config) -> tuple[frozenset[str], ...]:
+        """An entry."""
+        return (FILLS,)
+
     def follow(self, op: Op, before: Visible, record: Record, mask: int) -> str | None:
         """A page that is `direct` and clean."""
         visible = record.visible
@@ -284,6 +327,11 @@ class DirectIsDirty(Monitor):
 @followed("fresh-block-marked")
 class FreshBlockMarked(Monitor):
     """A block just allocated is dirty for all."""
+
+    @classmethod
+    def needs(cls, config: Config) -> tuple[frozenset[str], ...]:
+        """A block."""
+        return (frozenset({"ram_alloc"}),)
 
     def follow(self, op: Op, before: Visible, record: Record, mask: int) -> str | None:
         """A page of a new block that is clean."""

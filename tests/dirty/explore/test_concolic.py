@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,10 @@ ONE = Scope(1)
 TWO = Scope(2)
 
 
-def results(scope: Scope, *steps: int, trees: Any = None, **options: Any) -> list[Proved]:
-    return list(proved(Request(SUBJECT, scope, **options), steps, trees))
+def results(
+    scope: Scope, *steps: int, trees: Any = None, every: bool = False, **options: Any
+) -> list[Proved]:
+    return list(proved(Request(SUBJECT, scope, **options), steps, trees, every=every))
 
 
 def changed(step: int, name: str, old: str, new: str) -> dict[int, dict[str, bytes]]:
@@ -75,6 +78,23 @@ def test_words_and_blocks_meet_in_a_machine_of_two_pages() -> None:
 def test_other_machines(scope: Scope) -> None:
     found = results(scope, 18, 39)
     assert [one.verdict for one in found] == [Verdict.PROVED] * 2
+
+
+def test_values_that_no_cell_can_have_change_no_verdict() -> None:
+    """Unused bits of a byte are set as soon as it has a page; so half of all bytes are none."""
+    scope = Scope(2, blocks=(2,))
+    found, every = results(scope, 5, 39), results(scope, 5, 39, every=True)
+    assert [one.verdict for one in found] == [one.verdict for one in every] == [Verdict.PROVED] * 2
+    assert [one.operations for one in found] == [one.operations for one in every]
+    assert found[0].ways < every[0].ways / 2
+    assert found[1].ways <= every[1].ways
+
+
+def test_a_machine_that_begins_in_another_state_is_noticed() -> None:
+    """What leads to the blocks of a scope is executed once, and no operation of it."""
+    trees = changed(0, "exec.c", "new_block->offset, size, 0xff);", "new_block->offset, size, 7);")
+    (found,) = results(Scope(1, blocks=(1,)), 0, trees=trees)
+    undecided(found, "the first state is not that of the model")
 
 
 def test_every_operation_is_executed_from_every_shape_of_the_model() -> None:
@@ -147,6 +167,9 @@ def test_a_planted_fault_is_found_with_a_trace_that_shows_it(name: str) -> None:
     scope, step, file, old, new, field, length = FAULTS[name]
     trees = changed(step, file, old, new)
     (found,) = results(scope, step, trees=trees)
+    if name in ("another length is told", "a crash"):
+        (every,) = results(scope, step, trees=trees, every=True)
+        assert (every.verdict, every.touched) == (found.verdict, found.touched)
     assert found.verdict is Verdict.DIFFERENT
     assert found.suspects
     (shortest,) = found.shortest
@@ -175,9 +198,13 @@ def test_what_no_machine_reaches_blames_no_step() -> None:
     """A byte whose unused bits are 0 does not count as dirty at step 0; there is none."""
     old = "return cpu_physical_memory_get_dirty_flags(addr) == 0xff;"
     new = "return (cpu_physical_memory_get_dirty_flags(addr) & 0x0b) == 0x0b;"
-    (found,) = results(ONE, 0, trees=changed(0, MEMORY, old, new))
+    trees = changed(0, MEMORY, old, new)
+    (found,) = results(ONE, 0, trees=trees, every=True)
     assert found.suspects
     assert found.unreached
+    assert found.verdict is Verdict.PROVED
+    (found,) = results(ONE, 0, trees=trees)
+    assert not found.suspects
     assert found.verdict is Verdict.PROVED
 
 
@@ -278,9 +305,22 @@ def test_a_limit_that_is_reached_decides_nothing(monkeypatch: pytest.MonkeyPatch
     undecided(found, "did not end within")
 
 
-def test_words_of_more_values_than_can_be_gone_through_decide_nothing() -> None:
+def test_words_of_more_values_than_can_be_gone_through_decide_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(running, "MOST_WAYS", 1 << 16)
     (found,) = results(Scope(1, 8, blocks=(1,)), 39)
     undecided(found, "take fewer pages or smaller words")
+
+
+def test_time_that_is_up_decides_nothing() -> None:
+    began = time.monotonic()
+    (found,) = results(Scope(3), 39, stop=lambda: "the time was up" if late(began) else "")
+    undecided(found, "the time was up")
+
+
+def late(began: float) -> bool:
+    return time.monotonic() > began + 1
 
 
 def test_an_engine_that_dies_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

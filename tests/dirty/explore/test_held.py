@@ -141,6 +141,38 @@ def test_a_machine_that_the_property_says_nothing_of() -> None:
     assert found[3].verdict is Holds.NOT_ASKED
 
 
+@pytest.mark.parametrize(
+    ("name", "without"),
+    [
+        ("no-lost-store", {"store", "dma_write", "store_notdirty", "kvm_log_sync"}),
+        ("no-lost-quiet-store", {"store_notdirty"}),
+        ("no-stale-code", {"translate"}),
+        ("count-is-popcount", {"migration_start"}),
+        ("direct-is-dirty", {"store", "tlb_fill"}),
+    ],
+)
+def test_a_scope_in_which_nothing_breaks_a_property_proves_nothing(
+    name: str, without: set[str]
+) -> None:
+    found = verdicts(Scope(1, without=frozenset(without)), name, 39)
+    assert found[39].verdict is Holds.NOT_ASKED
+    less = frozenset(sorted(without)[1:])
+    found = verdicts(Scope(1, without=less), name, 39)
+    assert found[39].verdict is not Holds.NOT_ASKED
+
+
+def test_nothing_asked_is_no_pass() -> None:
+    done = explore("--property", "no-lost-quiet-store", "--without", "store_notdirty",
+                   "--steps", "39", "--pages", "1")  # fmt: skip
+    assert done.returncode == 4
+    assert "says nothing at this scope" in done.stdout
+
+
+def test_blocks_that_are_there_at_first_are_asked_about() -> None:
+    found = verdicts(Scope(1, blocks=(1,)), "fresh-block-marked", 0)
+    assert found[0].verdict is Holds.PROVED
+
+
 def test_every_property_of_traces_can_be_followed() -> None:
     assert set(MONITORS) == set(RUN_PROPERTIES)
 

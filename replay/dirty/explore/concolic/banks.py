@@ -15,6 +15,7 @@ from typing import Any, Final
 from replay.dirty.explore.alphabet import Scope
 from replay.dirty.explore.bits import Count, Way
 from replay.dirty.explore.errors import ToolError
+from replay.dirty.explore.halting import Ended, Stop, never
 from replay.dirty.explore.reach import start
 from replay.dirty.explore.state import After, Cells, Form, Shape, Unfit, cells_of
 from replay.dirty.explore.tables import (
@@ -157,10 +158,13 @@ def operations(scope: Scope, shape: Shape, name: str) -> Iterable[tuple[int, Op]
     return ((at, op) for at, op in enumerate(scope.operations(shape.layout)) if op.name == name)
 
 
-def bank(machine: type[Any], scope: Scope, code: Code, shapes: Sequence[Shape]) -> bytes:
+def bank(
+    machine: type[Any], scope: Scope, code: Code, shapes: Sequence[Shape], stop: Stop = never
+) -> bytes:
     """The trees of an operation, as the engine reads them.
 
     Raises:
+        Ended: ``stop`` gave a reason to end.
         ToolError: the model does what cannot be followed.
 
     """
@@ -171,6 +175,8 @@ def bank(machine: type[Any], scope: Scope, code: Code, shapes: Sequence[Shape]) 
     for number in code.shapes:
         shape = shapes[number]
         for at, op in operations(scope, shape, code.name):
+            if reason := stop():
+                raise Ended(reason)
             ((_, args),) = Trace((op,), scope.config).program
             root = flat.number(_tree(flat, form, shape, code.name, args))
             entries.extend((number, at, *row(code.name, args, words), root))

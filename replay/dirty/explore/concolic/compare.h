@@ -167,7 +167,7 @@ static void see_whether_it_ends(void)
 
     for (size_t i = 0; i < depth; i++) {
         ways *= units[order[i]].count;
-        if (ways > MOST_WAYS) {
+        if (ways > (uint64_t)job.most_ways) {
             tell(FULL, "an operation has more ways than can be gone; take fewer pages or "
                        "smaller words");
         }

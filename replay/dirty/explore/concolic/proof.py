@@ -8,8 +8,10 @@ so: see :mod:`replay.dirty.explore.concolic.reaching`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,13 +26,16 @@ from replay.dirty.explore.concolic.building import built, engine
 from replay.dirty.explore.concolic.reaching import Reaching
 from replay.dirty.explore.concolic.running import Told, job, run
 from replay.dirty.explore.errors import ExploreError, ToolError
+from replay.dirty.explore.halting import Ended, Stop, ending
 from replay.dirty.explore.search import Request, Shortest, Verdict
 from replay.dirty.explore.state import Form, Shape, cells_of
 from replay.errors import ReplayError
 from replay.series.latertrees import trees_of
 
-LIMIT: Final = 900.0
-"""Seconds that the engine may take for a step."""
+LIMIT: Final = 7200.0
+"""Seconds that the engine may take for a step, where no time was given."""
+POLL: Final = 0.2
+"""Seconds between two questions whether to end."""
 
 Trees = Mapping[int, Mapping[str, bytes]]
 
@@ -88,9 +93,12 @@ def _banked(task: _Code) -> str:
     machines = task.request.subject.machines(task.request.copies)
     try:
         task.path.write_bytes(
-            bank(machines[task.code.step], task.request.scope, task.code, task.shapes)
-        )
-    except ExploreError as error:
+            bank(
+                machines[task.code.step], task.request.scope, task.code, task.shapes,
+                task.request.stop,
+            )
+        )  # fmt: skip
+    except (ExploreError, Ended) as error:
         return str(error)
     return ""
 
@@ -191,7 +199,7 @@ class _Work:
             library = self.libraries[step]
             return run(self.commands, self.engine, library, given, banks, LIMIT, memory)
         except ToolError as error:
-            return str(error)
+            return self.request.stop() or str(error)
 
 
 def built_in(steps: Sequence[int]) -> Trees:
@@ -224,11 +232,33 @@ def proved(
     files = built_in(steps) if trees is None else trees
     with tempfile.TemporaryDirectory(prefix="replay-") as folder:
         work = _Work(request, tuple(steps), files, Path(folder), progress, every)
-        work.banked()
-        work.compiled()
-        for at, (step, told) in enumerate(work.run()):
-            progress(at + 1, len(steps), f"step {step}")
-            yield _judged(work, step, told)
+        with ending(request.stop):
+            work.banked()
+            work.compiled()
+            with _watched(request.stop, work.commands):
+                for at, (step, told) in enumerate(work.run()):
+                    progress(at + 1, len(steps), f"step {step}")
+                    yield _judged(work, step, told)
+
+
+@contextlib.contextmanager
+def _watched(stop: Stop, commands: Commands) -> Iterator[None]:
+    """End the commands as soon as there is a reason to."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(POLL):
+            if stop():
+                commands.stop()
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
 
 
 def _judged(work: _Work, step: int, told: Told | str) -> Proved:

@@ -21,6 +21,8 @@ from replay.dirty.explore.state import Shape
 from replay.dirty.language.trace import Trace
 
 MOST_BLOCKS: Final = 8
+MOST_WAYS = 1 << 27
+"""Ways that an operation may have, as far as its first one tells: two minutes' work."""
 DONE, BROKEN, FULL = range(3)
 """How the engine ends."""
 HEAD: Final = struct.Struct("=7q128s")
@@ -95,7 +97,9 @@ def job(
 
     Args:
         scope: of the machines.
-        shapes: of their states; they begin with number ``start``, in the state ``first``.
+        shapes: of their states.
+        start: the number of the one that they begin with.
+        first: the state of it that they begin in.
         most: bytes for the machines that it keeps.
         every: whether cells have every value, instead of those that they can have.
 
@@ -106,7 +110,7 @@ def job(
         "q",
         (
             scope.word_bits, scope.pages, scope.room, scope.hpratio, scope.tcg, start,
-            len(shapes), len(prefix), most, first, every,
+            len(shapes), len(prefix), most, first, every, MOST_WAYS,
         ),
     )  # fmt: skip
     for shape in shapes:

@@ -20,7 +20,7 @@ struct entry { int64_t shape, index, row[4], root; };
 struct shape { int64_t room, bitmap, nominal, logging, nr_blocks, blocks[MOST_BLOCKS][2]; };
 
 static struct { int64_t word_bits, pages, room, hpratio, tcg, start, nr_shapes, nr_prefix, most,
-               first, every; } job;
+               first, every, most_ways; } job;
 static const struct shape *shapes;
 static const int64_t (*prefix)[4];
 static struct bank *banks;
