@@ -12,10 +12,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from replay.dirty.gallery.defects import Defect, defects_of
+from replay.dirty.language.trace import Trace
 from replay.dirty.subject import SUBJECT
 from replay.series.declared import Series, StepData
 from replay.series.patches import Patch, read_patches
 from replay.teach.lessons import Lessons, load_lessons
+from replay.teach.lessons.shortest import shortest_trace
 from replay.teach.page import figures
 from replay.teach.page.bundle import player_script, static_text
 from replay.teach.page.diffs import c_changes, model_changes
@@ -288,7 +290,8 @@ class _Pages:
             "moves": data.moves,
             "domain": data.domain,
             "deviations": [
-                _finding(d, material.finding(number, d.id)) for d in report.deviations
+                _finding(d, material.finding(number, d.id), shortest_trace(number, d.id))
+                for d in report.deviations
             ] if report else [],
             "breaks": [
                 _finding(p, material.finding(number, f"breaks {p.property}"))
@@ -330,5 +333,7 @@ class _Pages:
         )  # fmt: skip
 
 
-def _finding(found: Any, trace: str) -> dict[str, Any]:
-    return {name: getattr(found, name) for name in found.__struct_fields__} | {"trace": trace}
+def _finding(found: Any, trace: str, least: Trace | None = None) -> dict[str, Any]:
+    """What the template says of a finding; ``least``: the shortest trace there is, if known."""
+    said = {name: getattr(found, name) for name in found.__struct_fields__}
+    return said | {"trace": trace, "least": len(least.ops) if least else 0}

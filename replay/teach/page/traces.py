@@ -9,6 +9,7 @@ from typing import Any, Final
 from replay.dirty.language.files import trace_to_text
 from replay.dirty.language.trace import State, Trace
 from replay.dirty.machine.run import ALL_PAGES, PythonModel, block_mask, end_of_ram, start
+from replay.teach.lessons.shortest import shortest_trace
 from replay.teach.page.verdicts import CheckReport, ExampleReport
 
 MOST_PAGES: Final = 1024
@@ -45,7 +46,10 @@ class Playable:
 
 
 def found_traces(report: CheckReport) -> Iterator[Playable]:
-    """The shortest traces of a check: of each deviation, broken property and failure."""
+    """A trace of each deviation, broken property and failure of a check.
+
+    Of a deviation the shortest that there is; of others what the check made of its own.
+    """
     for step in report.steps:
         found: list[tuple[str, str, ExampleReport | None]] = [
             *((d.id, d.text, d.example) for d in step.deviations),
@@ -55,7 +59,7 @@ def found_traces(report: CheckReport) -> Iterator[Playable]:
         for what, text, example in found:
             if example is None:
                 continue
-            trace = example.trace()
+            trace = shortest_trace(step.step, what) or example.trace()
             if trace.most_pages <= MOST_PAGES:
                 yield Playable(
                     trace_id(step.step, what),

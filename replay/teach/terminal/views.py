@@ -14,6 +14,7 @@ from replay.teach.lessons.markup import blocks
 from replay.teach.lessons.markup import plain as plain_text
 from replay.teach.terminal.diffs import model_lines, patch_lines
 from replay.teach.terminal.progress import Progress
+from replay.teach.terminal.shortest import shortest_lines
 from replay.teach.terminal.stage import SIGNS, Stage
 from replay.teach.terminal.text import (
     EMPTY,
@@ -77,6 +78,7 @@ class Reading(View):
                 self.cursor = len(made) + bool(made)
             made += [*([EMPTY] if made else []), *section_lines(section, width)]
         if isinstance(self.text, Lesson):
+            made += shortest_lines(self.text.number, width)
             ask = "A question on this step: press a. Its trace, played: press t."
             made += [EMPTY, *wrapped(ask, width, "dim")]
         return made + source_lines(self.text, width)

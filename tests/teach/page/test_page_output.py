@@ -15,11 +15,14 @@ from replay.cli import main
 from replay.cli.serve import command as serve_command
 from replay.cli.site import command as site_command
 from replay.dirty.gallery.defects import explore_command
+from replay.dirty.language.files import read_trace
 from replay.errors import UsageError
+from replay.teach.lessons.shortest import FOLDER
 from replay.teach.page.build import Material, build_site
 from replay.teach.page.measured import read_bench
 from replay.teach.page.output import MARKER, write_site
 from replay.teach.page.serve import server
+from replay.teach.page.traces import trace_id
 from replay.teach.page.verdicts import CheckReport, inline_json, mark, read_report
 
 FILES = {"index.html": b"one", "a/b.css": b"two"}
@@ -53,6 +56,17 @@ def saved(report: CheckReport, tmp_path: Path) -> Path:
 def test_the_same_material_gives_the_same_bytes(material: Material) -> None:
     again = Material(material.report)
     assert build_site(material) == build_site(again)
+
+
+def test_a_deviation_is_played_by_the_shortest_trace_there_is(material: Material) -> None:
+    """What a search of all states found, not what the check made of its own trace."""
+    found = {trace.id: trace.trace for trace in material.found}
+    for path in FOLDER.iterdir():
+        step, _, name = path.stem.partition("-")
+        assert found[trace_id(int(step), name)] == read_trace(path)
+    shown = build_site(material)["steps/39.html"].decode()
+    assert "3 operations: a search of all states of a small machine found none shorter" in shown
+    assert "Play a short trace" in shown, "of a broken property nobody searched for the shortest"
 
 
 def test_no_file_of_the_site_names_this_machine(material: Material) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from replay.dirty.language.trace import Op, Trace
+from replay.dirty.subject import SUBJECT
 from replay.teach.lessons import Lessons, load_lessons
 from replay.teach.lessons.frames import films, play
+from replay.teach.lessons.shortest import FOLDER
 from replay.teach.terminal import diffs, lines, progress
 from replay.teach.terminal.session import Session
 from replay.teach.terminal.stage import MOST_PAGES, Stage
@@ -282,3 +284,19 @@ def test_a_directory_in_its_place_is_told_and_left_alone(tmp_path: Path) -> None
     found = progress.load(path)
     assert found.path is None and "cannot be read" in found.notice
     assert path.is_dir()
+
+
+def test_a_lesson_shows_the_shortest_traces_of_its_deviations(lessons: Lessons) -> None:
+    names = {path.stem for path in FOLDER.iterdir()}
+    shown = set()
+    for lesson in lessons.lessons:
+        text = " ".join(plain(part) for part in Reading(lesson).lines(200, 50))
+        shown |= {
+            f"{lesson.number}-{deviation.id}"
+            for deviation in SUBJECT.series.step(lesson.number).deviations
+            if f"{deviation.id}, at its shortest: a search of all states" in text
+        }
+    assert shown == names
+    assert "39-sync-does-not-rearm" in names
+    text = "\n".join(plain(part) for part in Reading(lessons.lesson(39)).lines(80, 50))
+    assert "  ram_alloc(pages=1)\n  tlb_fill(addr=0x0)\n  migration_start()" in text
