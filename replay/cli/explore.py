@@ -161,9 +161,9 @@ def command(
 
     With --property each step, from 0 on, is asked whether it keeps the property instead.
 
-    With --c the same is done with the C of a step: a piece of its memory gets a value when
-    it is loaded. What it leaves behind must be what its model does. A difference counts when
-    the step's own library shows it on a trace.
+    With --c the same is done with the C of a step: a piece of its memory gets each value
+    that it can have when it is loaded. What it leaves behind must be what its model does. A
+    difference counts when the step's own library shows it on a trace.
 
     Ctrl-C ends all searches, and shows what they have so far; a second one shows nothing.
     """
