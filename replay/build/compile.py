@@ -7,7 +7,8 @@ room for the cache, is an error.
 
 The cache is keyed by all that the library depends on: the bytes of the tree, the
 compiler's path and what it says of its version, and the flags. Two processes that want
-the same entry at once build it once.
+the same entry at once build it once. So are the objects that it is linked from, see
+:mod:`replay.build.pieces`: a library with one source changed compiles that one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeAlias
 
@@ -27,6 +29,7 @@ from replay.build.command import Commands
 from replay.build.compiler import Compiler, environment, find_compiler, sanitizer_runtime
 from replay.build.errors import BuildError
 from replay.build.output import Kept, neutral
+from replay.build.pieces import batches, object_of, piece
 
 LIBRARY: Final = "libdirty.so"
 FORMAT: Final = "replay-build/1"
@@ -171,36 +174,70 @@ class Recipe:
 
     def key(self, files: Mapping[str, bytes]) -> str:
         """The name of what is made of these files."""
-        parts = [FORMAT.encode(), self.compiler.path.encode(), self.compiler.identity.encode()]
-        parts += [os.fsencode(flag) for flag in self.flags]
+        parts = [FORMAT.encode(), *self.how]
         for name in sorted(files):
             parts += [os.fsencode(name), files[name]]
         return key(parts)
 
+    @property
+    def how(self) -> list[bytes]:
+        """All that a build depends on beside the files."""
+        compiler = [self.compiler.path.encode(), self.compiler.identity.encode()]
+        return compiler + [os.fsencode(flag) for flag in self.flags]
+
     def compile(
-        self, step: int, files: Mapping[str, bytes], place: Path, limit: float
+        self, step: int, files: Mapping[str, bytes], place: Path, limit: float, pieces: Path
     ) -> BuildFailed | None:
-        """Write the tree to ``place`` and compile it there; None when all went well."""
+        """Write the tree to ``place`` and compile it there; None when all went well.
+
+        Objects of its sources are taken from the folder ``pieces``, or left there.
+        """
         for name, content in files.items():
             path = place / "tree" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        # The library does not tell where it was made, and so is the same wherever that is.
+        work = _Work(self, step, place, time.monotonic() + limit, limit)
+        entries = {name: piece(pieces, self.how, files, name) for name in sources(files)}
+        missing = [name for name, entry in entries.items() if entry.note() is None]
+        for batch in batches(missing):
+            if failed := work.call(["-c", *batch], [object_of(name) for name in batch]):
+                return failed
+            for name in batch:
+                with entries[name].locked():
+                    entries[name].enter(place / "tree" / object_of(name))
+        objects = [str(entry.path) for entry in entries.values()]
+        return work.call([*LINK, "-o", str(place / LIBRARY), *objects], [f"../{LIBRARY}"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A tree that stands in ``place / "tree"`` and is compiled until ``end``."""
+
+    recipe: Recipe
+    step: int
+    place: Path
+    end: float
+    limit: float
+
+    def call(self, words: Sequence[str], made: Sequence[str]) -> BuildFailed | None:
+        """Call the compiler, which is to make these files; None when all went well."""
+        compiler, tree = self.recipe.compiler, self.place / "tree"
+        # What is made does not tell where, and so is the same wherever that is.
         command = [
-            self.compiler.path, *self.flags, *self.compiler.terse,
-            f"-ffile-prefix-map={place / 'tree'}=.",
-            *LINK, "-o", str(place / LIBRARY), *sources(files),
+            compiler.path, *self.recipe.flags, *compiler.terse, f"-ffile-prefix-map={tree}=.",
+            *words,
         ]  # fmt: skip
+        left = max(self.end - time.monotonic(), 0.0)
         ended = Commands().run(
-            command, place / "tree", environment(), limit, Kept(MAX_OUTPUT), MAX_MEMORY
-        )
+            command, tree, environment(), left, Kept(MAX_OUTPUT), MAX_MEMORY
+        )  # fmt: skip
         if not ended.in_time:
-            said = f"the compiler did not end within {limit:g} s\n{ended.output}"
-            return BuildFailed(step, said, ended.seconds, timed_out=True)
-        if ended.status or not (place / LIBRARY).is_file():
+            said = f"the compiler did not end within {self.limit:g} s\n{ended.output}"
+            return BuildFailed(self.step, said, ended.seconds, timed_out=True)
+        if ended.status or not all((tree / name).is_file() for name in made):
             said = f"the compiler ended with status {ended.status} and said nothing"
             said = ended.output or said
-            return BuildFailed(step, said.replace(str(place), "."), ended.seconds)
+            return BuildFailed(self.step, said.replace(str(self.place), "."), ended.seconds)
         return None
 
 
@@ -232,17 +269,25 @@ def build(
     began = time.monotonic()
     recipe = Recipe.of(compiler, sanitize, flags)
     files = read_tree(tree)
-    folder = (cache or cache_folder()) / "build" / recipe.key(files)
+    root = cache or cache_folder()
+    folder = root / "build" / recipe.key(files)
     entry = Entry(folder, LIBRARY, FORMAT)
     with entry.locked():
         cached = entry.note() is not None
         if not cached:
             with tempfile.TemporaryDirectory(dir=folder, prefix="making-") as place:
-                failed = recipe.compile(step, files, Path(place), limit)
+                failed = recipe.compile(step, files, Path(place), limit, root / "pieces")
                 if failed:
                     return failed
                 entry.enter(Path(place) / LIBRARY)
     return Built(step, entry.path, time.monotonic() - began, cached, recipe.preload)
+
+
+def apart(steps: Sequence[int], jobs: int) -> list[int]:
+    """Steps in such an order that neighbours, which share sources, are not built at once."""
+    size = max(1, -(-len(steps) // max(jobs, 1)))
+    parts = [steps[at : at + size] for at in range(0, len(steps), size)]
+    return [step for row in zip_longest(*parts) for step in row if step is not None]
 
 
 def build_series(
@@ -272,11 +317,11 @@ def build_series(
                 build, step, trees[step], compiler=compiler, sanitize=sanitize, flags=flags,
                 cache=cache, limit=limit,
             )
-            for step in sorted(trees)
+            for step in apart(sorted(trees), jobs)
         }  # fmt: skip
         try:
-            for step, future in futures.items():
-                outcomes[step] = result_of(future)
+            for step in sorted(trees):
+                outcomes[step] = result_of(futures[step])
                 if progress:
                     progress(outcomes[step])
         except BaseException:
