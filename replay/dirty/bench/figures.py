@@ -60,11 +60,13 @@ class Effort:
     Attributes:
         quick: all sections together in about ten seconds instead of two minutes.
         seed: of everything that is drawn.
+        faults: how many faults are looked for, 0 for all; None for a small sample.
 
     """
 
     quick: bool = False
     seed: int = 1
+    faults: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
