@@ -78,7 +78,7 @@ class Sought:
         """The fault, and all looks."""
         fault = self.fault
         return {
-            "fault": fault.name, "place": fault.step, "operator": fault.operator,
+            "fault": fault.name, "step": fault.step, "operator": fault.operator,
             "looks": {
                 name: [
                     {"found": one.found, "start_seconds": one.start, "seconds": one.seconds}
@@ -202,7 +202,7 @@ class FindingResult:
             "finders": {
                 name: {
                     "seconds": self.medians(name).to_json(), "start_seconds": self.start(name),
-                    "import_seconds": self.imports.get(name, 0.0), "over_ours": self.ratio(name),
+                    "import_seconds": self.imports.get(name), "over_ours": self.ratio(name),
                     "first": self.first(name), "not_found": self.unfound(name),
                 }
                 for name in self.finders

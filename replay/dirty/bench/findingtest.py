@@ -106,6 +106,7 @@ class Libraries(Pair):
         signal.setitimer(signal.ITIMER_VIRTUAL, HANG)
         told = [self._run(library, row, words) for library in self.opened]
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        assert told[0][0] == 1, f"{name}{args} is not valid"
         if told[0] != told[1]:
             self.found()
         self.dead = told[0][2] != 0

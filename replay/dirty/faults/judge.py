@@ -40,7 +40,7 @@ from replay.series.check import Check, Plan
 from replay.series.judging import Wanted, judge
 from replay.series.tally import Share
 
-FIRST: Final = 2
+FIRST: Final = 1
 PART: Final = 20
 """Traces after which a search looks whether it has found something: so many to begin with,
 as most faults show on the very first, then twice as many each time, and at most PART."""
