@@ -122,6 +122,11 @@ class FindingResult:
         looks = [look for one in self.sought for look in one.looks[finder]]
         return statistics.median(look.start for look in looks)
 
+    def search(self, finder: str) -> float:
+        """Seconds from then on, in the median."""
+        looks = [look for one in self.sought for look in one.looks[finder]]
+        return statistics.median(look.seconds - look.start for look in looks)
+
     def unfound(self, finder: str) -> int:
         """How many faults it did not find with any seed."""
         return sum(not one.found(finder) for one in self.sought)
@@ -129,6 +134,10 @@ class FindingResult:
     def ratio(self, finder: str) -> float:
         """Its median over ours."""
         return self.medians(finder).median / self.medians(OURS).median
+
+    def alone(self, finder: str) -> float:
+        """Seconds of a command that looks for one fault: its imports, and the median."""
+        return self.imports.get(finder, 0.0) + self.medians(finder).median
 
     def first(self, finder: str) -> int:
         """How many faults it found sooner than the others, in the median over the seeds."""
@@ -142,14 +151,14 @@ class FindingResult:
         """Over all faults, and by what sort of mistake they are."""
         rows = [
             (
-                name, *_milliseconds(self.medians(name)), f"{self.start(name) * 1e3:,.0f}",
-                f"{self.imports.get(name, 0.0) * 1e3:,.0f}", f"{self.ratio(name):.2f}",
-                str(self.first(name)), str(self.unfound(name)),
+                name, *_milliseconds(self.medians(name)),
+                *(f"{part(name) * 1e3:,.0f}" for part in (self.start, self.search, self.alone)),
+                f"{self.ratio(name):.2f}", str(self.first(name)), str(self.unfound(name)),
             )
             for name in self.finders
         ]  # fmt: skip
-        columns = ("finder", "ms", "least", "most", "of it to start", "imports before", "ratio",
-                   "first", "not found")  # fmt: skip
+        columns = ("finder", "ms", "least", "most", "start", "search", "alone", "ratio", "first",
+                   "not found")  # fmt: skip
         by_class: dict[str, list[Sought]] = {}
         for one in self.sought:
             by_class.setdefault(one.fault.operator, []).append(one)
@@ -165,13 +174,24 @@ class FindingResult:
         ]  # fmt: skip
 
     def verdicts(self) -> Sequence[Attainment]:
-        """Ahead of both."""
+        """Ahead of both: with a worker a fault, and with a command a fault."""
+        rivals = [name for name in self.finders if name != OURS]
+        alone = {name: self.alone(name) / self.alone(OURS) for name in rivals}
         return [
-            Attainment(
-                f"a fault is found sooner than {name} finds it, in the median",
-                f"{self.ratio(name):.2f} times as soon", self.ratio(name) > 1,
-            )
-            for name in self.finders if name != OURS
+            *(
+                Attainment(
+                    f"a fault is found sooner than {name} finds it, in the median",
+                    f"{self.ratio(name):.2f} times as soon", self.ratio(name) > 1,
+                )
+                for name in rivals
+            ),
+            *(
+                Attainment(
+                    f"the same by a command that begins with its imports, beside {name}",
+                    f"{ratio:.2f} times as soon", ratio > 1,
+                )
+                for name, ratio in alone.items()
+            ),
         ]  # fmt: skip
 
     def notes(self) -> Sequence[str]:
@@ -184,8 +204,9 @@ class FindingResult:
             "The lane compares the fault's step with the step before, as a check does, and tells "
             "the fault from deviations that the step declares; the rivals compare it with the "
             "same step without the fault, which is easier.",
-            "Imports come before, once for however many faults; a command that looks for a single "
-            "fault pays for them, libFuzzer has none.",
+            "Start: until the libraries are loaded; search: from there on. Imports come before "
+            "that, once for however many faults: a command that looks for one fault alone pays "
+            "for them, too (alone). libFuzzer has none.",
         ]
         if nobody:
             notes.append(f"{nobody} of the faults nobody found: no trace need show them.")
@@ -202,7 +223,8 @@ class FindingResult:
             "finders": {
                 name: {
                     "seconds": self.medians(name).to_json(), "start_seconds": self.start(name),
-                    "import_seconds": self.imports.get(name), "over_ours": self.ratio(name),
+                    "search_seconds": self.search(name), "import_seconds": self.imports.get(name),
+                    "alone_seconds": self.alone(name), "over_ours": self.ratio(name),
                     "first": self.first(name), "not_found": self.unfound(name),
                 }
                 for name in self.finders

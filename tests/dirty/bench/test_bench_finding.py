@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -114,8 +115,12 @@ def test_the_median_is_over_seeds_and_then_over_faults_with_the_limit_for_the_re
     assert measured.ratio(FUZZER) == 2.5
     assert (measured.unfound(OURS), measured.unfound(FUZZER)) == (1, 2)
     assert (measured.first(OURS), measured.first(FUZZER)) == (2, 0)
-    (verdict,) = measured.verdicts()
-    assert verdict.met and "2.50" in verdict.measured
+    assert measured.start(OURS) == 0.5 and measured.search(OURS) == 3.5
+    assert (measured.alone(OURS), measured.alone(FUZZER)) == (4.4, 10)
+    sooner, alone = measured.verdicts()
+    assert sooner.met and "2.50" in sooner.measured
+    assert alone.met and "2.27" in alone.measured
+    assert not replace(measured, imports={OURS: 6.5}).verdicts()[1].met
     text = "\n".join(line for table in measured.tables() for line in table_lines(table))
     assert "4,000" in text and "10,000" in text
     assert any(note.startswith("1 of the faults nobody found") for note in measured.notes())

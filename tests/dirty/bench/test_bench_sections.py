@@ -55,7 +55,9 @@ def test_every_section_gives_finite_positive_figures(report):
             may_be_0 = (
                 "steps/" in path
                 or "blamed/" in path
-                or path.endswith(("step/", "share/", "nanoseconds/", "first/", "found/", "void_faults/"))
+                or path.endswith(
+                    ("step/", "share/", "nanoseconds/", "first/", "found/", "void_faults/")
+                )
             )
             assert number > 0 or (may_be_0 and number == 0), (name, path)
 
