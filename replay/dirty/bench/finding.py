@@ -9,6 +9,7 @@ then, the other seeds are left out. What is not found counts as the limit.
 
 from __future__ import annotations
 
+import importlib
 import random
 import statistics
 import subprocess
@@ -345,7 +346,8 @@ def finders_at(folder: Path) -> tuple[dict[str, Finder], str]:
 def _insist() -> None:
     try:
         find_compiler()
-        from replay.dirty.bench import findingtest  # noqa: F401
+        for name in ("tree_sitter_c", "tree_sitter", "replay.dirty.bench.findingtest"):
+            importlib.import_module(name)
     except BuildError as error:
         raise UsageError(str(error)) from None
     except ImportError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from replay.dirty.bench.finders import FUZZER, HYPOTHESIS, OURS, Look
 from replay.dirty.bench.finding import FindingResult, Sought
 from replay.dirty.faults.judge import PART, Search
 from replay.dirty.faults.mutate_c import c_faults
+from replay.errors import UsageError
 from replay.report.benching import table_lines
 
 WRONG_OPERATOR = "02 memory-internal.h cpu_physical_memory_set_dirty_flags: |= -> &="
@@ -68,6 +70,14 @@ def test_without_clang_one_message_says_what_to_install(tmp_path, monkeypatch) -
     made, missing = finding.finders_at(tmp_path)
     assert list(made) == [OURS, HYPOTHESIS]
     assert "no clang" in missing and "libclang-rt" in missing and "\n" not in missing
+
+
+@pytest.mark.parametrize("name", ["tree_sitter_c", "hypothesis", "cffi"])
+def test_what_python_lacks_is_told_in_one_message(name, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "replay.dirty.bench.findingtest", raising=False)
+    with pytest.raises(UsageError, match=f"^no {name}: install the extra bench$"):
+        finding.measure(Effort(True), silent)
 
 
 def test_the_sample_is_the_seeds_and_all_is_all() -> None:
