@@ -34,7 +34,7 @@ def _faults(ctx: click.Context, param: click.Parameter, value: str | None) -> in
 @click.command(
     "bench",
     epilog=examples(
-        "replay bench                           all sections, about two minutes",
+        "replay bench                           all sections, some minutes",
         "replay bench --quick                   the same with few rounds, seconds",
         "replay bench --only lockstep,memory",
         "replay bench --only finding --faults all",

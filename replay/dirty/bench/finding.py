@@ -46,7 +46,7 @@ SEEDS: Final = 3
 LIMIT: Final = 10.0
 """Seconds that one may look for a fault with a seed."""
 
-SAMPLE: Final = 16
+SAMPLE: Final = 12
 QUICK: Final = (3, 1, 5.0)
 """Faults, seeds and seconds of a quick run."""
 
