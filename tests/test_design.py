@@ -56,8 +56,8 @@ INSIDE: Mapping[str, Mapping[str, frozenset[str]]] = {
             "gallery": "language machine rules explore subject",
             "campaign": "language machine rules native subject",
             "probe": "native subject",
-            "bench": "language machine rules native subject explore gallery",
-            "faults": "native bench subject",
+            "faults": "native subject",
+            "bench": "language machine rules native subject explore gallery faults",
         }.items()
     },
     "teach": {

@@ -21,12 +21,23 @@ def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     return names
 
 
+def _faults(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    if value == "all":
+        return 0
+    if not value.isdecimal() or not int(value):
+        raise click.BadParameter(f"{value!r} is neither a number of faults nor all")
+    return int(value)
+
+
 @click.command(
     "bench",
     epilog=examples(
-        "replay bench                           all sections, about two minutes",
+        "replay bench                           all sections, some minutes",
         "replay bench --quick                   the same with few rounds, seconds",
         "replay bench --only lockstep,memory",
+        "replay bench --only finding --faults all",
         "replay bench --json > bench.json       all raw figures",
     ),
 )
@@ -39,15 +50,20 @@ def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     "--seed", type=click.IntRange(0), default=1, show_default=True, metavar="N",
     help="Of all that is drawn.",
 )  # fmt: skip
+@click.option(
+    "--faults", callback=_faults, metavar="N|all",
+    help="How many faults the section finding looks for; a small sample by default.",
+)  # fmt: skip
 @format_option
-def command(names: tuple[str, ...], quick: bool, seed: int, format: str) -> int:
+def command(names: tuple[str, ...], quick: bool, seed: int, faults: int | None, format: str) -> int:
     """Measure what the tool costs, as ratios side by side in one run.
 
     The lockstep of all steps against Hypothesis driving two of them; how the cost of an
     operation grows with memory and with the length of a trace; how much memory a model's
-    store takes. A goal that is not met is told, and is no failure.
+    store takes; how soon a fault is found, by us and by others. A goal that is not met is
+    told, and is no failure.
     """
     with progress_bar("measuring") as bar:
-        report = run(names, Effort(quick, seed), bar.show)
+        report = run(names, Effort(quick, seed, faults), bar.show)
     emit(BenchView(report), format)
     return ExitCode.OK

@@ -22,6 +22,7 @@ from replay.cli.common import (
 from replay.cli.progress import progress_bar
 from replay.cli.steps import of_the_series, steps_option
 from replay.cli.subjects import last_step
+from replay.dirty.bench.rival import hypothesis_finds
 from replay.dirty.faults.fault import Fault
 from replay.dirty.faults.judge import Search
 from replay.dirty.faults.survey import Survey, chosen, survey
@@ -104,4 +105,5 @@ def _survey(wanted: list[Fault], asked: FaultOptions) -> Survey:
             bar.show(done[0], len(wanted), f"{done[0]} faults judged")
 
         search = Search(asked.traces, asked.seed, asked.budget)
-        return survey(wanted, search, asked.jobs, asked.rival, judged)
+        rival = hypothesis_finds if asked.rival else None
+        return survey(wanted, search, asked.jobs, rival, judged)

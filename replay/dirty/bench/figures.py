@@ -58,13 +58,15 @@ class Effort:
     """How much to measure.
 
     Attributes:
-        quick: all sections together in about ten seconds instead of two minutes.
+        quick: all sections together in less than a minute instead of some.
         seed: of everything that is drawn.
+        faults: how many faults are looked for, 0 for all; None for a small sample.
 
     """
 
     quick: bool = False
     seed: int = 1
+    faults: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

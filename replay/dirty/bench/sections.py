@@ -8,7 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from replay.dirty.bench import driver, exploring, length, lockstep, memory, native, recalling, store
+from replay.dirty.bench import (
+    driver,
+    exploring,
+    finding,
+    length,
+    lockstep,
+    memory,
+    native,
+    recalling,
+    store,
+)
 from replay.dirty.bench.figures import Effort, Result, Section
 from replay.errors import UsageError
 
@@ -22,6 +32,7 @@ SECTIONS: Final[dict[str, Section]] = {
         Section("native", "The C lane", native.measure_native),
         Section("costs", "What the series gains and loses in C", native.measure_cost),
         Section("recall", "The defects that a check finds, told nothing", recalling.measure),
+        Section("finding", "Time to find a fault of the C", finding.measure),
         Section("driver", "Calling a user's library", driver.measure),
         Section("explore", "The search for states, plainly and by SPIN", exploring.measure),
     )

@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,8 +40,10 @@ from replay.series.check import Check, Plan
 from replay.series.judging import Wanted, judge
 from replay.series.tally import Share
 
-PART: Final = 10
-"""Traces after which a search looks whether it has found something."""
+FIRST: Final = 1
+PART: Final = 20
+"""Traces after which a search looks whether it has found something: so many to begin with,
+as most faults show on the very first, then twice as many each time, and at most PART."""
 
 HANG: Final = 3.0
 """Seconds after which a model that does not come back counts as hanging."""
@@ -113,15 +117,24 @@ class Search:
         traces: random traces a lane at most.
         seed: of the traces.
         budget: evaluations for shortening what shows a fault; 0 leaves that out.
+        seconds: after which a lane begins no more traces.
     """
 
     traces: int
     seed: int = 1
     budget: int = 0
+    seconds: float = math.inf
 
     def plan(self, step: int) -> Plan:
         """What to check of a step."""
         return plan_of(seed=self.seed, traces=self.traces, steps=(step,))
+
+    def parts(self) -> Iterator[range]:
+        """The numbers of the traces of a lane, cut where it looks at what they showed."""
+        began, done, size = time.monotonic(), 0, FIRST
+        while done < self.traces and time.monotonic() - began < self.seconds:
+            yield range(done, min(done + size, self.traces))
+            done, size = done + size, min(2 * size, PART)
 
 
 def judge_fault(fault: Fault, search: Search) -> Judgement:
@@ -166,31 +179,29 @@ def _model_lanes(plan: Plan, step: int, search: Search) -> Iterator[Found | None
         return
     gc.collect()
     libraries = right_trees().libraries((step - 1, step))
-    yield _compared(Work("both", plan, libraries), step, search)
+    yield compared(Work("both", plan, libraries), step, search)
     yield _calls(session(libraries), step, search, plan.machines()[step])
 
 
 def _python(plan: Plan, step: int, search: Search) -> Found | None:
     share = Share()
-    done = 0
-    while done < plan.traces:
+    for numbers in search.parts():
         try:
             with at_most(HANG):
-                share.merge(Check(plan).look(range(done, min(done + PART, plan.traces))))
+                share.merge(Check(plan).look(numbers))
         except SeriesError:
             return Found("python", "link", 0)
         except Hanging:
-            return Found("python", "hang", done)
+            return Found("python", "hang", numbers.start)
         except Exception:
             # The fault spoiled the machine so that it could not even be looked at.
-            return Found("python", "crash", done)
-        done += PART
+            return Found("python", "crash", numbers.start)
         result, wanted = judge(plan.subject, share, plan.steps, plan.seed, plan.language.ops)
         failures = result.steps[0].failures
         if failures:
             by = min(failures, key=lambda f: f.what == "api").what
             length = _length(plan, step, wanted, search.budget) if search.budget else None
-            return Found("python", by, done, length)
+            return Found("python", by, numbers.stop, length)
     return None
 
 
@@ -216,7 +227,7 @@ def _in_c(fault: Fault, search: Search, folder: Path) -> Judgement:
     if not found:
         sanitized = trees.libraries((fault.step - 1, fault.step), sanitize=True)
         work = Work("native", search.plan(fault.step), sanitized)
-        found = _asked(iter([_compared(work, fault.step, search, "sanitized")]))
+        found = _asked(iter([compared(work, fault.step, search, "sanitized")]))
     if found:
         return Judgement(fault, fault.step, found)
     for step in range(fault.step + 1, min(fault.step + LATER, FOLD.last) + 1):
@@ -231,29 +242,31 @@ def _in_c(fault: Fault, search: Search, folder: Path) -> Judgement:
 def _c_lanes(trees: Trees, step: int, search: Search) -> Iterator[Found | None]:
     libraries = trees.libraries((step - 1, step))
     plan = search.plan(step)
-    yield _compared(Work("native", plan, libraries), step, search)
-    yield _compared(Work("both", plan, libraries), step, search)
+    yield compared(Work("native", plan, libraries), step, search)
+    yield compared(Work("both", plan, libraries), step, search)
     yield _calls(session(libraries), step, search)
 
 
 # --- what both share ----------------------------------------------------------------
 
 
-def _compared(work: Work, step: int, search: Search, lane: str = "") -> Found | None:
-    """What lane native or both finds of a step, with its traces."""
+def compared(work: Work, step: int, search: Search, lane: str = "") -> Found | None:
+    """What lane native or both finds of a step, with its traces; None where nothing.
+
+    Raises:
+        WorkerError, SeriesError: it cannot look, in lane native.
+    """
     lane = lane or work.lane
-    done = 0
-    while done < search.traces:
+    for numbers in search.parts():
         try:
             with at_most(HANG * 3):
-                share = work.look(range(done, min(done + 2 * PART, search.traces)))
+                share = work.look(numbers)
         except Hanging:
-            return Found(lane, "hang", done)
+            return Found(lane, "hang", numbers.start)
         except Exception:
             if lane != "both":
                 raise
-            return Found(lane, "crash", done)  # a model's, as in lane python
-        done += 2 * PART
+            return Found(lane, "crash", numbers.start)  # a model's, as in lane python
         seen = share.wrong.get(step)
         if seen:
             by = seen.text.partition(":")[0] if seen.fields == ("status",) else "difference"
@@ -262,7 +275,7 @@ def _compared(work: Work, step: int, search: Search, lane: str = "") -> Found | 
                 with contextlib.suppress(Hanging), at_most(HANG * 3):
                     example, _ = work.example(Departed.soonest(step, seen), search.budget)
                     length = len(example.trace.ops)
-            return Found(lane, by if by in DEATHS else "difference", done, length)
+            return Found(lane, by if by in DEATHS else "difference", numbers.stop, length)
     return None
 
 
@@ -271,17 +284,14 @@ def _calls(
 ) -> Found | None:
     """What direct calls find of a step, with as many cases as there are traces."""
     series = SUBJECT.series
-    done = 0
-    while done < search.traces:
-        numbers = range(done, min(done + 2 * PART, search.traces))
-        done += 2 * PART
+    for numbers in search.parts():
         try:
             with at_most(HANG * 3):
                 wrong = compare_calls(series, step, held, search.seed, numbers, machine).wrong
         except Hanging:
-            return Found("calls", "hang", done)
+            return Found("calls", "hang", numbers.start)
         except Exception:
-            return Found("calls", "crash", done)  # as in lane python
+            return Found("calls", "crash", numbers.start)  # as in lane python
         if wrong:
-            return Found("calls", "call", done, len(wrong.case.trace.ops))
+            return Found("calls", "call", numbers.stop, len(wrong.case.trace.ops))
     return None

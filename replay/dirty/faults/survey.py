@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -15,9 +15,14 @@ from replay.dirty.faults.fault import Fault
 from replay.dirty.faults.judge import Judgement, Search, judge_fault
 from replay.dirty.faults.mutate import faults
 from replay.dirty.faults.mutate_c import c_faults
-from replay.dirty.faults.rival import STEPS, hypothesis_finds
 from replay.errors import SeriesError
 from replay.series.declared import data_path
+
+STEPS: Final = 50
+"""Operations a trace."""
+
+Rival: TypeAlias = Callable[[Fault, int, int], bool]
+"""Whether somebody else finds a fault, given so many operations and a seed. Picklable."""
 
 
 class Equivalent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,7 +64,7 @@ class Survey:
 
     Attributes:
         judged: one judgement a fault.
-        rival: fault name to whether the Hypothesis state machine found it, as far as asked.
+        rival: fault name to whether the rival found it, as far as it was asked.
         operations: the budget of both, a fault.
         arguments: the faults that are argued to change nothing: name to argument.
     """
@@ -138,7 +143,7 @@ def survey(
     wanted: Sequence[Fault],
     search: Search,
     jobs: int = 1,
-    rival: bool = False,
+    rival: Rival | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Survey:
     """Judge faults.
@@ -147,12 +152,11 @@ def survey(
         wanted: the faults.
         search: how each is looked for; the same seed gives the same survey.
         jobs: processes.
-        rival: ask the Hypothesis state machine too, with as many operations; it drives
-            models, and so is asked only of faults in these.
+        rival: is asked too, with as many operations; only of faults in models.
         progress: called with 1 for each fault judged.
     """
     result = Survey(operations=search.traces * STEPS)
-    tasks = [(fault, (fault, search, rival and not fault.in_c)) for fault in wanted]
+    tasks = [(fault, (fault, search, None if fault.in_c else rival)) for fault in wanted]
     with Pool(jobs, "judging faults") as pool:
         for _, (judged, found) in pool.map(_one, tasks, lambda task: task[0].name):
             result.judged.append(judged)
@@ -163,7 +167,7 @@ def survey(
     return result
 
 
-def _one(task: tuple[Fault, Search, bool]) -> tuple[Judgement, bool | None]:
+def _one(task: tuple[Fault, Search, Rival | None]) -> tuple[Judgement, bool | None]:
     fault, search, rival = task
     judged = judge_fault(fault, search)
-    return judged, hypothesis_finds(fault, search.traces * STEPS, search.seed) if rival else None
+    return judged, rival(fault, search.traces * STEPS, search.seed) if rival else None

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from replay.cli.bench import command
-from replay.dirty.bench import length, lockstep, memory, sections, stateful, store
+from replay.dirty.bench import finding, length, lockstep, memory, sections, stateful, store
 from replay.dirty.bench.figures import Effort, Spread, ratios
 from replay.dirty.bench.machines import LOOPED, SIZES, with_ram
 from replay.dirty.language.domain import validate
@@ -37,23 +37,27 @@ def report():
         for section in (memory, store):
             patch.setattr(section, "SIZES", SIZES[:3:2])
         patch.setattr("replay.dirty.native.bench.STREAM", 1000)
+        patch.setattr(finding, "QUICK", (1, 1, 2.0))
         return sections.run(list(sections.SECTIONS), Effort(quick=True))
 
 
 def test_every_section_gives_finite_positive_figures(report):
     assert list(report.results) == [
-        "lockstep", "memory", "length", "store", "native", "costs", "recall", "driver", "explore",
+        "lockstep", "memory", "length", "store", "native", "costs", "recall", "finding", "driver",
+        "explore",
     ]  # fmt: skip
     for name, section in report_json(report)["sections"].items():
         found = list(numbers(section))
         assert len(found) > 10, name
         for path, number in found:
             assert math.isfinite(number), (name, path)
-            # A share, a step, and what a clock could not tell from nothing may be 0.
+            # A share, a step, a count, and what a clock could not tell from nothing may be 0.
             may_be_0 = (
                 "steps/" in path
                 or "blamed/" in path
-                or path.endswith(("step/", "share/", "nanoseconds/"))
+                or path.endswith(
+                    ("step/", "share/", "nanoseconds/", "first/", "found/", "void_faults/")
+                )
             )
             assert number > 0 or (may_be_0 and number == 0), (name, path)
 

@@ -7,12 +7,12 @@ from faults import ASK_ALL
 
 from refmodels import FOLD
 from refmodels.machine import OutOfDomain, RAMBlock
+from replay.dirty.bench.rival import hypothesis_finds
 from replay.dirty.faults import mutate_c
 from replay.dirty.faults.ctrees import carry, step_trees
 from replay.dirty.faults.judge import Search, judge_fault
 from replay.dirty.faults.mutate import faults, faulty_text
 from replay.dirty.faults.mutate_c import added_lines, c_faults
-from replay.dirty.faults.rival import hypothesis_finds
 from replay.dirty.faults.survey import chosen, equivalents, survey
 
 ALL = {fault.name: fault for step in range(1, 40) for fault in faults(step)}

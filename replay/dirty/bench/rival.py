@@ -10,16 +10,13 @@ from __future__ import annotations
 import gc
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
 
 from refmodels import FOLD, delta
 from replay.base.patience import Hanging, at_most, memory_at_most
 from replay.dirty.faults.fault import Fault
 from replay.dirty.faults.judge import HANG, MEMORY
 from replay.dirty.faults.mutate import faulty_copy
-
-STEPS: Final = 50
-"""Operations an example."""
+from replay.dirty.faults.survey import STEPS
 
 
 def hypothesis_finds(fault: Fault, operations: int, seed: int) -> bool:
