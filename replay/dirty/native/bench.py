@@ -57,7 +57,7 @@ class LaneFigures:
 
     @property
     def sparse_ratio(self) -> float:
-        """Over the bare loop; the goal is 1.15."""
+        """Over the bare loop."""
         return self.sparse / self.bare
 
     @property

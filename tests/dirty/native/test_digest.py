@@ -30,27 +30,27 @@ MOST = 1 << 12
 NOTHING, FLIP = 2000, 2001
 HOOK = "    /* These have no address. */\n"
 RUN = "/* Run one operation;"
-STRAY = f"""
+STRAY = """
 /* Flips bit op[3] of byte op[2] of the memory number op[1], of whatever there is. */
 static int64_t flip(const int64_t op[4])
-{{
+{
     size_t size;
     int64_t left = op[1];
 
-    for (uint8_t *at = array_next(NULL, &size); at; at = array_next(at, &size)) {{
-        if ((void *)at != machine.in_block && (void *)at != current.events && !left--) {{
+    for (uint8_t *at = array_next(NULL, &size); at; at = array_next(at, &size)) {
+        if ((void *)at != machine.in_block && (void *)at != current.events && !left--) {
             at[op[2] % size] ^= 1 << op[3];
             return DIRTY_NONE;
-        }}
-    }}
-    if (!left-- && migration_bitmap) {{
+        }
+    }
+    if (!left-- && migration_bitmap) {
         ((uint8_t *)migration_bitmap)[op[2] % DIV_ROUND_UP(migration_bitmap_pages, 8)]
             ^= 1 << op[3];
-    }} else if (!left) {{
+    } else if (!left) {
         migration_dirty_pages ^= 1 << op[3];
-    }}
+    }
     return DIRTY_NONE;
-}}
+}
 
 """
 
@@ -132,7 +132,9 @@ def test_bits_of_every_part_of_the_state_are_flipped_by_the_test_above() -> None
         was = observed(library)
         for memory, byte, bit in product(range(10), range(2), range(8)):
             digests(library, batch, batch.rows + array("q", (FLIP, memory, byte, bit)))
-            places |= {i for i, (a, b) in enumerate(zip(was, observed(library))) if a != b}
+            places |= {
+                i for i, (a, b) in enumerate(zip(was, observed(library), strict=True)) if a != b
+            }
         # The count of dirty pages, six sets of pages and the migration bitmap.
         assert places == {2, *range(4, 11)}
 
