@@ -45,11 +45,17 @@ typedef struct Watch {
     bool stale;                 /* all is to be looked at anew */
     uint64_t renewals;          /* of the arrays, when they were listed */
     const unsigned long *bitmap;
-    const uint64_t **at;        /* the words of all arrays and the bitmap */
-    uint64_t *was;
+    long bitmap_pages;
+    struct span {
+        const uint64_t *at;
+        size_t words;
+    } *spans;                   /* all arrays, and the bitmap */
+    size_t nr_spans;
+    size_t max_spans;
+    uint64_t *was;              /* all their words */
     size_t words;
     size_t max_words;
-    uint64_t digest;            /* of the state */
+    uint64_t digest;            /* of the state, see digest_sets() */
     uint64_t believed;          /* how often nothing had changed */
 } Watch;
 
@@ -452,7 +458,8 @@ static inline uint64_t digest_pair(uint64_t place, uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-uint64_t dirty_digest_state(void)
+/* Of the state but for the count and the switch, which lie in no array. */
+static uint64_t digest_sets(void)
 {
     const size_t words = ram_words();
     const size_t size = state_room();
@@ -460,11 +467,8 @@ uint64_t dirty_digest_state(void)
     uint64_t *state = machine.state;
     uint64_t sum;
 
-    if (machine.dead) {
-        return 0;
-    }
     fill_raw(state);
-    sum = digest_pair(1, state[0], state[1]) + digest_pair(2, state[2], state[3]);
+    sum = digest_pair(1, state[0], state[1]);
     state += 4;
     for (size_t i = 0; i < words; i++, state++) {
         const uint64_t mask = in_block[i];
@@ -482,17 +486,30 @@ uint64_t dirty_digest_state(void)
     return sum;
 }
 
-static void watch_words(Watch *watch, const void *from, size_t count)
+uint64_t dirty_digest_state(void)
 {
-    if (watch->words + count > watch->max_words) {
-        watch->max_words = 2 * (watch->words + count);
-        watch->at = resized(watch->at, watch->max_words * sizeof(*watch->at));
+    if (machine.dead) {
+        return 0;
+    }
+    return digest_sets() +
+           digest_pair(2, migration_dirty_pages, ram_dirty_logging());
+}
+
+static void watch_words(Watch *watch, const void *at, size_t words)
+{
+    if (watch->nr_spans == watch->max_spans) {
+        watch->max_spans = 2 * watch->max_spans + 16;
+        watch->spans = resized(watch->spans,
+                               watch->max_spans * sizeof(*watch->spans));
+    }
+    if (watch->words + words > watch->max_words) {
+        watch->max_words = 2 * (watch->words + words);
         watch->was = resized(watch->was,
                              watch->max_words * sizeof(*watch->was));
     }
-    for (size_t i = 0; i < count; i++) {
-        watch->at[watch->words] = (const uint64_t *)from + i;
-        watch->was[watch->words++] = ((const uint64_t *)from)[i];
+    watch->spans[watch->nr_spans++] = (struct span){ at, words };
+    for (size_t i = 0; i < words; i++) {
+        watch->was[watch->words++] = ((const uint64_t *)at)[i];
     }
 }
 
@@ -501,7 +518,7 @@ static void watch_memory(Watch *watch)
 {
     size_t size;
 
-    watch->words = 0;
+    watch->nr_spans = watch->words = 0;
     for (void *array = array_next(NULL, &size); array;
          array = array_next(array, &size)) {
         /* The driver's own arrays are no part of the state. */
@@ -515,6 +532,7 @@ static void watch_memory(Watch *watch)
     }
     watch->renewals = *machine.renewals;
     watch->bitmap = migration_bitmap;
+    watch->bitmap_pages = migration_bitmap_pages;
     watch->stale = false;
 }
 
@@ -522,7 +540,8 @@ static void watch_memory(Watch *watch)
 static inline bool is_watched(const Watch *watch)
 {
     return watch->renewals == *machine.renewals &&
-           watch->bitmap == migration_bitmap && !watch->stale;
+           watch->bitmap == migration_bitmap &&
+           watch->bitmap_pages == migration_bitmap_pages && !watch->stale;
 }
 
 /*
@@ -531,7 +550,7 @@ static inline bool is_watched(const Watch *watch)
  */
 static uint64_t checked_digest(Watch *watch)
 {
-    uint64_t digest = dirty_digest_state();
+    uint64_t digest = digest_sets();
 
     watch->off |= digest != watch->digest;
     return digest;
@@ -541,13 +560,16 @@ static uint64_t checked_digest(Watch *watch)
 static inline uint64_t watched_digest(Watch *watch)
 {
     uint64_t changed = watch->off;
+    uint64_t *was = watch->was;
 
     if (is_watched(watch)) {
-        for (size_t i = 0; i < watch->words; i++) {
-            uint64_t is = *watch->at[i];
+        for (size_t k = 0; k < watch->nr_spans; k++) {
+            const struct span span = watch->spans[k];
 
-            changed |= is ^ watch->was[i];
-            watch->was[i] = is;
+            for (size_t i = 0; i < span.words; i++, was++) {
+                changed |= span.at[i] ^ *was;
+                *was = span.at[i];
+            }
         }
         if (!changed) {
             return watch->believed++ % BELIEVED ? watch->digest
@@ -556,7 +578,7 @@ static inline uint64_t watched_digest(Watch *watch)
     } else {
         watch_memory(watch);
     }
-    watch->digest = dirty_digest_state();
+    watch->digest = digest_sets();
     return watch->digest;
 }
 

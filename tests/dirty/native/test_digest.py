@@ -67,13 +67,17 @@ def changed(step: int, *changes: tuple[str, str, str]) -> Library:
     return Library(str(made.path))
 
 
+LOOKING = ("driver.c", "changed = watch->off;", "changed = 1;")
+"""The state is worked out after each operation, whatever memory has changed."""
+
+
 @cache
-def straying(step: int) -> Library:
+def straying(step: int, *more: tuple[str, str, str]) -> Library:
     """A step with an operation that does nothing, and one that writes where it should not."""
     hook = (
         f"    if (op[0] >= {NOTHING}) {{\n        return op[0] == {FLIP} ? flip(op) : -1;\n    }}\n"
     )
-    return changed(step, ("driver.c", HOOK, hook + HOOK), ("driver.c", RUN, STRAY + RUN))
+    return changed(step, ("driver.c", HOOK, hook + HOOK), ("driver.c", RUN, STRAY + RUN), *more)
 
 
 def digests(library: Library, batch: Batch, rows: array[int]) -> list[int]:
@@ -139,6 +143,23 @@ def test_bits_of_every_part_of_the_state_are_flipped_by_the_test_above() -> None
         assert places == {2, *range(4, 11)}
 
 
+@pytest.mark.parametrize("step", STEPS)
+@given(
+    number=st.integers(0, 1000), cut=st.integers(1, 50),
+    strays=st.lists(st.tuples(st.integers(0, 10), st.integers(0, 40), st.integers(0, 7))),
+)  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_what_strays_is_seen_as_by_looking_each_time(
+    step: int, number: int, cut: int, strays: list[tuple[int, int, int]]
+) -> None:
+    """Bits that are flipped and flipped back, here and there, in any order."""
+    batch = encode([generate(5, number, native_profile(Profile()))])
+    rows = batch.rows[: 4 * cut]
+    for stray in strays:
+        rows.extend((FLIP, *stray))
+    assert digests(straying(step), batch, rows) == digests(straying(step, LOOKING), batch, rows)
+
+
 def plain(library: Library, batch: Batch, every: int) -> list[int]:
     library.digest_every(every)
     out = array("Q", bytes(8 * batch.count))
@@ -158,7 +179,7 @@ def batches() -> list[Batch]:
 @pytest.mark.parametrize("step", STEPS)
 def test_watching_memory_gives_the_digests_of_looking_each_time(step: int) -> None:
     watching = Library(dict(libraries().paths)[step])
-    looking = changed(step, ("driver.c", "changed = watch->off;", "changed = 1;"))
+    looking = changed(step, LOOKING)
     for batch in batches():
         for every in (1, 3):
             assert plain(watching, batch, every) == plain(looking, batch, every)
