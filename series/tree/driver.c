@@ -35,6 +35,33 @@ static const unsigned client_number[] = {
 
 #define CLIENTS (sizeof(client_number) / sizeof(client_number[0]))
 
+/*
+ * The memory that the state is read from, as it was when the digest of the
+ * state was last worked out.  As long as every word is still the same, so are
+ * the state and its digest, whatever an operation was meant to change.
+ */
+typedef struct Watch {
+    bool off;                   /* the state was found to change elsewhere */
+    bool stale;                 /* all is to be looked at anew */
+    uint64_t renewals;          /* of the arrays, when they were listed */
+    const unsigned long *bitmap;
+    long bitmap_pages;
+    struct span {
+        const uint64_t *at;
+        size_t words;
+    } *spans;                   /* all arrays, and the bitmap */
+    size_t nr_spans;
+    size_t max_spans;
+    uint64_t *was;              /* all their words */
+    size_t words;
+    size_t max_words;
+    uint64_t digest;            /* of the state, see digest_sets() */
+    uint64_t believed;          /* how often nothing had changed */
+} Watch;
+
+/* Each so many times that nothing has changed, it is looked whether that is so. */
+#define BELIEVED 32
+
 static struct {
     int64_t hpratio;
     bool tcg;
@@ -48,6 +75,9 @@ static struct {
     size_t state_size;
     uint64_t *shown;            /* what dirty_record() told of last */
     size_t shown_size;
+    const uint64_t *renewals;   /* how often an array was made or resized */
+    uint64_t *each;             /* the digests of the operations of a trace */
+    Watch watch;
 } machine;
 
 /* The state enters the digest after each so many operations. */
@@ -343,8 +373,8 @@ static size_t state_size(void)
     return 4 + 6 * ram_words() + DIV_ROUND_UP(migration, 64);
 }
 
-/* Write the state as described at dirty_observe(). */
-static void fill_state(uint64_t *out)
+/* Write the state as described at dirty_observe(), pages outside blocks, too. */
+static void fill_raw(uint64_t *out)
 {
     const size_t words = ram_words();
 
@@ -358,11 +388,7 @@ static void fill_state(uint64_t *out)
     }
     tlb_words(out + 3 * words, out + 4 * words, words);
     tb_code_words(out + 5 * words, words);
-    for (size_t set = 0; set < 6; set++, out += words) {
-        for (size_t i = 0; i < words; i++) {
-            out[i] &= machine.in_block[i];
-        }
-    }
+    out += 6 * words;
     if (migration_bitmap) {
         size_t bits = migration_bitmap_pages;
         size_t last = DIV_ROUND_UP(bits, 64) - 1;
@@ -370,6 +396,20 @@ static void fill_state(uint64_t *out)
         bitmap_to_words(out, last + 1, migration_bitmap, bits);
         /* Bits past the nominal length are not observed. */
         out[last] &= ~0ull >> (-bits % 64);
+    }
+}
+
+/* Write the state as described at dirty_observe(). */
+static void fill_state(uint64_t *out)
+{
+    const size_t words = ram_words();
+
+    fill_raw(out);
+    out += 4;
+    for (size_t set = 0; set < 6; set++, out += words) {
+        for (size_t i = 0; i < words; i++) {
+            out[i] &= machine.in_block[i];
+        }
     }
 }
 
@@ -383,28 +423,163 @@ size_t dirty_observe(uint64_t *out, size_t max)
     return size;
 }
 
+/* Memory of the driver's own: no array, which would be taken for the state. */
+static void *resized(void *mem, size_t size)
+{
+    mem = realloc(mem, size);
+    if (!mem) {
+        __builtin_trap();
+    }
+    return mem;
+}
+
+/* Room for the state, in machine.state; returns its size. */
+static size_t state_room(void)
+{
+    size_t size = state_size();
+
+    if (size > machine.state_size) {
+        machine.state = resized(machine.state, size * sizeof(uint64_t));
+        machine.state_size = size;
+    }
+    return size;
+}
+
+/*
+ * A digest of two words at a place: both halves of their product, to which
+ * each adds noise of the place, so that no bit of either is without effect.
+ */
+static inline uint64_t digest_pair(uint64_t place, uint64_t a, uint64_t b)
+{
+    unsigned __int128 product;
+
+    product = (unsigned __int128)(a ^ (place + 0x9e3779b97f4a7c15u)) *
+              (b ^ (place * 0xd6e8feb86659fd93u + 0x2545f4914f6cdd1du));
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Of the state but for the count and the switch, which lie in no array. */
+static uint64_t digest_sets(void)
+{
+    const size_t words = ram_words();
+    const size_t size = state_room();
+    const uint64_t *in_block = machine.in_block;
+    uint64_t *state = machine.state;
+    uint64_t sum;
+
+    fill_raw(state);
+    sum = digest_pair(1, state[0], state[1]);
+    state += 4;
+    for (size_t i = 0; i < words; i++, state++) {
+        const uint64_t mask = in_block[i];
+
+        sum += digest_pair(8 * i + 3, state[0] & mask, state[words] & mask);
+        sum += digest_pair(8 * i + 4, state[2 * words] & mask,
+                           state[3 * words] & mask);
+        sum += digest_pair(8 * i + 5, state[4 * words] & mask,
+                           state[5 * words] & mask);
+    }
+    state += 5 * words;
+    for (size_t i = 0; i < size - 4 - 6 * words; i++) {
+        sum += digest_pair(8 * i + 6, state[i], i);
+    }
+    return sum;
+}
+
 uint64_t dirty_digest_state(void)
 {
-    size_t size = ROUND_UP(state_size(), 4);
-    uint64_t lane[4] = { 0, 1, 2, 3 };
-
     if (machine.dead) {
         return 0;
     }
-    if (size > machine.state_size) {
-        machine.state = g_renew(uint64_t, machine.state, size);
-        machine.state_size = size;
+    return digest_sets() +
+           digest_pair(2, migration_dirty_pages, ram_dirty_logging());
+}
+
+static void watch_words(Watch *watch, const void *at, size_t words)
+{
+    if (watch->nr_spans == watch->max_spans) {
+        watch->max_spans = 2 * watch->max_spans + 16;
+        watch->spans = resized(watch->spans,
+                               watch->max_spans * sizeof(*watch->spans));
     }
-    memset(machine.state + size - 4, 0, 4 * sizeof(uint64_t));
-    fill_state(machine.state);
-    /* Four at a time, for speed: each waits only for its own last product. */
-    for (size_t i = 0; i < size; i += 4) {
-        lane[0] = mix(lane[0], machine.state[i]);
-        lane[1] = mix(lane[1], machine.state[i + 1]);
-        lane[2] = mix(lane[2], machine.state[i + 2]);
-        lane[3] = mix(lane[3], machine.state[i + 3]);
+    if (watch->words + words > watch->max_words) {
+        watch->max_words = 2 * (watch->words + words);
+        watch->was = resized(watch->was,
+                             watch->max_words * sizeof(*watch->was));
     }
-    return mix(mix(mix(mix(0, lane[0]), lane[1]), lane[2]), lane[3]);
+    watch->spans[watch->nr_spans++] = (struct span){ at, words };
+    for (size_t i = 0; i < words; i++) {
+        watch->was[watch->words++] = ((const uint64_t *)at)[i];
+    }
+}
+
+/* Find all that the state is read from. */
+static void watch_memory(Watch *watch)
+{
+    size_t size;
+
+    watch->nr_spans = watch->words = 0;
+    for (void *array = array_next(NULL, &size); array;
+         array = array_next(array, &size)) {
+        /* The driver's own arrays are no part of the state. */
+        if (array != machine.in_block && array != current.events) {
+            watch_words(watch, array, DIV_ROUND_UP(size, sizeof(uint64_t)));
+        }
+    }
+    if (migration_bitmap) {
+        watch_words(watch, migration_bitmap,
+                    BITS_TO_LONGS(migration_bitmap_pages));
+    }
+    watch->renewals = *machine.renewals;
+    watch->bitmap = migration_bitmap;
+    watch->bitmap_pages = migration_bitmap_pages;
+    watch->stale = false;
+}
+
+/* Whether what is watched is still all there is to watch. */
+static inline bool is_watched(const Watch *watch)
+{
+    return watch->renewals == *machine.renewals &&
+           watch->bitmap == migration_bitmap &&
+           watch->bitmap_pages == migration_bitmap_pages && !watch->stale;
+}
+
+/*
+ * The state may lie in other memory at a step that is not of this series.  Then
+ * nothing is watched any more.
+ */
+static uint64_t checked_digest(Watch *watch)
+{
+    uint64_t digest = digest_sets();
+
+    watch->off |= digest != watch->digest;
+    return digest;
+}
+
+/* The digest of the state, worked out only where something has changed. */
+static inline uint64_t watched_digest(Watch *watch)
+{
+    uint64_t changed = watch->off;
+    uint64_t *was = watch->was;
+
+    if (is_watched(watch)) {
+        for (size_t k = 0; k < watch->nr_spans; k++) {
+            const struct span span = watch->spans[k];
+
+            for (size_t i = 0; i < span.words; i++, was++) {
+                changed |= span.at[i] ^ *was;
+                *was = span.at[i];
+            }
+        }
+        if (!changed) {
+            return watch->believed++ % BELIEVED ? watch->digest
+                                                : checked_digest(watch);
+        }
+    } else {
+        watch_memory(watch);
+    }
+    watch->digest = digest_sets();
+    return watch->digest;
 }
 
 size_t dirty_events(struct dirty_event *out, size_t max)
@@ -421,13 +596,13 @@ size_t dirty_events(struct dirty_event *out, size_t max)
 static inline void digest_op(int64_t ret)
 {
     uint64_t scalars = migration_dirty_pages * 2 + ram_dirty_logging();
+    uint64_t observed = mix(ret, current.event_digest) + mix(0, scalars);
 
-    machine.digest = mix(machine.digest, mix(ret, current.event_digest)
-                                         + mix(0, scalars));
     if (--machine.until_state == 0) {
         machine.until_state = digest_every;
-        machine.digest = mix(machine.digest, dirty_digest_state());
+        observed += watched_digest(&machine.watch);
     }
+    machine.digest = mix(machine.digest, observed);
 }
 
 static inline void begin_op(size_t index)
@@ -515,6 +690,8 @@ int dirty_reset(int64_t hpratio, int tcg)
     machine.until_state = digest_every;
     machine.digest = mix(hpratio, machine.tcg);
     machine.shown_size = 0;
+    machine.renewals = array_renewals();
+    machine.watch.stale = true;
     begin_op(0);
     blocks_changed();
     return 0;
@@ -533,7 +710,7 @@ int64_t dirty_run_traces(const struct dirty_trace *traces, size_t n,
                          const int64_t (*ops)[4], const uint64_t *words,
                          uint64_t *digests)
 {
-    static uint64_t *each;
+    const bool off = machine.watch.off;
 
     for (size_t i = 0; i < n; i++) {
         const struct dirty_trace *trace = &traces[i];
@@ -543,18 +720,23 @@ int64_t dirty_run_traces(const struct dirty_trace *traces, size_t n,
         if (trace->count < 0 || dirty_reset(trace->hpratio, trace->tcg) < 0) {
             return -1 - (int64_t)i;
         }
-        if (digests) {
-            each = g_renew(uint64_t, each, trace->count);
+        if (digests && trace->count) {
+            machine.each = resized(machine.each,
+                                   trace->count * sizeof(uint64_t));
         }
         ran = dirty_run(ops + trace->first, trace->count, words,
-                        digests ? each : NULL, NULL);
+                        digests ? machine.each : NULL, NULL);
         if (ran < 0) {
             return -1 - (int64_t)i;
         }
         if (digests) {
-            digest = ran ? each[ran - 1] : 0;
+            digest = ran ? machine.each[ran - 1] : 0;
             digests[i] = digest ? digest : 1;
         }
+    }
+    if (machine.watch.off != off) {
+        /* What was watched was not all: once more, from the first. */
+        return dirty_run_traces(traces, n, ops, words, digests);
     }
     return n;
 }
@@ -562,17 +744,13 @@ int64_t dirty_run_traces(const struct dirty_trace *traces, size_t n,
 /* Write the words of the state that have changed; returns how many numbers. */
 static size_t record_changes(uint64_t *out)
 {
-    const size_t size = state_size();
+    const size_t size = state_room();
     size_t used = 0;
 
-    if (size > machine.state_size) {
-        machine.state = g_renew(uint64_t, machine.state, size);
-        machine.state_size = size;
-    }
     fill_state(machine.state);
     if (size != machine.shown_size || machine.shown[0] != machine.state[0] ||
         machine.shown[1] != machine.state[1]) {
-        machine.shown = g_renew(uint64_t, machine.shown, size);
+        machine.shown = resized(machine.shown, size * sizeof(uint64_t));
         machine.shown_size = size;
         memset(machine.shown, 0, size * sizeof(*machine.shown));
     }

@@ -213,7 +213,7 @@ def test_the_number_of_jobs_makes_no_difference(tmp_path: Path) -> None:
         ("dirty_record(", "dirty_gone(", "no longer has the driver's interface: "),
         ("machine.hpratio == 0) {\n        return 0", "n) {\n        return -1",
          "it refuses trace 'seed-1-0', operation 0"),
-        ("return DIRTY_VERSION", "return 9", "its driver has version 9, this needs 2"),
+        ("return DIRTY_VERSION", "return 9", "its driver has version 9, this needs 3"),
     ],
 )  # fmt: skip
 def test_a_tree_that_cannot_be_driven_is_not_judged_and_the_others_are(

@@ -24,8 +24,8 @@ from replay.series.history import GitError, Materialized, export, iter_trees, ma
 from replay.series.patches import PatchError, read_patches
 
 # Whoever changes series/tree or a patch changes these: `replay series materialize` prints them.
-BASE_COMMIT = "0d61dbb568e446a1e6998dcf994c00b9324a42ae"
-LAST_COMMIT = "4afa9f686056b3f2e3cc1804474d9037d25cc255"
+BASE_COMMIT = "a950c329e992fef323ca3def9cb6c3ef144b1d24"
+LAST_COMMIT = "00de1b7e410fa6b460c7d5fb9696a8759d2463c6"
 
 # These change only if the form of the history does, which would be a promise broken.
 SMALL_COMMITS = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 from typing import Final
 
-VERSION: Final = 2
+VERSION: Final = 3
 """DIRTY_VERSION of the header that this is written for."""
 
 

@@ -17,6 +17,7 @@ from replay.dirty.language.trace import Trace
 from replay.dirty.machine.model import Run
 from replay.dirty.native.decode import decode
 from replay.dirty.native.encode import WORD_BITS, Batch, encode
+from replay.dirty.native.twins import twins
 from replay.errors import DomainError, WorkerError
 
 SERVER: Final = "replay.dirty.native.server"
@@ -85,6 +86,7 @@ class Session(Closing):
         self.libraries = libraries
         self.limit = limit
         self.broken: dict[int, Death] = {}
+        self.twins: dict[int, int] = {}
         self.batch: Batch | None = None
         self.surveyed: tuple[Trace, dict[int, Run]] | None = None
         environment = {"LC_ALL": "C", "PATH": os.environ.get("PATH", os.defpath)}
@@ -106,6 +108,7 @@ class Session(Closing):
                 f"{neutral(problem)}; build it with this version's series/tree/driver.c"
             )
         self.broken = {int(step): Death.of(raw, neutral) for step, raw in answer["broken"].items()}
+        self.twins = twins(libraries.paths)
 
     def close(self) -> None:
         """End the process."""
@@ -144,6 +147,9 @@ class Session(Closing):
         With ``every`` 1 the whole state enters after each operation; with more, a
         difference of page sets that heals before it is looked at is missed.
 
+        Of steps whose libraries are the same code (see ``twins``) the first asked for is run,
+        and its digests and deaths are those of the others.
+
         With ``in_domain`` all traces are known to be ones that the C supports: that a step
         refuses an operation is then a crash of it.
 
@@ -152,23 +158,35 @@ class Session(Closing):
 
         """
         limit = self.use(batch)
-        result = Digests()
-        sound = [step for step in steps if step not in self.broken]
-        answer, data = self.ask("digests", steps=sound, every=every, limit=limit)
+        alike = self.alike(steps)
+        answer, data = self.ask("digests", steps=list(alike), every=every, limit=limit)
         size = 8 * batch.count
-        for place, step in enumerate(sound):
-            result.steps[step] = array("Q", data[place * size : (place + 1) * size])
+        ran = {first: array("Q", data[i * size : (i + 1) * size]) for i, first in enumerate(alike)}
+        of = {step: first for first, same in alike.items() for step in same}
+        result = Digests()
         for step in steps:
             if step in self.broken:
                 result.steps[step] = array("Q", bytes(size))
                 result.deaths[step, 0] = self.broken[step]
+            else:
+                result.steps[step] = ran[of[step]]
         for raw in answer["deaths"]:
-            where = (raw["step"], raw["trace"])
             refused = "refused" in raw
             if refused and batch.traces and not in_domain:
-                self.records(batch, [where])  # says which operation is refused, as an error
-            result.deaths[where] = REFUSAL if refused else Death.of(raw, neutral)
+                # Says which operation is refused, as an error.
+                self.records(batch, [(raw["step"], raw["trace"])])
+            death = REFUSAL if refused else Death.of(raw, neutral)
+            result.deaths |= {(step, raw["trace"]): death for step in alike[raw["step"]]}
         return result
+
+    def alike(self, steps: Sequence[int]) -> dict[int, list[int]]:
+        """The steps that can be run, by the first that is the same code as they are."""
+        first: dict[int, int] = {}
+        found: dict[int, list[int]] = {}
+        for step in steps:
+            if step not in self.broken:
+                found.setdefault(first.setdefault(self.twins[step], step), []).append(step)
+        return found
 
     def records(
         self, batch: Batch, which: Sequence[tuple[int, int]], in_domain: bool = False

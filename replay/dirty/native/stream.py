@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import struct
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Final
@@ -81,24 +81,34 @@ def stream(seed: int, index: int, ops: int, light: bool = False) -> Stream:
     return Stream(f"stream-{seed}-{index}", config, tuple(first), table, draws)
 
 
+def _below(bits: Callable[[int], int], end: int) -> int:
+    """What ``Random.randrange(end)`` gives, and ``choice`` of so many, in half the time."""
+    size = end.bit_length()
+    drawn = bits(size)
+    while drawn >= end:
+        drawn = bits(size)
+    return drawn
+
+
 def _a_spot(rng: random.Random, layout: Layout, config: Config) -> Spot:
     """What an operation at one place may be given, all of it drawn whatever is then used."""
-    first, pages = rng.choice(layout.blocks)
-    page = config.page_size
-    at = first + rng.choice((0, pages - 1, rng.randrange(pages)))
-    addr = at * page + rng.choice((0, 0, 0, 1, page - 4))
-    length = min(rng.choice((0, 1, page, 3 * page, 70 * page)), (first + pages) * page - addr)
-    client = rng.choice(CLIENTS)
+    draw, page = rng.getrandbits, config.page_size
+    first, pages = layout.blocks[_below(draw, len(layout.blocks))]
+    inside = _below(draw, pages)
+    at = first + (0, pages - 1, inside)[_below(draw, 3)]
+    addr = at * page + (0, 0, 0, 1, page - 4)[_below(draw, 5)]
+    length = (0, 1, page, 3 * page, 70 * page)[_below(draw, 5)]
+    client = CLIENTS[_below(draw, len(CLIENTS))]
     bits = -(-pages // config.hpratio)
     return Spot(
         block=first * page,
         addr=addr,
-        length=length,
+        length=min(length, (first + pages) * page - addr),
         client=client,
-        size=rng.choice((1, 2, 4)) if addr % 4 == 0 else 1,
-        start=rng.randrange(pages) * page,
+        size=(1, 2, 4)[_below(draw, 3)] if addr % 4 == 0 else 1,
+        start=_below(draw, pages) * page,
         pages=bits,
-        words=(rng.getrandbits(bits),),
+        words=(draw(bits),),
     )
 
 

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DIRTY_VERSION 2
+#define DIRTY_VERSION 3
 
 /*
  * An operation is a row { opcode, a, b, c }; what is not named is ignored.
@@ -101,6 +101,10 @@ int dirty_reset(int64_t hpratio, int tcg);
  * whole state after each so many of them, see dirty_digest_every().
  * The last entry of a batch includes the whole state, too, which does not enter
  * into later ones.
+ *
+ * The state is worked out anew only where some memory has changed: that of the
+ * arrays of osdep.h, or of the migration bitmap, in which it lies.  If a step
+ * is seen to have it elsewhere, it is worked out each time.
  */
 int64_t dirty_run(const int64_t (*ops)[4], size_t n, const uint64_t *words,
                   uint64_t *digests, struct dirty_result *results);

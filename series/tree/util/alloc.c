@@ -18,7 +18,11 @@ typedef struct Array {
     unsigned char data[];
 } Array;
 
-static LIST_HEAD(, Array) arrays = LIST_HEAD_INITIALIZER(arrays);
+/* The arrays, the last one made first, and how often one was renewed. */
+static struct {
+    Array *lh_first;
+    uint64_t renewals;
+} arrays;
 
 static void *no_null(void *mem)
 {
@@ -53,12 +57,18 @@ static void array_free(Array *array)
     free(array);
 }
 
+static Array *array_of(void *mem)
+{
+    return (Array *)((unsigned char *)mem - offsetof(Array, data));
+}
+
 void *g_realloc(void *mem, size_t size)
 {
     Array *array = NULL;
 
+    arrays.renewals++;
     if (mem) {
-        array = (Array *)((unsigned char *)mem - offsetof(Array, data));
+        array = array_of(mem);
         if (size < array->size) {
             memset(array->data + size, 0, array->size - size);
         }
@@ -89,4 +99,17 @@ void guard_wipe(size_t size)
     LIST_FOREACH(array, &arrays, next) {
         memset(array->data + array->size, 0, MIN(size, GUARD_SIZE));
     }
+}
+
+const uint64_t *array_renewals(void)
+{
+    return &arrays.renewals;
+}
+
+void *array_next(void *mem, size_t *size)
+{
+    Array *array = mem ? LIST_NEXT(array_of(mem), next) : LIST_FIRST(&arrays);
+
+    *size = array ? array->size : 0;
+    return array ? array->data : NULL;
 }

@@ -17,8 +17,18 @@ def test_the_lane_is_measured_on_every_workload() -> None:
     figures = bench.measure_lane(libraries(), rounds=1)
     assert [f.workload for f in figures] == list(bench.WORKLOADS)
     for figure in figures:
-        assert min(figure.bare, figure.sparse, figure.sound) > 0
+        assert min(figure.bare, figure.sparse, figure.sound, figure.shared) > 0
         assert figure.sparse_ratio == figure.sparse / figure.bare
+        assert figure.shared_ratio == figure.shared / figure.bare
+
+
+def test_what_is_shared_has_the_digests_of_each_step_run() -> None:
+    bound = bench.OpenLibraries(libraries())
+    batch = bench.short_traces(count=20)
+    each, shared = bound.room(batch), bound.room(batch)
+    bound.run(batch, each, 1)
+    bound.run(batch, shared, 1, share=True)
+    assert each == shared and all(each)
 
 
 def test_end_to_end_shares_add_up() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zlib
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,12 @@ def test_a_stream_is_encoded_as_its_trace_is() -> None:
     assert held.digests(quick, (0, 39)).steps == held.digests(slow, (0, 39)).steps
     run = NativeModel(39, libraries()).run(streams[0].trace())
     assert run == python_model(39).run(streams[0].trace())
+
+
+def test_the_streams_of_a_seed_never_change() -> None:
+    batch = encode_streams([stream(7, number, 500, light=number == 3) for number in range(4)])
+    content = batch.table.tobytes() + batch.rows.tobytes() + batch.words.tobytes()
+    assert zlib.crc32(content) == 0xDA52563C
 
 
 def test_a_difference_that_heals_at_once_is_not_missed() -> None:

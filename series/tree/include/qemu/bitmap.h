@@ -21,10 +21,10 @@ static inline void bitmap_to_words(uint64_t *out, size_t words,
 {
     size_t count = MIN(words, DIV_ROUND_UP(nbits, 64));
 
-    if (count) {
-        bits_to_words(out, map, MIN(nbits, count * 64));
+    bits_to_words(out, map, MIN(nbits, count * 64));
+    if (count < words) {
+        memset(out + count, 0, (words - count) * sizeof(*out));
     }
-    memset(out + count, 0, (words - count) * sizeof(*out));
 }
 
 /* Set, or clear, @nr bits from @start on. */

@@ -59,7 +59,10 @@ static inline void bits_to_words(uint64_t *out, const unsigned long *map,
     const size_t each = 64 / BITS_PER_LONG;
 
     if (each == 1) {
-        memcpy(out, map, BITS_TO_LONGS(nbits) * sizeof(*out));
+        /* Mostly a word or two, for which a call would take longer. */
+        for (size_t i = 0; i < BITS_TO_LONGS(nbits); i++) {
+            out[i] = map[i];
+        }
         return;
     }
     memset(out, 0, DIV_ROUND_UP(nbits, 64) * sizeof(*out));

@@ -56,4 +56,9 @@ void *g_realloc(void *mem, size_t size);
 /* Zeroes the first @size bytes behind every array. */
 void guard_wipe(size_t size);
 
+/* For the driver: a number that grows whenever an array is renewed. */
+const uint64_t *array_renewals(void);
+/* The array after @mem, or the first for NULL, and its @size; NULL at last. */
+void *array_next(void *mem, size_t *size);
+
 #endif
