@@ -13,11 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from replay.dirty.campaign.drive import Drive, Limits, News
-from replay.dirty.campaign.state import State, StateError, Sums, read_sums
+from replay.campaign.drive import Drive, Limits, News
+from replay.campaign.state import State, StateError
+from replay.campaign.state import read_sums as read_any
+from replay.campaign.workers import Workers
+from replay.dirty.campaign.sums import StepSums
 from replay.dirty.campaign.values import tally_values
-from replay.dirty.campaign.work import Asked, made_of
-from replay.dirty.campaign.workers import Workers
+from replay.dirty.campaign.work import Asked, Lanes, made_of
 from replay.errors import UsageError
 
 ASKED = Asked(steps=(38, 39), ops=25)
@@ -25,18 +27,29 @@ COMMAND = ("--lanes", "python", "--steps", "38-39", "--ops", "25")
 """The same on the command line."""
 
 
+def read_sums(path: Path) -> StepSums:
+    """What a state of a campaign on the steps holds."""
+    found = read_any(path, (StepSums,))
+    assert isinstance(found, StepSums)
+    return found
+
+
 def drive(
     path: Path, workers: Workers, traces: int, asked: Asked = ASKED,
     told: Callable[[News], None] = lambda news: None, **limits: Any,
-) -> Sums:  # fmt: skip
+) -> StepSums:  # fmt: skip
     """Run a campaign, or go on with it."""
-    opened = State.resume(path) if path.exists() else State.create(path, asked, made_of(asked))
+    made = made_of(asked)
+    opened = (
+        State.resume(path, StepSums) if path.exists()
+        else State.create(path, StepSums(asked, made))
+    )  # fmt: skip
     with opened as state, workers:
-        Drive(state, asked, workers, Limits(traces, **limits), told).run()
+        Drive(state, Lanes(asked, made), workers, Limits(traces, **limits), told).run()
     return read_sums(path)
 
 
-def values(sums: Sums) -> dict[str, Any]:
+def values(sums: StepSums) -> dict[str, Any]:
     """All of a state but the time that it took."""
     coverage = sums.coverage
     return {

@@ -12,12 +12,20 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from dirty.campaign.campaigns import ASKED, COMMAND, drive, end, start, values, wait_for
+from dirty.campaign.campaigns import (
+    ASKED,
+    COMMAND,
+    drive,
+    end,
+    read_sums,
+    start,
+    values,
+    wait_for,
+)
 
+from replay.campaign.workers import Local
 from replay.cli import main
-from replay.dirty.campaign.state import read_sums
 from replay.dirty.campaign.work import SHARE
-from replay.dirty.campaign.workers import Local
 
 TRACES = 160
 
