@@ -24,6 +24,7 @@ from replay.repo.expected import Expected
 from replay.repo.expecting import Expecting, expecting
 from replay.repo.following import (
     AT_ENDS,
+    METHOD,
     MOST_REPEATS,
     SUSPECTED,
     Choosing,
@@ -252,7 +253,7 @@ class _Searching:
                 spans += [(middle, high), (low, middle)]
         changes = tuple(change for change, _ in found)
         bisection = Bisection(
-            "binary search",
+            METHOD,
             guilty=tuple(one.place for one in changes if one.place == one.after + 1),
             suspects=tuple(
                 place

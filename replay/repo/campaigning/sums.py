@@ -24,12 +24,14 @@ from replay.repo.opening import FIRST
 from replay.repo.tallies import PairTally
 from replay.repo.watching import Firsts
 
-LARGEST: Final = 80 * FIRST
+LARGEST: Final = 320 * FIRST
 """Traces of a round at most."""
-RANGES: Final = 16
-"""Ranges into which a round is cut."""
-MOST: Final = 1000
-"""Traces of a range at most."""
+RANGES: Final = 8
+"""Ranges into which a round is cut, at least."""
+MOST: Final = 4000
+"""Traces of a range times pairs, at most: some seconds of work."""
+LEAST: Final = 100
+"""Traces of a range, at least: of fewer, starting what runs them costs most of the time."""
 
 Noise = dict[int, dict[Field, str]]
 
@@ -146,7 +148,8 @@ class PairSums(Sums):
     def cut(self, first: int) -> int:
         """The end of the range that this trace is in; a round is made of whole ones."""
         start, end = round_of(first)
-        size = max(min((end - start) // RANGES, MOST), FIRST)
+        most = max(MOST // max(len(self.open), 1), LEAST)
+        size = max(min((end - start) // RANGES, most), min(FIRST, most))
         return min(start + ((first - start) // size + 1) * size, end)
 
     def lead(self, first: int) -> tuple[int, ...] | None:

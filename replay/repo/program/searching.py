@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
+from replay.repo.following import METHOD
 from replay.repo.git import Commit
 from replay.repo.opening import workspace
 from replay.repo.program.campaign import tick
@@ -26,7 +27,6 @@ from replay.repo.program.packing import Target
 from replay.repo.program.results import ProgramReport, Row
 from replay.repo.program.running import HANG
 from replay.repo.program.tallies import Pair, Sampling
-from replay.repo.searching import METHOD
 from replay.repo.targets import Progress
 from replay.search.bisect import Answer, Bisection, Probe
 from replay.search.verdict import Verdict

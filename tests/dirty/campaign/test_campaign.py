@@ -16,16 +16,12 @@ import pytest
 from dirty.campaign.campaigns import (
     ASKED,
     COMMAND,
-    children,
     drive,
-    end,
-    gone,
     read_sums,
-    report,
-    start,
     values,
     wait_for,
 )
+from dirty.campaign.processes import children, end, gone, report, start
 from faults.catalogue import FAULTS
 
 from replay.campaign.state import State, StateError
@@ -164,7 +160,7 @@ def test_steering_is_decided_by_what_was_merged_and_stands_in_the_state(tmp_path
 def test_a_campaign_that_is_killed_goes_on_where_it_was(whole: StepSums, tmp_path: Path) -> None:
     path = tmp_path / "state"
     words = ("--traces", str(TRACES), "--jobs", "2", "--state", str(path), "--budget", "0")
-    process = start(*words, *COMMAND, cache=tmp_path)
+    process = start("campaign", *words, *COMMAND, cache=tmp_path)
     try:
         wait_for(path, SHARE, process)
         workers = children(process.pid)
@@ -174,7 +170,7 @@ def test_a_campaign_that_is_killed_goes_on_where_it_was(whole: StepSums, tmp_pat
     finally:
         end(process)
     assert SHARE <= read_sums(path).end < TRACES
-    process = start(*words, "--resume", cache=tmp_path)
+    process = start("campaign", *words, "--resume", cache=tmp_path)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, (out, err)
     assert values(read_sums(path)) | {"corpus": None} == values(whole)
@@ -182,7 +178,9 @@ def test_a_campaign_that_is_killed_goes_on_where_it_was(whole: StepSums, tmp_pat
 
 def test_termination_leaves_a_state_that_can_be_resumed(tmp_path: Path) -> None:
     path = tmp_path / "state"
-    process = start("--for", "1h", "--jobs", "1", "--state", str(path), *COMMAND, cache=tmp_path)
+    process = start(
+        "campaign", "--for", "1h", "--jobs", "1", "--state", str(path), *COMMAND, cache=tmp_path
+    )
     try:
         wait_for(path, SHARE, process)
         os.kill(process.pid, signal.SIGTERM)
