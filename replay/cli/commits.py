@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from replay.campaign.drive import Limits
-from replay.campaign.state import read_sums
+from replay.campaign.state import insist_on_one, read_sums
 from replay.cli.campaigns import show, stopping, workers_of
 from replay.cli.common import ExitCode, emit
 from replay.cli.progress import progress_bar
@@ -122,6 +122,7 @@ def begun(
     """
     first = first_round(running.limits.traces)
     if running.resume:
+        insist_on_one(running.path)
         sums = read_sums(running.path, (PairSums,))
         assert isinstance(sums, PairSums)
         known: dict[str, Any] = sums.asked["request"]

@@ -83,7 +83,8 @@ def _model(
 @binding_option
 @program_options
 @traces_option(
-    None, "Exactly so many random traces of calls.", most=1_000_000,
+    None, "Exactly so many random traces of calls; of a campaign, so many in all.",
+    most=1_000_000_000,
     shown="200, and more as long as they reach something new",
 )  # fmt: skip
 @click.option(
@@ -178,8 +179,12 @@ def command(
             raise click.UsageError("--state goes with --library, not with --program")
         folder = save or default_folder(options["repo"])
         return verified(folder, bisect, drafting, format, options)
-    request, telling = _request(options), Telling(format, save, drafting)
-    _check(request, bisect, drafting, running is not None)
+    return _commits(_request(options), Telling(format, save, drafting), running, bisect)
+
+
+def _commits(request: Request, telling: Telling, running: Running | None, bisect: bool) -> int:
+    """Verify commits of a library, search among them, or run a campaign on them."""
+    _check(request, bisect, telling.drafting, running is not None)
     if running is not None:
         return begun(request, telling, running)
     with progress_bar("verifying") as bar:
