@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dirty.campaign.nodes import Nodes
 from dirty.campaign.processes import children, end, gone, start, wait
 from userrepo import MAKE, Done, UserRepo, cli
 
@@ -214,10 +216,10 @@ def test_what_is_declared_passes_in_all_processes(tmp_path: Path) -> None:
     expect = tmp_path / "expect.toml"
     expect.write_text(EXPECT)
     (tmp_path / "rules.py").write_text(RULE)
-    more = ("--json", "--expect", expect, "--traces", 300, "--ops", 4)
+    more = ("--json", "--expect", expect, "--traces", 220, "--ops", 2)
     found = told(verify(repo, *more, "--jobs", 2, "--state", tmp_path / "state"))
     row = found["commits"][1]
-    assert (row["verdict"], row["traces"]) == ("deviates as declared", 300)
+    assert (row["verdict"], row["traces"]) == ("deviates as declared", 220)
 
 
 # --- whoever runs it, however often it is stopped -------------------------------------------
@@ -403,3 +405,22 @@ def test_libraries_go_along_to_another_machine(
         replace(moved, files=lost).run(task)
     with pytest.raises(UsageError, match="another version of replay"):
         replace(here, version="other").run(task)
+
+
+def test_a_cluster_that_loses_a_worker_comes_to_the_same(
+    equal: UserRepo, whole: dict[str, Any], tmp_path: Path, cache: Path
+) -> None:
+    state = tmp_path / "state"
+    with contextlib.ExitStack() as stack:
+        nodes = Nodes(stack, tmp_path)
+        process = start(
+            *words(equal, *LONG, "--state", state, "--cluster", nodes.address), cache=cache
+        )  # fmt: skip
+        try:
+            wait(state, FIRST, process, PairSums)
+            os.kill(nodes.workers[0].pid, signal.SIGKILL)
+            out, err = process.communicate(timeout=100)
+        finally:
+            end(process)
+        assert nodes.workers[1].poll() is None, "the cluster is left as it is"
+    assert plain(told(Done(process.returncode, out, err))) == whole
