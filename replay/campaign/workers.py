@@ -13,7 +13,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
@@ -128,6 +128,8 @@ class Local(Workers):
         super().__init__()
         self.jobs = jobs
         self._pool: ProcessPoolExecutor | None = None
+        self._ending: tuple[Connection, Connection] | None = None
+        """Both ends of a pipe; each process goes when ours is closed."""
 
     def size(self) -> int:
         """The processes asked for."""
@@ -137,43 +139,54 @@ class Local(Workers):
         """To a process; a pool that broke is replaced."""
         for _ in range(LIVES):
             if self._pool is None:
-                context = multiprocessing.get_context("spawn")
-                self._pool = ProcessPoolExecutor(self.jobs, context, _begin, (self.work,))
+                self._pool = self._started()
             try:
                 with interrupts_held():
                     return self._pool.submit(_run, task)
             except BrokenProcessPool:
-                self._pool.shutdown(wait=True)
-                self._pool = None
+                self.close()
         raise WorkerError("worker processes die as soon as they start; try fewer jobs")
+
+    def _started(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
+        theirs, _ = self._ending = context.Pipe(duplex=False)
+        return ProcessPoolExecutor(self.jobs, context, _begin, (self.work, theirs))
 
     def is_loss(self, error: Exception) -> bool:
         """When one process dies, the pool gives up all that it was given."""
         return isinstance(error, BrokenProcessPool)
 
     def close(self) -> None:
-        """End the processes; what has not begun is not done."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        """End the processes, and what they do: nobody takes it any more."""
+        if self._pool is None or self._ending is None:
+            return
+        theirs, ours = self._ending
+        if self.outstanding:
+            ours.close()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        ours.close()
+        theirs.close()
+        self._pool = self._ending = None
 
 
 _given: Final[list[Work]] = []
 """What this process does with tasks, where it is a worker."""
 
 
-def _begin(work: Work) -> None:
-    """Leave Ctrl-C to the process that started this one, and go when that is gone."""
+def _begin(work: Work, ending: Connection) -> None:
+    """Leave Ctrl-C to the process that started this one, and go when that is gone, or says so."""
     ignore_interrupts()
     _given[:] = [work]
     parent = multiprocessing.parent_process()
     assert parent is not None, "it was started"
-    threading.Thread(target=_end_with, args=(parent.sentinel, os._exit), daemon=True).start()
+    signs = [parent.sentinel, ending]
+    threading.Thread(target=_end_with, args=(signs, os._exit), daemon=True).start()
 
 
 def _run(task: Task) -> Any:
     return _given[0].run(task)
 
 
-def _end_with(sentinel: int, end: Callable[[int], Any]) -> None:
-    wait([sentinel])
+def _end_with(signs: list[int | Connection], end: Callable[[int], Any]) -> None:
+    wait(signs)
     end(1)

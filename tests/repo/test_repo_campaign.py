@@ -115,6 +115,14 @@ def plain(found: Mapping[str, Any]) -> dict[str, Any]:
     return whole
 
 
+def calls(maps: Path, cache: Path) -> bool:
+    """Whether a process has a library of this test loaded."""
+    try:
+        return f"{cache}/repo/" in maps.read_text()
+    except OSError:
+        return False
+
+
 @pytest.fixture(scope="module")
 def equal(tmp_path_factory: pytest.TempPathFactory) -> UserRepo:
     """Commits that do the same; the last one but one has the code of the one before."""
@@ -267,6 +275,7 @@ def test_termination_keeps_the_state(equal: UserRepo, tmp_path: Path, cache: Pat
         wait(state, FIRST, process, PairSums)
         os.kill(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=60)
+        assert not [maps for maps in Path("/proc").glob("[0-9]*/maps") if calls(maps, cache)]
     finally:
         end(process)
     assert (process.returncode, out) == (130, "")
