@@ -100,8 +100,9 @@ class Cluster(Workers):
 
     def close(self) -> None:
         """Give back what is not done, and leave the cluster as it is."""
-        self._client.cancel(list(self._kept.values()), force=True)
-        self._client.close()
+        if self._client.status not in ("closing", "closed"):
+            self._client.cancel(list(self._kept.values()), force=True)
+            self._client.close()
 
 
 def _same(work: Work) -> Work:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from replay.campaign.drive import Limits
-from replay.campaign.state import insist_on_one, read_sums
+from replay.campaign.state import insist_on_none, insist_on_one, read_sums
 from replay.cli.campaigns import show, stopping, workers_of
 from replay.cli.common import ExitCode, emit
 from replay.cli.progress import progress_bar
@@ -120,18 +120,19 @@ def begun(
         UsageError: the one that is there asks something else.
 
     """
-    first = first_round(running.limits.traces)
+    asked = replace(request, traces=first_round(running.limits.traces), seconds=None)
     if running.resume:
         insist_on_one(running.path)
         sums = read_sums(running.path, (PairSums,))
         assert isinstance(sums, PairSums)
         known: dict[str, Any] = sums.asked["request"]
-        first = known["traces"]
-        values = request_values(replace(request, traces=first))
+        # The first round is as it was; how it goes on is told anew.
+        asked = replace(asked, traces=known["traces"], fresh=known["fresh"])
+        values = request_values(asked)
         for name, value in known.items():
-            if value != values[name]:
+            if value != values.get(name):
                 raise _other(running.path, _OPTIONS.get(name, name))
-    return campaign(replace(request, traces=first, seconds=None), running, telling)
+    return campaign(asked, running, telling)
 
 
 _OPTIONS = {"commits": "range", "build_limit": "timeout", "call_limit": "call-timeout"}
@@ -155,14 +156,18 @@ def campaign(request: Request, running: Running, telling: Telling) -> ExitCode:
     """
     limits = running.limits
     with progress_bar("verifying") as bar:
+        if running.resume:
+            insist_on_one(running.path)
+        else:
+            insist_on_none(running.path)
+        # A cluster that is not there is known before anything is built.
+        workers = workers_of(running.cluster, running.jobs)
         lasting = Lasting(
-            request, running.path, running.resume, limits,
-            lambda: workers_of(running.cluster, running.jobs),
+            request, running.path, running.resume, limits, workers,
             lambda news: show(bar, news, limits, "calls"),
             None if telling.save is None else str(telling.save.resolve()),
         )  # fmt: skip
-        lasting.check()
-        with lasting, stopping(lambda: lasting.state):
+        with workers, lasting, stopping(lambda: lasting.state):
             report = verify(request, bar.show, lasting.rounds)
     sums = lasting.state.sums if lasting.state is not None else None
     if sums is not None:

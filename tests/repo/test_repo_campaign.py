@@ -130,7 +130,7 @@ def equal(tmp_path_factory: pytest.TempPathFactory) -> UserRepo:
     return repository(path, ONE, SLOW, SLOW + "/* a remark */\n", ONE)
 
 
-TRACES = 700
+TRACES = 500
 LONG = ("--traces", TRACES, "--ops", 10, "--json")
 
 
@@ -316,6 +316,7 @@ def test_a_full_disk_is_a_clear_error_and_loses_nothing(
         (("--resume",), "--resume goes with --state FILE"),
         (("--cluster", "tcp://x:1"), "--cluster goes with --state FILE"),
         (("--state", "s", "--bisect"), "leave out --bisect"),
+        (("--state", "s", "--cluster", "no://x"), "no scheduler answers at 'no://x'"),
         (("--state", "s", "--resume"), "there is no campaign to go on with"),
     ],
 )

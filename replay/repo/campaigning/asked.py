@@ -16,7 +16,7 @@ from replay.repo.pairing import Pair
 
 _PLAIN: Final = (
     "commits", "build", "library", "traces", "ops", "seed", "build_limit", "call_limit", "budget",
-    "incremental", "prove",
+    "incremental", "prove", "fresh",
 )  # fmt: skip
 _PATHS: Final = ("repo", "binding", "expect")
 

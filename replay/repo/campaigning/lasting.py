@@ -8,7 +8,7 @@ from pathlib import Path
 
 from replay.base.closing import Closing
 from replay.campaign.drive import Drive, Limits, News
-from replay.campaign.state import State, insist_on_none, insist_on_one
+from replay.campaign.state import State
 from replay.campaign.workers import Workers
 from replay.errors import UsageError
 from replay.repo.campaign import CallCampaign
@@ -34,7 +34,7 @@ class Lasting(Closing):
         request: what is verified.
         path: the file of the state, and ``resume``: whether it is there.
         limits: when it ends.
-        workers: makes those who run the traces.
+        workers: those who run the traces; closed when the last has been.
         told: hears how far it is.
         save: the folder of the examples, for whoever goes on with it.
         state: once it is open.
@@ -45,22 +45,10 @@ class Lasting(Closing):
     path: Path
     resume: bool
     limits: Limits
-    workers: Callable[[], Workers]
+    workers: Workers
     told: Callable[[News], None] = lambda news: None
     save: str | None = None
     state: State[PairSums] | None = field(default=None, init=False)
-
-    def check(self) -> None:
-        """Refuse, before anything is built, a state that is there, or that is not.
-
-        Raises:
-            UsageError: it is.
-
-        """
-        if self.resume:
-            insist_on_one(self.path)
-        else:
-            insist_on_none(self.path)
 
     def close(self) -> None:
         """Let go of the state."""
@@ -116,7 +104,7 @@ class _Rounds:
         campaign.hanging = [one.copy() for one in learned.hanging]
         sums.look = lambda: _lines(campaign, sums.tallies)
         work = Pairs.of(campaign, learned.hanging, learned.noise)
-        with self.lasting.workers() as workers:
+        with self.lasting.workers as workers:
             Drive(state, work, workers, self.lasting.limits, self.lasting.told).run()
         for key, number in keys.items():
             campaign.repeater.noise[key] = dict(sums.noise.get(number, {}))

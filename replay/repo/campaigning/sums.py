@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final, Self
 from replay.campaign.sums import Row as StateRow
 from replay.campaign.sums import Sums
 from replay.repo.calls import CallTrace
-from replay.repo.campaigning.asked import Row
+from replay.repo.campaigning.asked import Row, request_of
 from replay.repo.campaigning.work import PairsBatch
 from replay.repo.coded import decode, encode
 from replay.repo.hanging import Hanging
@@ -105,6 +105,7 @@ class PairSums(Sums):
         commits: tuple[Row, ...] = decode(about["commits"], tuple[Row, ...])
         opened = tuple(bool(one) for one in about["open"])
         asked = {name: about[name] for name in ("request", "save")}
+        request_of(asked["request"], 1)  # it is one
         return cls(asked, made, commits, opened)
 
     def rows(self) -> Iterator[StateRow]:
