@@ -10,11 +10,13 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
+from types import FrameType
 from typing import Final, TypeVar
 
 from replay.base.closing import Closing
@@ -166,13 +168,33 @@ def ignore_interrupts() -> None:
 def interrupts_held() -> Iterator[None]:
     """What is started in here never sees Ctrl-C, not even before it can say so itself.
 
-    A new process inherits the mask. This one gets a Ctrl-C of that moment afterwards.
+    A new process inherits the mask. This one gets a Ctrl-C, or a SIGTERM, of that moment
+    afterwards: half of what it tells a new process would be no good to that.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        yield
+        with _deferred(signal.SIGINT), _deferred(signal.SIGTERM):
+            yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _deferred(number: signal.Signals) -> Iterator[None]:
+    """Let a handler of this process wait: other threads do not mask what comes to them."""
+    handler = signal.getsignal(number)
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not callable(handler):
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    signal.signal(number, lambda *given: came.append(given))
+    try:
+        yield
+    finally:
+        signal.signal(number, handler)
+        if came:
+            handler(*came[0])

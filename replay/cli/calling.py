@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from replay.repo.verify import BUILD_LIMIT, CALL_LIMIT
+from replay.repo.opening import BUILD_LIMIT, CALL_LIMIT
 
 binding_option = click.option(
     "--binding", type=click.Path(path_type=Path), metavar="FILE",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,17 @@ from replay.base.pool import default_jobs
 from replay.build.cache import cache_folder
 from replay.build.compiler import find_compiler
 from replay.build.errors import BuildError
+from replay.campaign.drive import Drive, Limits
+from replay.campaign.state import State, kind_of, read_sums
+from replay.cli.campaigns import (
+    cluster_option,
+    resume_option,
+    show,
+    state_option,
+    stopping,
+    until_option,
+    workers_of,
+)
 from replay.cli.check import build
 from replay.cli.common import (
     ExitCode,
@@ -24,25 +33,23 @@ from replay.cli.common import (
     format_option,
     jobs_option,
     ops_option,
-    print_error,
     seed_option,
     traces_option,
 )
-from replay.cli.progress import Bar, progress_bar
+from replay.cli.progress import progress_bar
 from replay.cli.steps import judged, steps_option
 from replay.cli.subjects import copies_option, insist_on_use
 from replay.cli.traces import corpus_option
-from replay.dirty.campaign.cluster import Cluster
 from replay.dirty.campaign.corpus import Corpus, default_folder
-from replay.dirty.campaign.drive import Drive, Limits, News, run_corpus
-from replay.dirty.campaign.state import State, read_sums
+from replay.dirty.campaign.first import run_corpus
+from replay.dirty.campaign.sums import StepSums
 from replay.dirty.campaign.verdicts import Outcome, keep_rare, outcome, with_examples
-from replay.dirty.campaign.work import LANES, Asked, made_of
-from replay.dirty.campaign.workers import Local, Workers
+from replay.dirty.campaign.work import LANES, Asked, Lanes, made_of
 from replay.dirty.native.model import libraries_of
 from replay.dirty.subject import SUBJECT
 from replay.errors import UsageError
-from replay.report.campaigning import CampaignView
+from replay.repo.campaigning.sums import PairSums
+from replay.report.campaigning import CampaignView, PairsView
 
 BUDGET = 400
 RAREST = 10
@@ -63,10 +70,7 @@ def _lanes(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     return tuple(lane for lane in LANES if lane in lanes)
 
 
-state_option = click.option(
-    "--state", "path", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
-    help="The state of the campaign; beside the cache by default.",
-)  # fmt: skip
+STATE = "The state of the campaign; beside the cache by default."
 
 
 @click.group(
@@ -78,16 +82,14 @@ state_option = click.option(
         "replay campaign status                   how far it is, also while it runs",
         "replay campaign --traces 5000 --lanes python --state models.sqlite",
         "replay campaign --cluster tcp://10.0.0.5:8786 --for 8h",
+        "replay campaign --resume --state FILE --for 8h   with what verify --state began",
     ),
 )
 @click.option("--for", "seconds", type=Seconds(), metavar="TIME", help="Run so long: 10m, 8h.")
 @traces_option(None, "Run until so many traces are done.", most=None, shown=False)
-@click.option(
-    "--until-difference", is_flag=True,
-    help="End at the first undeclared difference; so it is without --for and --traces.",
-)  # fmt: skip
-@click.option("--resume", is_flag=True, help="Go on with the campaign in the state.")
-@state_option
+@until_option("End at the first undeclared difference; so it is without --for and --traces.")
+@resume_option
+@state_option(STATE)
 @steps_option()
 @ops_option(SUBJECT.language.ops, shown="50")
 @seed_option
@@ -98,10 +100,7 @@ state_option = click.option(
 @click.option("--compiler", metavar="CC", help="The C compiler; cc by default.")
 @copies_option
 @jobs_option(default_jobs)
-@click.option(
-    "--cluster", metavar="ADDRESS",
-    help="Run on a Dask cluster; the address of its scheduler, as in tcp://host:8786.",
-)  # fmt: skip
+@cluster_option
 @corpus_option
 @budget_option(BUDGET)
 @format_option
@@ -112,21 +111,23 @@ def command(ctx: click.Context, /, format: str, **options: Any) -> int:
     The traces of `replay check` with the same seed are among them; others are steered to
     paths that are seldom taken. Traces of the corpus are run first. What is done stands in
     the state: a campaign that is stopped, or killed, goes on by --resume. The verdicts are
-    the same for any number of processes.
+    the same for any number of processes. --resume and status take a state of
+    `replay verify --state`, too.
     """
     if ctx.invoked_subcommand is not None:
         return ExitCode.OK
     given = {name for name in options if ctx.get_parameter_source(name) not in (
         click.core.ParameterSource.DEFAULT, None)}  # fmt: skip
     path = _state(options["path"])
-    limits = Limits(
-        options["traces"], options["seconds"],
-        options["until_difference"] or (options["traces"] is None and options["seconds"] is None),
-    )  # fmt: skip
+    limits = Limits.of(options["traces"], options["seconds"], options["until_difference"])
+    if options["resume"] and path.is_file() and kind_of(path) == PairSums.kind:
+        from replay.cli.commits import resumed  # with all that judges commits
+
+        return resumed(path, limits, given, format, options)
     with _opened(path, options, given) as state:
         corpus = _corpus(state, options["folder"])
         asked = _built(state.sums.asked, options["jobs"])
-        with _stopping(state):
+        with stopping(lambda: state):
             kept = _run(state, asked, corpus, limits, options)
             found = _kept(state, asked, corpus, kept, options["budget"])
         emit(CampaignView(found, path, corpus.folder), format)
@@ -142,13 +143,18 @@ def _code(found: Outcome) -> ExitCode:
 @command.command(
     "status", epilog=examples("replay campaign status", "replay campaign status --json")
 )
-@state_option
+@state_option(STATE)
 @click.option("--missed", is_flag=True, help="List the paths that were not reached.")
 @format_option
 def status(path: Path | None, missed: bool, format: str) -> int:
     """Tell how far a campaign is: traces, operations a second, paths, differences."""
     path = _state(path)
-    found = outcome(read_sums(path))
+    sums = read_sums(path, (StepSums, PairSums))
+    if isinstance(sums, PairSums):
+        emit(PairsView(sums, path), format)
+        return ExitCode.OK
+    assert isinstance(sums, StepSums)
+    found = outcome(sums)
     emit(CampaignView(found, path, Path(found.sums.folder), missed=missed), format)
     return ExitCode.OK
 
@@ -156,7 +162,7 @@ def status(path: Path | None, missed: bool, format: str) -> int:
 # --- the steps of a run -----------------------------------------------------------------------
 
 
-def _opened(path: Path, options: dict[str, Any], given: set[str]) -> State:
+def _opened(path: Path, options: dict[str, Any], given: set[str]) -> State[StepSums]:
     """The state: a new one, or the one that is there, if it asks the same."""
     if not options["resume"]:
         asked = Asked(
@@ -168,8 +174,8 @@ def _opened(path: Path, options: dict[str, Any], given: set[str]) -> State:
         insist_on_use(asked.copies, asked.plan().needed, "--steps")
         asked.plan().machines()  # an error in a copy shows here, not in a worker
         folder = (options["folder"] or default_folder()).resolve()
-        return State.create(path, asked, made_of(asked), str(folder))
-    state = State.resume(path)
+        return State.create(path, StepSums(asked, made_of(asked), folder=str(folder)))
+    state = State.resume(path, StepSums)
     try:
         asked = state.sums.asked
         for name in ("seed", "ops", "steps", "lanes", "copies", "compiler"):
@@ -190,7 +196,7 @@ def _opened(path: Path, options: dict[str, Any], given: set[str]) -> State:
     return state
 
 
-def _corpus(state: State, given: Path | None) -> Corpus:
+def _corpus(state: State[StepSums], given: Path | None) -> Corpus:
     """The corpus: the folder that is given now, else the one that was given at first."""
     sums = state.sums
     sums.folder = str(given.resolve()) if given else sums.folder or str(default_folder().resolve())
@@ -218,21 +224,8 @@ def _built(asked: Asked, jobs: int) -> Asked:
     return replace(asked, libraries=libraries_of(outcomes))
 
 
-@contextlib.contextmanager
-def _stopping(state: State) -> Iterator[None]:
-    """Say how to go on where Ctrl-C or SIGTERM ends the run."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        print_error(
-            f"stopped; {state.sums.end} traces are in {state.path}: go on with "
-            f"replay campaign --resume --state {state.path}"
-        )
-        raise
-
-
 def _run(
-    state: State, asked: Asked, corpus: Corpus, limits: Limits, options: dict[str, Any]
+    state: State[StepSums], asked: Asked, corpus: Corpus, limits: Limits, options: dict[str, Any]
 ) -> Any:
     """Run the corpus and then the campaign, with a bar; gives the traces of the corpus."""
     state.begin()
@@ -240,29 +233,13 @@ def _run(
         kept = run_corpus(
             state, asked, corpus, lambda done, of: bar.show(done, of, f"corpus {done}")
         )
-        with _workers(options) as workers:
-            Drive(state, asked, workers, limits, lambda news: _show(bar, news, limits)).run()
+        lanes = Lanes(asked, state.sums.made)
+        with workers_of(options["cluster"], options["jobs"]) as workers:
+            Drive(state, lanes, workers, limits, lambda news: show(bar, news, limits)).run()
     return kept
 
 
-def _workers(options: dict[str, Any]) -> Workers:
-    return Cluster(options["cluster"]) if options["cluster"] else Local(options["jobs"])
-
-
-def _show(bar: Bar, news: News, limits: Limits) -> None:
-    rate = news.ops / news.seconds if news.seconds else 0.0
-    lost = f", {news.lost} ranges handed out again" if news.lost else ""
-    text = (
-        f"{news.traces} traces, {rate:,.0f} operations a second, "
-        f"{news.reached}/{news.paths} paths, {news.differences} differences{lost}"
-    )
-    if limits.traces is not None:
-        bar.show(news.traces, limits.traces, text)
-    else:
-        bar.show(news.seconds, limits.seconds or 0, text)
-
-
-def _kept(state: State, asked: Asked, corpus: Corpus, kept: Any, budget: int) -> Outcome:
+def _kept(state: State[StepSums], asked: Asked, corpus: Corpus, kept: Any, budget: int) -> Outcome:
     """What it has come to, with examples; these and rare traces are put into the corpus."""
     found = outcome(state.sums)
     with progress_bar("making examples small") as bar:

@@ -17,12 +17,12 @@ from replay.repo.bound import Unbound
 from replay.repo.building import Builder
 from replay.repo.drafting import Drafted, drafted
 from replay.repo.git import Repository
+from replay.repo.opening import workspace
 from replay.repo.program.drafting import draft_inputs
 from replay.repo.program.inputs import parse_inputs
 from replay.repo.shapes import LibraryShape, read_shape
 from replay.repo.targets import prepare
 from replay.repo.trying import Trial, try_out
-from replay.repo.verify import workspace
 from replay.report.drafting import DraftView
 from replay.report.programs import InputsView
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
 
 from replay.base.pool import default_jobs
+from replay.campaign.drive import Limits
 from replay.cli.calling import (
     binding_option,
     call_timeout_option,
@@ -17,11 +16,11 @@ from replay.cli.calling import (
     timeout_option,
     wrapper_option,
 )
+from replay.cli.campaigns import cluster_option, resume_option, state_option, until_option
+from replay.cli.commits import Running, Telling, begun, default_folder
 from replay.cli.common import (
-    ExitCode,
     Seconds,
     budget_option,
-    emit,
     examples,
     format_option,
     jobs_option,
@@ -31,15 +30,11 @@ from replay.cli.common import (
 )
 from replay.cli.programs import asked, not_there, program_options, verified
 from replay.cli.progress import progress_bar
-from replay.errors import UsageError
-from replay.repo.calls import to_text
 from replay.repo.git import find
-from replay.repo.results import Counterexample, Report
+from replay.repo.opening import Request
 from replay.repo.searching import Search, search
 from replay.repo.targets import Progress
-from replay.repo.verify import CALL_LIMIT, Request, verify
-from replay.report.commits import Commands, CommitsView
-from replay.report.expecting import draft, write_draft
+from replay.repo.verify import verify
 
 
 def _model(
@@ -63,6 +58,7 @@ def _model(
         "    --library libring.so --binding binding.toml --traces 1000",
         "replay verify … --trace counterexamples/commit-5-difference.jsonl",
         "replay verify … --for 5m                 look harder, for a time",
+        "replay verify … --for 8h --state FILE    a campaign, which can be resumed",
         "replay verify … --prove                  prove what no trace tells apart",
         "replay verify … --bisect                 build only what a search asks",
         "replay verify … --build true --program 'python3 tool.py'",
@@ -87,7 +83,8 @@ def _model(
 @binding_option
 @program_options
 @traces_option(
-    None, "Exactly so many random traces of calls.", most=1_000_000,
+    None, "Exactly so many random traces of calls; of a campaign, so many in all.",
+    most=1_000_000_000,
     shown="200, and more as long as they reach something new",
 )  # fmt: skip
 @click.option(
@@ -132,6 +129,15 @@ def _model(
     help="Prove, too, that what traces find the same is the same: by the code of other "
     "compilers, by all arguments, by cbmc or esbmc. The build is EXECUTED again for each.",
 )  # fmt: skip
+@state_option(
+    "Make it a campaign, whose state this is: it can be stopped, killed and resumed; see "
+    "`replay campaign status`."
+)
+@resume_option
+@until_option(
+    "End a campaign at the first undeclared difference; so it is without --for and --traces."
+)
+@cluster_option
 @wrapper_option
 @incremental_option
 @click.option(
@@ -161,27 +167,53 @@ def command(
     its outputs, its exit status and the files that it writes are compared; its traces are
     single runs.
 
+    With --state it is a campaign: it begins with the traces of a run without, and goes on
+    with the commits on which nothing differs, in all processes of --jobs or --cluster, until
+    --for or --traces end it. `replay campaign --resume --state FILE` goes on with it.
+
     What was built is kept in a cache, so a run that was interrupted goes on where it was.
     """
+    running = _running(options)
     if asked(options):
-        folder = save or _default_folder(options["repo"])
+        if running is not None:
+            raise click.UsageError("--state goes with --library, not with --program")
+        folder = save or default_folder(options["repo"])
         return verified(folder, bisect, drafting, format, options)
-    request = _request(options)
-    _check(request, bisect, drafting)
+    return _commits(_request(options), Telling(format, save, drafting), running, bisect)
+
+
+def _commits(request: Request, telling: Telling, running: Running | None, bisect: bool) -> int:
+    """Verify commits of a library, search among them, or run a campaign on them."""
+    _check(request, bisect, telling.drafting, running is not None)
+    if running is not None:
+        return begun(request, telling, running)
     with progress_bar("verifying") as bar:
         look = search if bisect else _verified
         searched = look(request, bar.show)
-    report = searched.report
-    saved = _save(report, request, save, bisect)
-    if drafting is not None:
-        write_draft(drafting, draft(report))
-    emit(CommitsView(searched, saved, bisect), format)
-    return _code(report)
+    return telling.tell(searched, request, bisect)
 
 
-def _check(request: Request, bisect: bool, drafting: Path | None) -> None:
+def _running(options: dict[str, Any]) -> Running | None:
+    """How a campaign is run, where one is asked for; takes the options of campaigns out."""
+    path, resume = options.pop("path"), options.pop("resume")
+    until, cluster = options.pop("until_difference"), options.pop("cluster")
+    if path is not None:
+        limits = Limits.of(options["traces"], options["seconds"], until)
+        return Running(path, resume, limits, options["jobs"], cluster)
+    for name, given in (("resume", resume), ("until-difference", until), ("cluster", cluster)):
+        if given:
+            raise click.UsageError(f"--{name} goes with --state FILE, which makes it a campaign")
+    return None
+
+
+def _check(request: Request, bisect: bool, drafting: Path | None, lasting: bool) -> None:
     """Refuse, before anything is built, what does not go together."""
-    if request.seconds is not None and request.traces is not None:
+    if lasting and (bisect or request.trace is not None):
+        raise click.UsageError(
+            "--state goes with random traces on every commit: leave out "
+            f"--{'bisect' if bisect else 'trace'}"
+        )
+    if request.seconds is not None and request.traces is not None and not lasting:
         raise click.UsageError("--traces is exact: it takes no --for")
     if bisect and request.model:
         raise click.UsageError("--bisect compares with the start of the range, not with --model")
@@ -194,13 +226,6 @@ def _check(request: Request, bisect: bool, drafting: Path | None) -> None:
     not_there(drafting)
 
 
-def _code(report: Report) -> ExitCode:
-    """A difference wins over what is not decided; 0 is for what is decided alone."""
-    if report.differs or report.unshown:
-        return ExitCode.DIFFERENCE
-    return ExitCode.OK if report.passed else ExitCode.NOT_DECIDED
-
-
 def _verified(request: Request, progress: Progress) -> Search:
     return Search(verify(request, progress), [])
 
@@ -208,54 +233,3 @@ def _verified(request: Request, progress: Progress) -> Search:
 def _request(options: dict[str, Any]) -> Request:
     renamed = {"timeout": "build_limit", "call_timeout": "call_limit"}
     return Request(**{renamed.get(name, name): value for name, value in options.items()})
-
-
-def _save(report: Report, request: Request, folder: Path | None, shortened: bool) -> Commands:
-    """Save the examples; gives where, and the commands that run them again."""
-    if report.interface is None or (request.trace is not None and not shortened):
-        return {}
-    target = folder or _default_folder(request.repo)
-    saved: Commands = {}
-    for row in report.rows:
-        for example in (row.example, row.model_example):
-            if example is None:
-                continue
-            path = target / f"{example.name}.jsonl"
-            text = to_text(example.trace, report.interface, example.name)
-            try:
-                target.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8")
-            except OSError as error:
-                raise UsageError(
-                    f"{path}: cannot be written ({error.strerror}); name a folder with --save"
-                ) from None
-            before = row.against.short if row.against else f"{row.commit.short}^"
-            span = f"{before}..{row.commit.short}"
-            saved[example.name] = path, _again(request, span, path, example)
-    return saved
-
-
-def _default_folder(repo: Path) -> Path:
-    """``counterexamples`` here, or outside if this is inside the user's repository."""
-    dirs = find(repo)
-    inside = dirs.work_tree or dirs.own
-    here = Path.cwd().resolve()
-    if here.is_relative_to(inside) or here.is_relative_to(dirs.common):
-        return Path(tempfile.gettempdir()) / "counterexamples" / inside.name
-    return Path("counterexamples")
-
-
-def _again(request: Request, span: str, path: Path, example: Counterexample) -> str:
-    words = ["replay", "verify", "--repo", str(request.repo), "--range", span]
-    words += ["--build", request.build, "--library", request.library]
-    if request.binding is not None:
-        words += ["--binding", str(request.binding)]
-    if request.model is not None and example.sides[0] == "model":
-        words += ["--model", ":".join(map(str, request.model))]
-    for wrapper in request.wrapper:
-        words += ["--wrapper", str(wrapper)]
-    if request.expect is not None:
-        words += ["--expect", str(request.expect)]
-    if request.call_limit != CALL_LIMIT:
-        words += ["--call-timeout", f"{request.call_limit:g}"]
-    return shlex.join([*words, "--trace", str(path)])

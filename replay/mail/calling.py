@@ -29,13 +29,13 @@ from replay.repo.campaign import CallCampaign, Sampling, Sighting
 from replay.repo.checking import Checker
 from replay.repo.errors import BindingError, RepoError
 from replay.repo.evidence import decide
+from replay.repo.opening import workspace
 from replay.repo.pairing import Pair
 from replay.repo.resolving import resolve
 from replay.repo.results import Counterexample
 from replay.repo.showing import value_text
 from replay.repo.tallies import PairTally
 from replay.repo.targets import Prepared, Progress, Target, bound_to, drafted, mining, prepare
-from replay.repo.verify import workspace
 from replay.search.verdict import Verdict
 
 COMPILED: Final = (b"\x7fELF", b"!<arch>\n")

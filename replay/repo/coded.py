@@ -1,6 +1,6 @@
 """Values as JSON and back, by the types of their fields: ``decode(encode(x, T), T) == x``.
 
-For dataclasses, named tuples, enums, tuples, sets, mappings (a key may be a value of any
+For dataclasses, named tuples, enums, tuples, lists, sets, mappings (a key may be a value of any
 kind), unions and ``Any``, which stands for what JSON holds. A decoder checks every type: what
 is of another is no value. JSON knows neither bytes nor infinity, and of a text with halves of
 surrogate pairs it may make another: what it does not know is an object of one key, which
@@ -24,6 +24,7 @@ PLAIN_INT: Final = 1 << 63
 """Integers beyond are written in hexadecimal: those of thousands of digits have no decimals."""
 _MAPPINGS: Final = (dict, Counter, abc.Mapping)
 _SETS: Final = (set, frozenset)
+_ARRAYS: Final = (list, *_SETS)
 
 
 class NotCoded(ValueError):
@@ -50,6 +51,8 @@ def encode(value: Any, kind: Any) -> Any:  # noqa: PLR0911 - a line a kind
         raise NotCoded(f"{type(value).__name__} where {kind} should be")
     if origin is tuple:
         return [encode(one, of) for one, of in zip(value, _items(args, len(value)), strict=True)]
+    if origin is list:
+        return [encode(one, args[0]) for one in value]
     if origin in _SETS:
         return sorted((encode(one, args[0]) for one in value), key=repr)
     if origin in _MAPPINGS:
@@ -88,7 +91,7 @@ def _decode(data: Any, kind: Any) -> Any:  # noqa: PLR0911 - a line a kind
         items = _list(data)
         each = zip(items, _items(args, len(items)), strict=True)
         return tuple(_decode(one, of) for one, of in each)
-    if origin in _SETS:
+    if origin in _ARRAYS:
         return origin(_decode(one, args[0]) for one in _list(data))
     if origin in _MAPPINGS:
         key, of = _pair(origin, args)

@@ -28,6 +28,7 @@ SUSPECTED: Final = 40
 """Traces that are run again and again where the ends seem to do the same."""
 REPEATS: Final = 2
 """Processes in which each trace is run; of what may come and go, at the ends as many as"""
+METHOD: Final = "binary search"
 AT_ENDS: Final = 8
 """these, and elsewhere as many as it takes to see it all but certainly, up to"""
 MOST_REPEATS: Final = 40

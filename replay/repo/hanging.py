@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, TypeAlias
 
 from replay.repo.binding import Interface
@@ -94,6 +94,14 @@ class Hanging:
         return (
             frozenset(self.places), frozenset(self.values), frozenset(self.ops),
             frozenset(self.beyond.items()), self._never_twice(),
+        )  # fmt: skip
+
+    def copy(self) -> Hanging:
+        """The same, to learn more by itself."""
+        return replace(
+            self, places=set(self.places), values=set(self.values), ops=set(self.ops),
+            beyond=dict(self.beyond), back=set(self.back), returned=set(self.returned),
+            hung=list(self.hung), twice=Counter(self.twice),
         )  # fmt: skip
 
     def cut(self, number: int, trace: CallTrace) -> CallTrace:

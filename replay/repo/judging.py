@@ -23,7 +23,7 @@ from replay.repo.prove.proof import Proof
 from replay.repo.recalling import Recall, calls_of
 from replay.repo.remembered import Known, total
 from replay.repo.results import Counterexample, PairResult
-from replay.repo.rounds import deepen
+from replay.repo.rounds import Deepening, First, Ranged, Rounds
 from replay.repo.tallies import CallTally, PairTally
 from replay.repo.targets import Prepared, Progress
 from replay.repo.watching import Sources, Watch, watch
@@ -76,6 +76,7 @@ def judge(
     checker: Checker, sampling: Sampling, prepared: Sequence[Prepared], budget: int,
     progress: Progress, model: tuple[Path, str] | None = None, sources: Sources | None = None,
     recall: Recall | None = None, declared: Sequence[Expected | None] = (),
+    rounds: Rounds | None = None,
 ) -> Judged:  # fmt: skip
     """Compare each tree with the last one before it that can be called, and with a model.
 
@@ -89,6 +90,7 @@ def judge(
         sources: the trees, to ask which changed lines are executed; None not to ask.
         recall: what is known of before; None to do without.
         declared: how each may differ from the one before it in the list; empty for not at all.
+        rounds: how many traces are run; None for as many as the sampling says.
 
     Raises:
         ExpectError: a rule of what is declared fails.
@@ -106,14 +108,15 @@ def judge(
     recall = recall or Recall()
     recall.trees = _trees(standings, sources)
     return _judged(
-        checker, sampling, loaded, standings, reference, budget, progress, sources, recall
-    )
+        checker, sampling, loaded, standings, reference, budget, progress, sources, recall,
+        rounds or Deepening(progress),
+    )  # fmt: skip
 
 
 def _judged(
     checker: Checker, sampling: Sampling, loaded: Sequence[Prepared],
     standings: Sequence[Standing], reference: Mapping[int, Pair], budget: int, progress: Progress,
-    sources: Sources | None, recall: Recall,
+    sources: Sources | None, recall: Recall, rounds: Rounds,
 ) -> Judged:  # fmt: skip
     """Run the pairs whose code is not identical nor known, and those with the model."""
     progress(0, 0, "comparing code")
@@ -123,7 +126,8 @@ def _judged(
     before = {place: pair for place, pair in pairs.items() if place not in known}
     campaign = CallCampaign(checker, sampling, [*before.values(), *reference.values()])
     campaign.watch = _watched(checker, sources, standings, before)
-    tally = _run(campaign, recall, progress)
+    ranged = _ranged(standings, grounds, {place: recall.trees.get(place, ()) for place in before})
+    tally = _run(campaign, recall, rounds, ranged, progress)
     calls = _calls(campaign, tally, pairs, known)
     progress(0, 0, "shortening examples")
     grounded = [None if sampling.given else grounds[place] for place in before]
@@ -146,10 +150,39 @@ def _left(known: Mapping[int, Known]) -> int:
     return max(SHRUNK_PAIRS - shown, 0)
 
 
-def _run(campaign: CallCampaign, recall: Recall, progress: Progress) -> CallTally:
+def _ranged(
+    standings: Sequence[Standing], grounds: Mapping[int, Ground],
+    trees: Mapping[int, tuple[str, ...]],
+) -> Ranged:  # fmt: skip
+    """How the pairs that are run lie among the trees."""
+
+    def said(place: int, one: Standing) -> str:
+        if place in trees:
+            return ""
+        if place in grounds and grounds[place].code.identical:
+            return "identical code"
+        return one.reason or one.verdict.value
+
+    return Ranged([said(place, one) for place, one in enumerate(standings)], trees)
+
+
+def _run(
+    campaign: CallCampaign, recall: Recall, rounds: Rounds, ranged: Ranged, progress: Progress
+) -> CallTally:
     """What traces show: those that were kept, those of the first round, and more."""
+    whole = rounds.run(campaign, ranged, lambda: _first(campaign, recall, progress))
+    tally = whole.tally
+    breed(campaign, tally)
+    feed(campaign, tally)
+    for number, found in whole.early.items():
+        tally.pairs[number].firsts.fill(found.firsts)
+    return tally
+
+
+def _first(campaign: CallCampaign, recall: Recall, progress: Progress) -> First:
+    """What the traces show that were kept, and those of the first round."""
     if not campaign.pairs:
-        return campaign.nothing()
+        return First(campaign.nothing())
     sampling = campaign.sampling
     early = recall.before(campaign) if sampling.given is None else {}
     tally = campaign.run(progress)
@@ -158,13 +191,7 @@ def _run(campaign: CallCampaign, recall: Recall, progress: Progress) -> CallTall
     for number, found in early.items():
         if found.differing and not tally.pairs[number].differing:
             tally.pairs[number].merge(found)
-    if sampling.deeper and sampling.given is None:
-        deepen(campaign, tally, progress, sampling.seconds)
-    breed(campaign, tally)
-    feed(campaign, tally)
-    for number, found in early.items():
-        tally.pairs[number].firsts.fill(found.firsts)
-    return tally
+    return First(tally, early)
 
 
 def _calls(

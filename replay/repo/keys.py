@@ -121,7 +121,7 @@ def _side(side: Target) -> str:
         [
             side.key, side.bound.missing, _digest(side.library),
             [_state(one) for one in preloaded if one],
-            [_state(one) for one in _searched(side.library)],
+            [_state(one) for one in searched(side.library)],
         ]
     )  # fmt: skip
 
@@ -147,7 +147,7 @@ def _state(path: Path | str) -> tuple[str, int, int] | tuple[str]:
     return str(path), status.st_size, status.st_mtime_ns
 
 
-def _searched(library: Path) -> list[Path]:
+def searched(library: Path) -> list[Path]:
     """The libraries that one needs, where they are not looked for in the system's folders alone."""
     needed, own = _needed(library, _state(library))
     given = os.environ.get("LD_LIBRARY_PATH", "").replace(";", ":").split(":")

@@ -9,7 +9,9 @@ clock decides, unless seconds were asked for.
 from __future__ import annotations
 
 import time
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 from replay.repo.campaign import CallCampaign
 from replay.repo.tallies import CallTally, PairTally
@@ -17,6 +19,64 @@ from replay.repo.targets import Progress
 
 MOST: Final = 16
 """Times the first round that a pair gets at most, where no time is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """What the traces show that are run of any pairs, before further rounds.
+
+    Attributes:
+        tally: of the kept traces and of the first round.
+        early: what the kept ones alone show, by the number of the pair.
+
+    """
+
+    tally: CallTally
+    early: Mapping[int, PairTally] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranged:
+    """How the pairs of a campaign lie in the range that is verified.
+
+    Attributes:
+        said: of each tree why no trace is run for it; empty where some are.
+        trees: of the first pairs, in their order: the trees of the two commits, by the place
+            of the later one.
+
+    """
+
+    said: Sequence[str]
+    trees: Mapping[int, tuple[str, ...]]
+
+
+class Rounds(Protocol):
+    """What decides how many traces are run on the pairs of a campaign."""
+
+    def run(self, campaign: CallCampaign, ranged: Ranged, first: Callable[[], First]) -> First:
+        """What all of them show.
+
+        Args:
+            campaign: of the pairs; it learns what they show.
+            ranged: where they lie.
+            first: runs those of the first round, at most once.
+
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Deepening:
+    """The rounds of a verification that ends by itself, or when its time is over."""
+
+    progress: Progress
+
+    def run(self, campaign: CallCampaign, ranged: Ranged, first: Callable[[], First]) -> First:
+        """The first round, and further ones where they are asked for."""
+        found, sampling = first(), campaign.sampling
+        if campaign.pairs and sampling.deeper and sampling.given is None:
+            deepen(campaign, found.tally, self.progress, sampling.seconds)
+        return found
 
 
 def deepen(

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from replay.repo.agreeing import agree
 from replay.repo.binding import Binding, Interface
@@ -25,6 +24,7 @@ from replay.repo.expected import Expected
 from replay.repo.expecting import Expecting, expecting
 from replay.repo.following import (
     AT_ENDS,
+    METHOD,
     MOST_REPEATS,
     SUSPECTED,
     Choosing,
@@ -35,15 +35,14 @@ from replay.repo.following import (
 )
 from replay.repo.git import Commit
 from replay.repo.judging import judge, unjudged
+from replay.repo.opening import DRAFTED, History, Request, opened, workspace
 from replay.repo.resolving import resolve
 from replay.repo.results import Counterexample, JudgedCommit, Report, unseen
 from replay.repo.showing import value_text
 from replay.repo.targets import Prepared, Progress, Target, bound_to, drafted, mining, prepare
-from replay.repo.verify import DRAFTED, History, Request, opened, report, workspace
+from replay.repo.verify import report
 from replay.search.bisect import Answer, Bisection, Probe
 from replay.search.verdict import Verdict
-
-METHOD: Final = "binary search"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,31 +7,22 @@ temporary folder, which is gone afterwards.
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-import signal
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
-from pathlib import Path
-from typing import Final
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeAlias
 
 from replay.repo.behaviour import FAILING
 from replay.repo.binding import Binding, Interface
-from replay.repo.binding import Mapping as Rule
 from replay.repo.bindingfile import read_binding
-from replay.repo.building import Builder
-from replay.repo.calls import CallTrace, read_calls
-from replay.repo.campaign import Sampling
+from replay.repo.calls import read_calls
 from replay.repo.checking import Checker
-from replay.repo.errors import RepoError
 from replay.repo.expecting import Expecting, expecting, patch_ids
-from replay.repo.git import Commit, Range, Repository
+from replay.repo.git import Commit
 from replay.repo.judging import Judged, judge, unjudged
 from replay.repo.kept import Kept, repository_id
 from replay.repo.keys import Question
 from replay.repo.onesided import changes
+from replay.repo.opening import DRAFTED, FIRST, TIMED, History, Request, opened, workspace
 from replay.repo.pairing import Standing
 from replay.repo.past import Past
 from replay.repo.prove.judged import proved
@@ -40,120 +31,25 @@ from replay.repo.recalling import Recall
 from replay.repo.remembered import Memory
 from replay.repo.resolving import resolve
 from replay.repo.results import Counterexample, JudgedCommit, PairResult, Report
+from replay.repo.rounds import Rounds
 from replay.repo.settling import settled, told
 from replay.repo.targets import Prepared, Progress, bound_to, drafted, mining, prepare
-from replay.repo.watching import Sources
 from replay.search.verdict import Verdict
 
-BUILD_LIMIT: Final = 300.0
-CALL_LIMIT: Final = 1.0
-FIRST: Final = 200
-"""Traces of the first round."""
-TIMED: Final = (
-    "--for: how many traces were run depends on the machine, and another run may find something "
-    "else; --traces N runs exactly the same again"
-)
-DRAFTED: Final = "no --binding: one was drafted from the library; see replay init"
+Begin: TypeAlias = Callable[[Sequence[Commit], str], Rounds]
+"""Is told the commits and what is asked of each, as a digest; gives the rounds of traces."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to verify.
-
-    Attributes:
-        repo: a folder in the repository.
-        commits: the range, ``A..B``.
-        build: the command that builds the library, for the shell.
-        library: what it makes, relative to the top of the tree.
-        binding: the file; None to draft one from the first library.
-        traces: how many random traces, of ``ops`` calls, drawn from ``seed``; None for
-            ``FIRST``, and further rounds where these reach something new.
-        seconds: run traces for so long, where ``traces`` are not given; None for no limit.
-        jobs: builds and workers at a time.
-        build_limit: seconds that a build may take.
-        call_limit: seconds of processor time that a trace may take.
-        budget: candidates tried to shorten an example.
-        trace: run this trace file alone.
-        model: a Python file and a class in it, to compare each commit with. It is executed.
-        rebuild: make libraries anew that are in the cache.
-        wrapper: files that are built into the library of each commit.
-        incremental: keep what the build of one commit left for the next.
-        fresh: make no use of verdicts and traces of earlier runs.
-        expect: a file of declared differences; its rules are executed.
-        prove: prove what traces find the same, as far as that goes.
-
-    """
-
-    repo: Path
-    commits: str
-    build: str
-    library: str
-    binding: Path | None = None
-    traces: int | None = None
-    seconds: float | None = None
-    ops: int = 40
-    seed: int = 1
-    jobs: int = 1
-    build_limit: float = BUILD_LIMIT
-    call_limit: float = CALL_LIMIT
-    budget: int = 1500
-    trace: Path | None = None
-    model: tuple[Path, str] | None = None
-    rebuild: bool = False
-    wrapper: tuple[Path, ...] = ()
-    incremental: bool = False
-    fresh: bool = False
-    expect: Path | None = None
-    prove: bool = False
-
-    def sampling(self, interface: Interface, given: CallTrace | None) -> Sampling:
-        """Random traces, or one that is given."""
-        return Sampling(
-            interface, self.seed, self.traces or FIRST, self.ops, given,
-            deeper=self.traces is None, seconds=self.seconds,
-        )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """A range of commits, opened.
-
-    Attributes:
-        commits: in order, the start of the range first.
-        remarks: notes on each.
-        applies: the commits at which each map of the binding holds, by the map's key.
-        builder: of their trees.
-        notes: on the whole.
-        store: where their trees can be read.
-
-    """
-
-    commits: tuple[Commit, ...]
-    remarks: tuple[tuple[str, ...], ...]
-    applies: Mapping[str, frozenset[str]]
-    builder: Builder
-    notes: tuple[str, ...]
-    store: Path
-
-    def holds(self, rule: Rule, place: int) -> bool:
-        """Whether a map holds at the commit of this place."""
-        return self.commits[place].id in self.applies.get(rule.key, frozenset())
-
-    def at(self, place: int) -> Callable[[Rule], bool]:
-        """Which maps hold at the commit of this place."""
-        return lambda rule: self.holds(rule, place)
-
-    def sources(self, places: Iterable[int]) -> Sources:
-        """The trees of the commits of these places."""
-        return Sources(self.store, [self.commits[place].tree for place in places])
-
-    def noting(self, note: str) -> History:
-        """The same with one more note."""
-        return replace(self, notes=(*self.notes, note))
-
-
-def verify(request: Request, progress: Progress = lambda done, total, text: None) -> Report:
+def verify(
+    request: Request, progress: Progress = lambda done, total, text: None,
+    begin: Begin | None = None,
+) -> Report:  # fmt: skip
     """Verify a range of commits.
+
+    Args:
+        request: what to verify.
+        progress: called with how much is done.
+        begin: the rounds of a campaign; None for those that the request asks for.
 
     Raises:
         RepoError: no such repository, range or library path.
@@ -172,12 +68,12 @@ def verify(request: Request, progress: Progress = lambda done, total, text: None
         if all(one.shape is None for one in prepared):
             history = history.noting("no commit could be built and read: nothing was compared")
             return report(request, history, range(len(trees)), unjudged(prepared), None)
-        return _compared(request, history, binding, prepared, expected, progress)
+        return _compared(request, history, binding, prepared, expected, progress, begin)
 
 
 def _compared(
     request: Request, history: History, binding: Binding | None, prepared: Sequence[Prepared],
-    expected: Expecting, progress: Progress,
+    expected: Expecting, progress: Progress, begin: Begin | None,
 ) -> Report:  # fmt: skip
     """The report on commits of which some can be called."""
     if binding is None:
@@ -193,11 +89,13 @@ def _compared(
     declared = expected.declared(interface, places, prepared)
     if request.seconds is not None and given is None:
         history = history.noting(TIMED)
-    recall = _recall(request, history, interface)
+    question = _question(request, interface)
+    recall = _recall(request, history, question, begin is not None)
+    rounds = begin(history.commits, question.digest()) if begin is not None else None
     with Checker(request.jobs, request.call_limit) as checker:
         judged = judge(
             checker, sampling, bound, 0 if given else request.budget, progress, request.model,
-            history.sources(places), recall, declared,
+            history.sources(places), recall, declared, rounds,
         )  # fmt: skip
         if request.prove and given is None:
             trees = [commit.tree for commit in history.commits]
@@ -208,19 +106,25 @@ def _compared(
     return report(request, history, places, judged, interface, given is not None)
 
 
-def _recall(request: Request, history: History, interface: Interface) -> Recall:
-    """What earlier runs found; nothing for a single trace, or where a clock decides."""
-    if request.trace is not None:
-        return Recall()
+def _question(request: Request, interface: Interface) -> Question:
+    """What is asked of each pair."""
     effort = f"rounds from {FIRST}" if request.traces is None else f"{request.traces}"
-    question = Question(
+    return Question(
         interface, request.seed, effort, request.ops, request.budget, request.call_limit
     )
+
+
+def _recall(request: Request, history: History, question: Question, lasting: bool) -> Recall:
+    """What earlier runs found; nothing for a single trace, no verdict where a clock decides."""
+    if request.trace is not None:
+        return Recall()
     base = history.commits[0].id
     kept = Kept.open(
-        repository_id(request.repo, history.store, base), request.library, interface, request.fresh
-    )
-    return Recall(Memory.of(question, request.seconds is not None, request.fresh), kept)
+        repository_id(request.repo, history.store, base), request.library, question.interface,
+        request.fresh,
+    )  # fmt: skip
+    timed = request.seconds is not None or lasting
+    return Recall(Memory.of(question, timed, request.fresh), kept)
 
 
 def _remembered(judged: Judged) -> list[str]:
@@ -232,68 +136,6 @@ def _remembered(judged: Judged) -> list[str]:
         f"{len(judged.remembered)} of {many} verdicts are those of an earlier run on the same "
         "code; --fresh judges anew"
     ]
-
-
-def opened(request: Request, binding: Binding | None, place: Path) -> History:
-    """The range of a request, with a temporary folder to build in.
-
-    Raises:
-        RepoError: no such repository, range or library path.
-
-    """
-    repository = Repository(request.repo, place)
-    commits = repository.range(request.commits)
-    applies = _rules(binding, repository) if binding else {}
-    builder = Builder(
-        repository, request.build, request.library, request.build_limit, request.rebuild,
-        wrapper=request.wrapper, incremental=request.incremental, home=request.repo,
-    )  # fmt: skip
-    every = (commits.base, *commits.commits)
-    remarks = ((), *(remarks_on(commits, *both) for both in pairwise(every)))
-    notes = (*commits.notes, *builder.notes)
-    return History(every, remarks, applies, builder, notes, repository.store)
-
-
-@contextlib.contextmanager
-def workspace() -> Iterator[Path]:
-    """A temporary folder that is gone afterwards, a second Ctrl-C or SIGTERM notwithstanding."""
-    place = Path(tempfile.mkdtemp(prefix="replay-verify-"))
-    try:
-        yield place
-    finally:
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-        try:
-            shutil.rmtree(place, ignore_errors=True)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _rules(binding: Binding, repository: Repository) -> dict[str, frozenset[str]]:
-    """The commits at which each map holds, by the map's key."""
-    applies = {}
-    for rule in binding.maps:
-        try:
-            applies[rule.key] = repository.ids_in(rule.commits)
-        except RepoError as error:
-            place = f"{binding.path}:{rule.line}" if rule.line else str(binding.path)
-            raise RepoError(f"{place}: {rule.key}.commits: {error}") from None
-    return applies
-
-
-def remarks_on(commits: Range, before: Commit, commit: Commit) -> tuple[str, ...]:
-    """What a reader should know of a commit by its place in history."""
-    notes = []
-    if commit.id in commits.merged:
-        count = commits.merged[commit.id]
-        parents = commit.parents
-        notes.append(
-            f"a merge, which brings in {count} commit{'' if count == 1 else 's'}: judged as "
-            f"one change against its first parent (look inside with "
-            f"--range {parents[0][:12]}..{parents[-1][:12]})"
-        )
-    if commit.tree == before.tree:
-        notes.append("an empty commit: the tree of the one before")
-    return tuple(notes)
 
 
 # --- from the values of the stages ----------------------------------------------------

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import threading
+import time
 
 import pytest
 
-from replay.base.pool import Threads
+from replay.base.pool import Threads, interrupts_held
 
 
 def test_results_come_in_the_order_of_tasks_however_they_end() -> None:
@@ -56,3 +58,20 @@ def test_work_that_waits_is_given_up_when_the_threads_are_left() -> None:
         assert started.wait(30)
         threading.Timer(0.05, go.set).start()
     assert done == [0]
+
+
+def test_a_process_is_started_whole_though_another_thread_takes_the_signal() -> None:
+    over = threading.Event()
+    other = threading.Thread(target=over.wait, args=(30,))
+    other.start()
+    assert other.ident is not None
+    told: list[str] = []
+    try:
+        with pytest.raises(KeyboardInterrupt), interrupts_held():
+            signal.pthread_kill(other.ident, signal.SIGINT)
+            time.sleep(0.1)
+            told.append("it was started")
+    finally:
+        over.set()
+        other.join()
+    assert told

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from dirty.campaign.campaigns import read_sums
 from faults.catalogue import FAULTS
 
 from replay.cli import main
 from replay.cli.campaign import RAREST
 from replay.dirty.campaign.corpus import path_of, reaching
-from replay.dirty.campaign.state import read_sums
 from replay.dirty.language.files import read_trace
 from replay.dirty.subject import plan
 

@@ -18,6 +18,7 @@ from userrepo import MAKE, Done, UserRepo, cli
 
 from replay.base.pool import default_jobs
 from replay.build.command import Commands
+from replay.repo.opening import Request, opened, workspace
 from replay.repo.pairing import Pair, neighbours
 from replay.repo.prove.engines import MISSING, Engine, _believed, doubt, find_engine
 from replay.repo.prove.proof import FunctionProof, Proof, Rung
@@ -26,7 +27,6 @@ from replay.repo.prove.recompiling import Recompiled
 from replay.repo.resolving import resolve
 from replay.repo.shapes import LibraryShape
 from replay.repo.targets import bound_to, drafted, prepare
-from replay.repo.verify import Request, opened, workspace
 
 PLAIN = MAKE.replace("-O1", "-O0")
 

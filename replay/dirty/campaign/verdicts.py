@@ -8,16 +8,12 @@ from typing import Any, Final
 
 from replay.dirty.campaign.corpus import Corpus, for_path
 from replay.dirty.campaign.drawing import EPOCH
-from replay.dirty.campaign.state import Sums
-from replay.dirty.campaign.work import CORPUS, Asked, Tally
+from replay.dirty.campaign.judging import judged
+from replay.dirty.campaign.sums import StepSums
+from replay.dirty.campaign.work import CORPUS, Asked
 from replay.dirty.language.language import LANGUAGE
 from replay.dirty.language.trace import Trace
 from replay.dirty.machine.reach import Reach, reach
-from replay.dirty.native.check import judge_tally
-from replay.dirty.native.compare import NativeTally, Work
-from replay.dirty.native.session import Libraries
-from replay.series.judging import judge
-from replay.series.tally import Share
 from replay.series.verdict import CheckResult, Example, Failure
 
 
@@ -51,7 +47,7 @@ class Outcome:
 
     """
 
-    sums: Sums
+    sums: StepSums
     lanes: dict[str, CheckResult]
     differences: tuple[Difference, ...]
     reach: Reach | None
@@ -69,42 +65,14 @@ class Outcome:
         ]
 
 
-def outcome(sums: Sums) -> Outcome:
+def outcome(sums: StepSums) -> Outcome:
     """What a campaign has come to."""
     lanes, differences = {}, []
     for lane, tally in sums.tallies.items():
-        lanes[lane], found = _judged(sums.asked, lane.removeprefix(CORPUS), tally)
+        lanes[lane], found = judged(sums.asked, lane.removeprefix(CORPUS), tally)
         differences += [Difference(lane, *one) for one in found]
     reached = reach(sums.coverage) if sums.coverage.traces else None
     return Outcome(sums, lanes, tuple(differences), reached)
-
-
-def failing(sums: Sums) -> int:
-    """How much was found that nothing declares."""
-    return sum(
-        len(_judged(sums.asked, lane.removeprefix(CORPUS), tally)[1])
-        for lane, tally in sums.tallies.items()
-    )
-
-
-def _judged(
-    asked: Asked, lane: str, tally: Tally
-) -> tuple[CheckResult, list[tuple[int, Failure, Any]]]:
-    """The verdicts of a lane, and (step, failure, how to get at an example) of failures."""
-    plan = asked.plan()
-    if isinstance(tally, NativeTally):
-        result, departed = judge_tally(Work(lane, plan, asked.libraries or Libraries(())), tally)
-        found: dict[int, Any] = {id(kept): finding for finding, kept in departed}
-    else:
-        assert isinstance(tally, Share)
-        result, wanted = judge(plan.subject, tally, plan.steps, asked.seed, asked.ops)
-        found = {id(kept): finding for finding, kept in wanted}
-    failures = [
-        (step.step, failure, found.get(id(failure)))
-        for step in result.steps
-        for failure in step.failures
-    ]
-    return result, failures
 
 
 # --- what is kept of it -----------------------------------------------------------------------
@@ -139,7 +107,7 @@ def with_examples(
         yield one
 
 
-def keep_rare(sums: Sums, found: Outcome, corpus: Corpus, budget: int, most: int) -> None:
+def keep_rare(sums: StepSums, found: Outcome, corpus: Corpus, budget: int, most: int) -> None:
     """Keep a small trace for each of the rarest paths that the campaign reached."""
     if found.reach is None or sums.asked.copies or sums.end < ENOUGH:
         return

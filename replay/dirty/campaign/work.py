@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import refmodels
 from replay.build.cache import key
+from replay.campaign.sums import Task
 from replay.dirty.campaign.drawing import Kept, Steering, Wanted
 from replay.dirty.language.generate import DEFAULT
 from replay.dirty.language.trace import Trace
@@ -87,23 +87,8 @@ class Asked:
                    values["compiler"])  # fmt: skip
 
 
-class Task(NamedTuple):
-    """Traces of some numbers. ``made`` is :func:`made_of`.
-
-    ``kept`` are all that there are where they are not drawn, and ``fit`` is how many of them,
-    the first ones, the C can run.
-    """
-
-    asked: Asked
-    numbers: range
-    wanted: Wanted
-    made: str
-    kept: tuple[Trace, ...] | None = None
-    fit: int = 0
-
-
 @dataclass(slots=True)
-class Batch:
+class StepBatch:
     """What a range of traces showed: a tally a lane, and how many operations were made."""
 
     numbers: range
@@ -112,47 +97,64 @@ class Batch:
     coverage: Coverage | None = None
 
 
-_one_at_a_time = threading.Lock()
-"""A worker of a cluster may run tasks in several threads; what holds the C is for one."""
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """The work: traces run in all lanes. Tasks are led to the paths wanted, epoch by epoch.
 
-
-def run_task(task: Task) -> Batch:
-    """Run the traces of a task in all lanes.
-
-    Raises:
-        UsageError: this process has other models than the campaign.
-        DomainError, WorkerError: the C cannot be run.
+    Attributes:
+        asked: what is to be run.
+        made: :func:`made_of` it.
+        kept: all traces that there are, where they are not drawn, and ``fit``: how many of
+            them, the first ones, the C can run.
 
     """
-    if task.made != made_of(task.asked):
-        raise UsageError(
-            "this worker has another version of replay, its models or its series than the "
-            "campaign; start it with the same"
+
+    asked: Asked
+    made: str
+    kept: tuple[Trace, ...] | None = None
+    fit: int = 0
+
+    def run(self, task: Task) -> StepBatch:
+        """Run the traces of a task in all lanes.
+
+        Raises:
+            UsageError: this process has other models than the campaign.
+            BuildError: the C cannot be built here.
+            DomainError, WorkerError: the C cannot be run.
+
+        """
+        if self.made != made_of(self.asked):
+            raise UsageError(
+                "this worker has another version of replay, its models or its series than the "
+                "campaign; start it with the same"
+            )
+        here = replace(self, asked=with_libraries(self.asked))
+        batch = StepBatch(task.numbers)
+        for lane in self.asked.lanes:
+            here.run_lane(task, lane, batch)
+        return batch
+
+    def packed(self) -> Lanes:
+        """The same: the C is built on each machine, once."""
+        return self
+
+    def run_lane(self, task: Task, lane: str, batch: StepBatch) -> None:
+        """Run the traces of a task in a lane, and put what they show into a batch."""
+        asked, numbers, kept = self.asked, task.numbers, self.kept
+        if kept is not None and lane != "python":
+            numbers = range(numbers.start, min(numbers.stop, self.fit))
+        campaign = asked.campaign(lane, asked.plan(task.lead or (), kept))
+        tally: Tally = campaign.look(numbers) if numbers else campaign.nothing()
+        if isinstance(tally, Share):
+            watched, tally.watched = tally.watched, None
+            batch.coverage = watched if isinstance(watched, Coverage) else None
+        steps = len(campaign.plan.needed)
+        batch.ops += steps * (
+            len(numbers) * asked.ops
+            if kept is None
+            else sum(len(kept[number].ops) for number in numbers)
         )
-    with _one_at_a_time:
-        asked = with_libraries(task.asked)
-        batch = Batch(task.numbers)
-        for lane in asked.lanes:
-            _run_lane(task._replace(asked=asked), lane, batch)
-    return batch
-
-
-def _run_lane(task: Task, lane: str, batch: Batch) -> None:
-    asked, numbers, kept = task.asked, task.numbers, task.kept
-    if kept is not None and lane != "python":
-        numbers = range(numbers.start, min(numbers.stop, task.fit))
-    campaign = asked.campaign(lane, asked.plan(task.wanted, kept))
-    tally: Tally = campaign.look(numbers) if numbers else campaign.nothing()
-    if isinstance(tally, Share):
-        watched, tally.watched = tally.watched, None
-        batch.coverage = watched if isinstance(watched, Coverage) else None
-    steps = len(campaign.plan.needed)
-    batch.ops += steps * (
-        len(numbers) * asked.ops
-        if kept is None
-        else sum(len(kept[number].ops) for number in numbers)
-    )
-    batch.tallies[lane] = tally
+        batch.tallies[lane] = tally
 
 
 def with_libraries(asked: Asked) -> Asked:

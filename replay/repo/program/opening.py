@@ -15,6 +15,7 @@ from replay.repo.errors import RepoError
 from replay.repo.expectfile import read_expect
 from replay.repo.expecting import Expecting
 from replay.repo.git import Repository
+from replay.repo.opening import BUILD_LIMIT, TIMED, History, remarks_on
 from replay.repo.program.campaign import ProgramCampaign
 from replay.repo.program.case import Case, read_case
 from replay.repo.program.expecting import check
@@ -25,7 +26,6 @@ from replay.repo.program.running import Runner
 from replay.repo.program.tallies import Pair, Sampling
 from replay.repo.rules import Rules
 from replay.repo.targets import Obstacle, Progress
-from replay.repo.verify import BUILD_LIMIT, TIMED, History, remarks_on
 from replay.search.verdict import Verdict
 
 RUN_LIMIT: Final = 5.0

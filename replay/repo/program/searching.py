@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
+from replay.repo.following import METHOD
 from replay.repo.git import Commit
+from replay.repo.opening import workspace
 from replay.repo.program.campaign import tick
 from replay.repo.program.case import Case
 from replay.repo.program.comparing import Divergence, Runs
@@ -25,9 +27,7 @@ from replay.repo.program.packing import Target
 from replay.repo.program.results import ProgramReport, Row
 from replay.repo.program.running import HANG
 from replay.repo.program.tallies import Pair, Sampling
-from replay.repo.searching import METHOD
 from replay.repo.targets import Progress
-from replay.repo.verify import workspace
 from replay.search.bisect import Answer, Bisection, Probe
 from replay.search.verdict import Verdict
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from replay.repo.opening import workspace
 from replay.repo.program.judging import judge
 from replay.repo.program.opening import ProgramRequest, opened
 from replay.repo.program.results import ProgramReport
 from replay.repo.targets import Progress
-from replay.repo.verify import workspace
 
 
 def verify(

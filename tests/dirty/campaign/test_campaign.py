@@ -10,39 +10,30 @@ import sys
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dirty.campaign.campaigns import (
     ASKED,
     COMMAND,
-    children,
     drive,
-    end,
-    gone,
-    report,
-    start,
+    read_sums,
     values,
     wait_for,
 )
+from dirty.campaign.processes import children, end, gone, report, start
 from faults.catalogue import FAULTS
 
+from replay.campaign.state import State, StateError
+from replay.campaign.state import read_sums as read_any
+from replay.campaign.sums import Task
+from replay.campaign.workers import LIVES, Local, Workers
 from replay.dirty.campaign.corpus import Corpus
 from replay.dirty.campaign.drawing import EPOCH
-from replay.dirty.campaign.drive import run_corpus
-from replay.dirty.campaign.state import State, StateError, Sums, read_sums
+from replay.dirty.campaign.first import run_corpus
+from replay.dirty.campaign.sums import StepSums
 from replay.dirty.campaign.values import tally_of, tally_values
-from replay.dirty.campaign.verdicts import failing
-from replay.dirty.campaign.work import (
-    SHARE,
-    Asked,
-    Batch,
-    Task,
-    fits,
-    made_of,
-    run_task,
-    with_libraries,
-)
-from replay.dirty.campaign.workers import LIVES, Local, Workers
+from replay.dirty.campaign.work import SHARE, Asked, Lanes, fits, made_of, with_libraries
 from replay.dirty.language.trace import Config, Op, Trace
 from replay.errors import UsageError, WorkerError
 
@@ -50,7 +41,7 @@ TRACES = 110
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Sums:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> StepSums:
     """A campaign that nothing breaks."""
     return drive(tmp_path_factory.mktemp("whole") / "state", Inline(), TRACES)
 
@@ -61,9 +52,9 @@ class Inline(Workers):
     def size(self) -> int:
         return 2
 
-    def start(self, task: Task) -> Future[Batch]:
-        future: Future[Batch] = Future()
-        future.set_result(run_task(task))
+    def start(self, task: Task) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(self.work.run(task))
         return future
 
     def is_loss(self, error: Exception) -> bool:
@@ -79,11 +70,11 @@ class Mortal(Inline):
         super().__init__()
         self.deaths = deaths
 
-    def start(self, task: Task) -> Future[Batch]:
+    def start(self, task: Task) -> Future[Any]:
         first = task.numbers.start
         if self.deaths.get(first, 0):
             self.deaths[first] -= 1
-            future: Future[Batch] = Future()
+            future: Future[Any] = Future()
             future.set_exception(BrokenProcessPool())
             return future
         return super().start(task)
@@ -95,7 +86,7 @@ class Late(Inline):
     def size(self) -> int:
         return 4
 
-    def take(self, timeout: float) -> list[Batch]:
+    def take(self, timeout: float) -> list[Any]:
         return super().take(timeout)[::-1]
 
 
@@ -107,9 +98,9 @@ class Ahead(Late):
 
 
 def test_late_results_and_stops_change_nothing(
-    whole: Sums, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole: StepSums, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("replay.dirty.campaign.drive.COMMIT_EVERY", 0.0)
+    monkeypatch.setattr("replay.campaign.drive.COMMIT_EVERY", 0.0)
     path = tmp_path / "state"
     stopped = drive(path, Late(), SHARE + 7)
     assert stopped.end == SHARE + 7
@@ -118,14 +109,14 @@ def test_late_results_and_stops_change_nothing(
     assert sum(row["differing"] != [] for row in values(whole)["tallies"].values()) == 1
 
 
-def test_a_worker_that_is_lost_loses_nothing(whole: Sums, tmp_path: Path) -> None:
+def test_a_worker_that_is_lost_loses_nothing(whole: StepSums, tmp_path: Path) -> None:
     workers = Mortal({0: 1, 2 * SHARE: LIVES - 1})
     assert values(drive(tmp_path / "state", workers, TRACES)) == values(whole)
     assert workers.lost == LIVES
 
 
 def test_a_range_that_kills_every_worker_is_an_error_that_names_it(
-    whole: Sums, tmp_path: Path
+    whole: StepSums, tmp_path: Path
 ) -> None:
     path = tmp_path / "state"
     with pytest.raises(WorkerError, match=r"traces 40 to 59.*--resume"):
@@ -133,7 +124,7 @@ def test_a_range_that_kills_every_worker_is_an_error_that_names_it(
     assert values(drive(path, Inline(), TRACES)) == values(whole)
 
 
-def test_a_process_that_is_killed_is_replaced(whole: Sums, tmp_path: Path) -> None:
+def test_a_process_that_is_killed_is_replaced(whole: StepSums, tmp_path: Path) -> None:
     killed: list[int] = []
 
     def told(news: object) -> None:
@@ -166,10 +157,10 @@ def test_steering_is_decided_by_what_was_merged_and_stands_in_the_state(tmp_path
     assert again.coverage.traces == 2 * EPOCH + SHARE
 
 
-def test_a_campaign_that_is_killed_goes_on_where_it_was(whole: Sums, tmp_path: Path) -> None:
+def test_a_campaign_that_is_killed_goes_on_where_it_was(whole: StepSums, tmp_path: Path) -> None:
     path = tmp_path / "state"
     words = ("--traces", str(TRACES), "--jobs", "2", "--state", str(path), "--budget", "0")
-    process = start(*words, *COMMAND, cache=tmp_path)
+    process = start("campaign", *words, *COMMAND, cache=tmp_path)
     try:
         wait_for(path, SHARE, process)
         workers = children(process.pid)
@@ -179,7 +170,7 @@ def test_a_campaign_that_is_killed_goes_on_where_it_was(whole: Sums, tmp_path: P
     finally:
         end(process)
     assert SHARE <= read_sums(path).end < TRACES
-    process = start(*words, "--resume", cache=tmp_path)
+    process = start("campaign", *words, "--resume", cache=tmp_path)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, (out, err)
     assert values(read_sums(path)) | {"corpus": None} == values(whole)
@@ -187,7 +178,9 @@ def test_a_campaign_that_is_killed_goes_on_where_it_was(whole: Sums, tmp_path: P
 
 def test_termination_leaves_a_state_that_can_be_resumed(tmp_path: Path) -> None:
     path = tmp_path / "state"
-    process = start("--for", "1h", "--jobs", "1", "--state", str(path), *COMMAND, cache=tmp_path)
+    process = start(
+        "campaign", "--for", "1h", "--jobs", "1", "--state", str(path), *COMMAND, cache=tmp_path
+    )
     try:
         wait_for(path, SHARE, process)
         os.kill(process.pid, signal.SIGTERM)
@@ -202,7 +195,7 @@ def test_termination_leaves_a_state_that_can_be_resumed(tmp_path: Path) -> None:
     )
 
 
-def test_a_full_disk_is_a_clear_error_and_loses_nothing(whole: Sums, tmp_path: Path) -> None:
+def test_a_full_disk_is_a_clear_error_and_loses_nothing(whole: StepSums, tmp_path: Path) -> None:
     path = tmp_path / "state"
     words = ["--traces", str(TRACES), "--jobs", "1", "--state", str(path), "--budget", "0"]
     script = (
@@ -229,7 +222,7 @@ def test_a_kill_in_the_middle_of_a_write_loses_that_write_alone(tmp_path: Path) 
         "db = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
         "db.execute('PRAGMA cache_size = 1')\n"
         "db.execute('BEGIN IMMEDIATE')\n"
-        "db.execute('UPDATE coverage SET turns = turns || turns || turns')\n"
+        "db.execute('UPDATE sums SET value = value || value || value')\n"
         "os.kill(os.getpid(), 9)\n"
     )
     subprocess.run([sys.executable, "-c", half, str(path)], check=False)
@@ -252,7 +245,7 @@ def test_a_state_that_may_not_be_written_is_a_clear_error(tmp_path: Path) -> Non
     other = tmp_path / "other"
     sqlite3.connect(other).execute("CREATE TABLE about (name TEXT, value TEXT)")
     with pytest.raises(StateError, match="no state of a campaign of this version"):
-        read_sums(other)
+        read_any(other, (StepSums,))
 
 
 def test_one_campaign_at_a_time_has_a_state(tmp_path: Path) -> None:
@@ -268,7 +261,7 @@ def test_one_campaign_at_a_time_has_a_state(tmp_path: Path) -> None:
 
 def test_a_worker_of_another_version_is_refused() -> None:
     with pytest.raises(UsageError, match="another version of replay"):
-        run_task(Task(ASKED, range(1), (), "something else"))
+        Lanes(ASKED, "something else").run(Task(range(1), ()))
 
 
 def test_the_first_difference_ends_a_campaign_wherever_it_is_found(tmp_path: Path) -> None:
@@ -278,14 +271,14 @@ def test_the_first_difference_ends_a_campaign_wherever_it_is_found(tmp_path: Pat
     ends = set()
     for name, workers in (("a", Inline()), ("b", Late())):
         found = drive(tmp_path / name, workers, 10_000, asked, until_difference=True)
-        assert failing(found) and found.end % SHARE == 0 and found.end < 1000
+        assert found.differences() and found.end % SHARE == 0 and found.end < 1000
         ends.add(found.end)
     assert len(ends) == 1
 
 
 def test_tallies_survive_as_plain_values() -> None:
     asked = with_libraries(Asked(steps=(30, 37), ops=30, lanes=("python", "native", "both")))
-    batch = run_task(Task(asked, range(12), (), made_of(asked)))
+    batch = Lanes(asked, made_of(asked)).run(Task(range(12), ()))
     assert set(batch.tallies) == {"python", "native", "both"}
     for tally in batch.tallies.values():
         again = tally_of(tally_values(tally))
@@ -300,17 +293,17 @@ def test_traces_of_the_corpus_that_the_c_cannot_run_are_left_to_the_models(tmp_p
     far = Op("kvm_log_sync", (0, 6400, (0,) * 100))
     for config, more in ((Config(), ()), (small, ()), (Config(tcg=False), (far,))):
         corpus.add(Trace((Op("ram_alloc", (2,)), Op("store", (0, 4)), *more), config))
-    with State.create(tmp_path / "state", asked, made_of(asked)) as state:
+    with State.create(tmp_path / "state", StepSums(asked, made_of(asked))) as state:
         kept = run_corpus(state, asked, corpus, lambda done, of: None)
         assert [fits(asked, trace) for trace in kept] == [True, False, False]
-        assert not failing(state.sums)
+        assert not state.sums.differences()
         tallies = state.sums.tallies
         assert tallies["corpus/python"].traces == 3
         assert tallies["corpus/native"].traces == {37: 1, 38: 1}
     assert read_sums(tmp_path / "state").corpus == kept
 
 
-def test_status_tells_of_a_campaign(whole: Sums, tmp_path: Path) -> None:
+def test_status_tells_of_a_campaign(whole: StepSums, tmp_path: Path) -> None:
     path = tmp_path / "state"
     drive(path, Inline(), 30)
     done = subprocess.run(

@@ -4,61 +4,28 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from dirty.campaign.campaigns import ASKED, COMMAND, drive, end, start, values, wait_for
+from dirty.campaign.campaigns import (
+    ASKED,
+    COMMAND,
+    drive,
+    read_sums,
+    values,
+    wait_for,
+)
+from dirty.campaign.nodes import Nodes
+from dirty.campaign.processes import end, start
 
+from replay.campaign.workers import Local
 from replay.cli import main
-from replay.dirty.campaign.state import read_sums
 from replay.dirty.campaign.work import SHARE
-from replay.dirty.campaign.workers import Local
 
 TRACES = 160
-
-
-class Nodes:
-    """A scheduler and its workers."""
-
-    def __init__(self, stack: ExitStack, folder: Path) -> None:
-        self.stack, self.folder = stack, folder
-        scheduler = self.node("scheduler", "--port", "0", "--no-dashboard", "--host", "127.0.0.1")
-        self.scheduler = scheduler
-        self.address = self.said(scheduler, "Scheduler at:").split()[-1]
-        self.workers = [self.worker() for _ in range(2)]
-
-    def node(self, what: str, *words: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli.dask_" + what, *words],
-            stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=self.folder,
-            start_new_session=True,
-        )  # fmt: skip
-        self.stack.callback(end, process)
-        return process
-
-    def worker(self) -> subprocess.Popen[str]:
-        process = self.node(
-            "worker", self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard",
-            "--local-directory", str(self.folder),
-        )  # fmt: skip
-        self.said(process, "Registered to:")
-        return process
-
-    @staticmethod
-    def said(process: subprocess.Popen[str], what: str) -> str:
-        """The line that says something, once it does."""
-        assert process.stderr is not None
-        lines = []
-        for line in process.stderr:
-            lines.append(line)
-            if what in line:
-                return line
-        raise AssertionError("".join(lines))
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +37,8 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
 def test_a_worker_that_is_killed_loses_nothing(nodes: Nodes, tmp_path: Path) -> None:
     path = tmp_path / "state"
     process = start(
-        "--traces", str(TRACES), "--state", str(path), "--cluster", nodes.address, "--budget", "0",
-        *COMMAND, cache=tmp_path,
+        "campaign", "--traces", TRACES, "--state", path, "--cluster", nodes.address,
+        "--budget", "0", *COMMAND, cache=tmp_path,
     )  # fmt: skip
     try:
         wait_for(path, SHARE, process)
@@ -88,7 +55,9 @@ def test_a_worker_that_is_killed_loses_nothing(nodes: Nodes, tmp_path: Path) -> 
 def test_a_scheduler_that_is_killed_is_one_message(nodes: Nodes, tmp_path: Path) -> None:
     """It is the last that is done to these nodes."""
     path = tmp_path / "state"
-    process = start("--state", str(path), "--cluster", nodes.address, *COMMAND, cache=tmp_path)
+    process = start(
+        "campaign", "--state", str(path), "--cluster", nodes.address, *COMMAND, cache=tmp_path
+    )
     try:
         wait_for(path, SHARE, process)
         os.kill(nodes.scheduler.pid, signal.SIGKILL)

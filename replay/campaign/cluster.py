@@ -1,19 +1,20 @@
 """Workers of a Dask ``distributed`` cluster: the scheduler's address is all that is needed.
 
-They need replay in the same version, and, for the lanes of the C, a compiler: what is not
-built on their machine is built there, once. A worker runs one range at a time, however
-many threads it has.
+They need replay in the same version. What the work needs beside it is sent to each worker
+once, and again to those that come later.
 """
 
 from __future__ import annotations
 
 import importlib
 import logging
+import threading
 import time
+import warnings
 from typing import Any, Final
 
-from replay.dirty.campaign.work import Task, run_task
-from replay.dirty.campaign.workers import Workers
+from replay.campaign.sums import Task, Work
+from replay.campaign.workers import Workers
 from replay.errors import UsageError, WorkerError
 
 PATIENCE: Final = "10s"
@@ -51,6 +52,7 @@ class Cluster(Workers):
             ) from None
         self._counted = (0.0, 1)
         self._kept: dict[int, Any] = {}
+        self._sent: Any = None
 
     def size(self) -> int:
         """The workers that there are now, counted now and then."""
@@ -59,9 +61,24 @@ class Cluster(Workers):
             self._counted = (now + COUNT_EVERY, max(len(self._client.nthreads()), 1))
         return self._counted[1]
 
+    def begin(self, work: Work) -> None:
+        """Say what is to be done with the tasks, on other machines.
+
+        Raises:
+            ReplayError: it cannot be done there.
+
+        """
+        self.work = work.packed()
+
     def start(self, task: Task) -> Any:
         """To the scheduler, which gives it to another worker where one is lost."""
-        future = self._client.submit(run_task, task, pure=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that what is sent once is large
+            if self._sent is None:
+                # A result, and no value that lies with one worker: it is had again where
+                # that one is lost.
+                self._sent = self._client.submit(_same, self.work, pure=False)
+            future = self._client.submit(_run, self._sent, task, pure=False)
         self._kept[task.numbers.start] = future  # one that nobody holds is cancelled
         return future
 
@@ -78,9 +95,24 @@ class Cluster(Workers):
                 "the scheduler is gone, or gave up; what was done is in the state: go on with "
                 "--resume"
             ) from None
+        self._sent = None
         return name == "KilledWorker"
 
     def close(self) -> None:
         """Give back what is not done, and leave the cluster as it is."""
-        self._client.cancel(list(self._kept.values()), force=True)
-        self._client.close()
+        if self._client.status not in ("closing", "closed"):
+            self._client.cancel(list(self._kept.values()), force=True)
+            self._client.close()
+
+
+def _same(work: Work) -> Work:
+    return work
+
+
+_one_at_a_time = threading.Lock()
+"""A worker may have several threads, and what it runs is for one."""
+
+
+def _run(work: Work, task: Task) -> Any:
+    with _one_at_a_time:
+        return work.run(task)

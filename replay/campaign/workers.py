@@ -13,13 +13,13 @@ from abc import abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from replay.base.closing import Closing
 from replay.base.pool import ignore_interrupts, interrupts_held
-from replay.dirty.campaign.work import Batch, Task, run_task
+from replay.campaign.sums import Task, Work
 from replay.errors import WorkerError
 
 LIVES: Final = 4
@@ -31,6 +31,9 @@ AHEAD: Final = 2
 
 class Workers(Closing):
     """Workers of some kind. What one raises is raised where its result is taken."""
+
+    work: Work
+    """What is done with each task."""
 
     def __init__(self) -> None:
         self._done: SimpleQueue[tuple[int, Any]] = SimpleQueue()
@@ -49,19 +52,23 @@ class Workers(Closing):
         """How many more ranges may be handed out."""
         return self.size() * AHEAD - len(self._tasks)
 
+    def begin(self, work: Work) -> None:
+        """Say what is to be done with the tasks."""
+        self.work = work
+
     def submit(self, task: Task) -> None:
         """Hand out a range."""
         self._tasks[task.numbers.start] = task
         self._hand_out(task)
 
-    def take(self, timeout: float) -> list[Batch]:
+    def take(self, timeout: float) -> list[Any]:
         """The results that are there, waiting at most so many seconds for the first.
 
         Raises:
             WorkerError: too many workers died at one range.
 
         """
-        taken: list[Batch] = []
+        taken: list[Any] = []
         try:
             first, future = self._done.get(timeout=timeout)
             while True:
@@ -76,11 +83,11 @@ class Workers(Closing):
         future = self.start(task)
         future.add_done_callback(lambda future: self._done.put((first, future)))
 
-    def _result(self, first: int, future: Any) -> Batch | None:
+    def _result(self, first: int, future: Any) -> Any | None:
         if first not in self._tasks:
             return None
         try:
-            batch: Batch = future.result()
+            batch = future.result()
         except Exception as error:
             if not self.is_loss(error):
                 raise
@@ -121,43 +128,65 @@ class Local(Workers):
         super().__init__()
         self.jobs = jobs
         self._pool: ProcessPoolExecutor | None = None
+        self._ending: tuple[Connection, Connection] | None = None
+        """Both ends of a pipe; each process goes when ours is closed."""
 
     def size(self) -> int:
         """The processes asked for."""
         return self.jobs
 
-    def start(self, task: Task) -> Future[Batch]:
+    def start(self, task: Task) -> Future[Any]:
         """To a process; a pool that broke is replaced."""
         for _ in range(LIVES):
             if self._pool is None:
-                context = multiprocessing.get_context("spawn")
-                self._pool = ProcessPoolExecutor(self.jobs, context, _begin)
+                self._pool = self._started()
             try:
                 with interrupts_held():
-                    return self._pool.submit(run_task, task)
+                    return self._pool.submit(_run, task)
             except BrokenProcessPool:
-                self._pool.shutdown(wait=True)
-                self._pool = None
+                self.close()
         raise WorkerError("worker processes die as soon as they start; try fewer jobs")
+
+    def _started(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
+        theirs, _ = self._ending = context.Pipe(duplex=False)
+        return ProcessPoolExecutor(self.jobs, context, _begin, (self.work, theirs))
 
     def is_loss(self, error: Exception) -> bool:
         """When one process dies, the pool gives up all that it was given."""
         return isinstance(error, BrokenProcessPool)
 
     def close(self) -> None:
-        """End the processes; what has not begun is not done."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        """End the processes, and what they do: nobody takes it any more."""
+        if self._pool is None or self._ending is None:
+            return
+        theirs, ours = self._ending
+        if self.outstanding:
+            ours.close()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        ours.close()
+        theirs.close()
+        self._pool = self._ending = None
 
 
-def _begin() -> None:
-    """Leave Ctrl-C to the process that started this one, and go when that is gone."""
+_given: Final[list[Work]] = []
+"""What this process does with tasks, where it is a worker."""
+
+
+def _begin(work: Work, ending: Connection) -> None:
+    """Leave Ctrl-C to the process that started this one, and go when that is gone, or says so."""
     ignore_interrupts()
+    _given[:] = [work]
     parent = multiprocessing.parent_process()
     assert parent is not None, "it was started"
-    threading.Thread(target=_end_with, args=(parent.sentinel, os._exit), daemon=True).start()
+    signs = [parent.sentinel, ending]
+    threading.Thread(target=_end_with, args=(signs, os._exit), daemon=True).start()
 
 
-def _end_with(sentinel: int, end: Callable[[int], Any]) -> None:
-    wait([sentinel])
+def _run(task: Task) -> Any:
+    return _given[0].run(task)
+
+
+def _end_with(signs: list[int | Connection], end: Callable[[int], Any]) -> None:
+    wait(signs)
     end(1)
