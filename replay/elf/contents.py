@@ -15,8 +15,9 @@ from typing import Final
 
 from replay.elf.debug import DebugInfo, Die
 from replay.elf.dwarftypes import TypeReader
-from replay.elf.errors import ElfError
+from replay.elf.errors import AbsentError
 from replay.elf.image import Image, Section, Symbol
+from replay.elf.names import plain
 
 _SYMBOL_TABLES: Final = {"SHT_SYMTAB": "complete", "SHT_DYNSYM": "dynamic", None: "none"}
 
@@ -27,21 +28,32 @@ _DECLARED_INLINE: Final = frozenset((2, 3))
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which functions and symbols are wanted, by names and patterns such as ``bitmap_*``."""
+    """Which functions and symbols are wanted, by names and patterns such as ``bitmap_*``.
+
+    Attributes:
+        name: what they are together; empty if each pattern was asked for by itself.
+    """
 
     patterns: tuple[str, ...]
+    name: str = ""
 
     def __contains__(self, name: object) -> bool:
         """Whether a name is wanted; what a compiler appends to it, ``.part.0``, is no matter."""
         if not isinstance(name, str):
             return False
-        plain = name.split(".", 1)[0] or name
-        return any(fnmatchcase(plain, pattern) for pattern in self.patterns)
+        source = name.split(".", 1)[0] or name
+        return any(fnmatchcase(source, pattern) for pattern in self.patterns)
+
+    def unmatched(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The patterns that fit none of some names; of a selection with a name all or none."""
+        known = {found.split(".", 1)[0] or found for found in map(plain, names)}
+        missing = tuple(p for p in self.patterns if not any(fnmatchcase(n, p) for n in known))
+        return () if self.name and len(missing) < len(self.patterns) else missing
 
 
-def select(names: Iterable[str]) -> Selection:
+def select(names: Iterable[str], name: str = "") -> Selection:
     """A selection of names and patterns."""
-    return Selection(tuple(sorted(set(names))))
+    return Selection(tuple(sorted(set(names))), name)
 
 
 DIRTY_TRACKING: Final = select(
@@ -55,7 +67,8 @@ DIRTY_TRACKING: Final = select(
         "stl_phys_notdirty",
         "tlb_*",
         "kvm_get_dirty_pages_log_range",
-    )
+    ),
+    "the dirty-tracking API",
 )
 """The dirty-tracking API and its callers."""
 
@@ -100,6 +113,8 @@ class Inspection:
         dwarf: the DWARF versions in it.
         functions: by name, or None when there is no debug information.
         problem: why there are no functions, and the cure.
+        left_out: how many functions and symbols were not asked for.
+        unmatched: of the patterns that were asked for, those that fit nothing.
     """
 
     path: str
@@ -113,6 +128,8 @@ class Inspection:
     problem: str
     symbols: tuple[Symbol, ...]
     sections: tuple[Section, ...]
+    left_out: tuple[int, int] = (0, 0)
+    unmatched: tuple[str, ...] = ()
 
 
 def show(path: Path | str, only: Selection | None = None) -> Inspection:
@@ -128,16 +145,18 @@ def show(path: Path | str, only: Selection | None = None) -> Inspection:
     """
     with Image(path) as image:
         versions: tuple[int, ...] = ()
-        functions: tuple[FunctionInfo, ...] | None = None
+        every: tuple[FunctionInfo, ...] | None = None
         problem = ""
         try:
             debug = DebugInfo(image)
-        except ElfError as error:
-            if image.find(".debug_info"):
-                raise
+        except AbsentError as error:
             problem = f"{error.problem}; {error.cure}"
         else:
-            versions, functions = debug.versions, read_functions(debug, only)
+            versions, every = debug.versions, read_functions(debug)
+        named = [s for s in image.symbols if s.name and s.type not in ("FILE", "SECTION")]
+        functions = tuple(f for f in every or () if only is None or f.name in only)
+        symbols = tuple(s for s in named if only is None or plain(s.name) in only)
+        names = {*(f.name for f in functions), *(s.name for s in symbols)}
         return Inspection(
             str(path),
             image.machine,
@@ -146,14 +165,12 @@ def show(path: Path | str, only: Selection | None = None) -> Inspection:
             image.kind,
             _SYMBOL_TABLES[image.symbol_table],
             versions,
-            functions,
+            None if every is None else functions,
             problem,
-            tuple(
-                s
-                for s in image.symbols
-                if s.name and s.type not in ("FILE", "SECTION") and (not only or s.name in only)
-            ),
+            symbols,
             image.sections,
+            (len(every or ()) - len(functions), len(named) - len(symbols)),
+            () if only is None else only.unmatched(names),
         )
 
 

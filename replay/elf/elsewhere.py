@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from replay.elf.errors import ElfError
+from replay.elf.errors import AbsentError
 from replay.elf.image import Image
 
 _BESIDE: Final = frozenset((".debug_types", ".gnu_debugaltlink"))
@@ -44,17 +44,17 @@ def refuse_absent(image: Image) -> None:
     """Say why there is no debug information to read, if there is none.
 
     Raises:
-        ElfError: there is none in this file.
+        AbsentError: there is none in this file.
     """
     names = {s.name for s in image.sections}
     for start, problem, cure in _ELSEWHERE:
         if any(name.startswith(start) for name in names) and (
             start in _BESIDE or ".debug_info" not in names
         ):
-            raise ElfError(image.path, problem, cure)
+            raise AbsentError(image.path, problem, cure)
     section = image.find(".debug_info")
     if section is None:
         cure = "build it with -g, and do not strip it"
-        raise ElfError(image.path, "stripped, or built without debug information", cure)
+        raise AbsentError(image.path, "stripped, or built without debug information", cure)
     if not section.has_bytes or not section.size:
-        raise ElfError(image.path, "its .debug_info is empty", "build it with -g")
+        raise AbsentError(image.path, "its .debug_info is empty", "build it with -g")

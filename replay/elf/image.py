@@ -8,100 +8,46 @@ sections that are asked for are read into memory.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
 from elftools.elf.elffile import ELFFile
-from elftools.elf.relocation import RelocationSection
+from elftools.elf.relocation import RelocationSection, RelrRelocationSection
 from elftools.elf.sections import Section as ReaderSection
 from elftools.elf.sections import SymbolTableIndexSection, SymbolTableSection
 
 from replay.elf.bounded import BoundedFile, Budget
 from replay.elf.errors import REBUILD, ElfError, reading
 from replay.elf.opening import checked_size
+from replay.elf.parts import (
+    ALLOC,
+    EXECUTE,
+    MERGE,
+    STRINGS,
+    TLS,
+    WRITE,
+    Relocation,
+    Section,
+    Symbol,
+)
+
+__all__ = [
+    "ALLOC", "EXECUTE", "MERGE", "STRINGS", "TLS", "WRITE", "Image", "Relocation", "Section",
+    "Symbol",
+]  # fmt: skip
 
 LARGEST_UNPACKED: Final = 1 << 30
 """Bytes that a compressed section may have when unpacked; a zip bomb claims more."""
 
-WRITE, ALLOC, EXECUTE, MERGE, STRINGS, TLS = 0x1, 0x2, 0x4, 0x10, 0x20, 0x400
-"""Section flags, as in the ELF specification."""
+RELATIVE: Final = {
+    "EM_X86_64": 8, "EM_386": 8, "EM_AARCH64": 1027, "EM_ARM": 23, "EM_RISCV": 3, "EM_S390": 12,
+    "EM_PPC": 22, "EM_PPC64": 22, "EM_LOONGARCH": 3,
+}  # fmt: skip
+"""By machine the relocation with which the loader puts in an address of the file itself."""
 
 _KINDS: Final = {"ET_REL": "object", "ET_EXEC": "executable", "ET_DYN": "shared library"}
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A section: ``size`` and ``offset`` in bytes, ``flags`` as in the specification."""
-
-    index: int
-    name: str
-    type: str
-    flags: int
-    address: int
-    offset: int
-    size: int
-    link: int
-    info: int
-    entry_size: int
-
-    @property
-    def has_bytes(self) -> bool:
-        """Whether the file holds its contents; ``.bss`` has none."""
-        return self.type not in ("SHT_NOBITS", "SHT_NULL")
-
-    @property
-    def letters(self) -> str:
-        """The flags that matter here: W write, A in memory, X code, M merge, S strings."""
-        known = ((WRITE, "W"), (ALLOC, "A"), (EXECUTE, "X"), (MERGE, "M"), (STRINGS, "S"))
-        return "".join(letter for flag, letter in known if self.flags & flag)
-
-
-@dataclass(frozen=True, slots=True)
-class Symbol:
-    """A symbol.
-
-    Attributes:
-        type: FUNC, OBJECT, NOTYPE, SECTION, FILE, TLS...
-        bind: LOCAL, GLOBAL, WEAK...
-        value: offset in its section in an object, else the address.
-        size: bytes; 0 is unknown.
-        section: index of its section, None where it has none.
-        place: the section's name, or UNDEF, ABS, COMMON.
-        file: the source file that the symbol table groups a local symbol under.
-    """
-
-    name: str
-    type: str
-    bind: str
-    value: int
-    size: int
-    section: int | None
-    place: str
-    file: str
-
-    @property
-    def is_label(self) -> bool:
-        """Whether it only marks a place in a section, and names nothing of the source."""
-        unnamed = self.type in ("SECTION", "NOTYPE") or self.name.startswith(".L")
-        return self.bind == "LOCAL" and unnamed
-
-    @property
-    def is_function(self) -> bool:
-        """Whether it names code that is in this file."""
-        return self.type in ("FUNC", "GNU_IFUNC", "LOOS") and self.section is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Relocation:
-    """A place to be filled in: ``offset`` in the section (object) or address, in bytes."""
-
-    offset: int
-    type: int
-    symbol: Symbol | None
-    addend: int | None
 
 
 class Image:
@@ -274,12 +220,32 @@ class Image:
     @cached_property
     def dynamic_relocations(self) -> dict[int, Relocation]:
         """What the loader fills in, by address, in a linked file."""
-        return {
+        found = {
             relocation.offset: relocation
             for s in self.sections
             if self.type != "ET_REL" and s.type in ("SHT_REL", "SHT_RELA") and s.flags & ALLOC
             for relocation in self._relocations_in(s)
         }
+        for section in self._reader_sections:
+            if isinstance(section, RelrRelocationSection) and self.machine in RELATIVE:
+                found |= self._packed(section)
+        return found
+
+    def _packed(self, section: RelrRelocationSection) -> dict[int, Relocation]:
+        """Those of a section in which only their places are told: the addresses stand there."""
+        kind, size = RELATIVE[self.machine], self.bits // 8
+        found: dict[int, Relocation] = {}
+        with reading(self.path, f"section {section.name}"):
+            places = [entry["r_offset"] for entry in section.iter_relocations()]
+        holders = [s for s in self.sections if s.flags & ALLOC and s.has_bytes and s.address]
+        for holder in holders:
+            data, start = self.bytes_of(holder), holder.address
+            for place in places:
+                if start <= place <= start + len(data) - size:
+                    raw = data[place - start : place - start + size]
+                    value = int.from_bytes(raw, "little" if self.little_endian else "big")
+                    found[place] = Relocation(place, kind, None, value)
+        return found
 
     def _relocations_in(self, section: Section) -> list[Relocation]:
         table = self._reader_sections[section.index]
@@ -351,6 +317,7 @@ class Image:
             place = self.sections[section].name
         else:
             place = str(where).removeprefix("SHN_")
+        kind = {"STT_LOOS": "IFUNC", "STT_GNU_IFUNC": "IFUNC"}.get(kind, kind)
         kind = kind.removeprefix("STT_")
         bind = bind.removeprefix("STB_")
         if kind == "SECTION" and section is not None and not name:
@@ -364,6 +331,7 @@ class Image:
             section,
             place,
             file if bind == "LOCAL" else "",
+            str(entry["st_other"]["visibility"]).removeprefix("STV_"),
         )
 
     def _far_section(self, table: int, number: int) -> int:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import enum
-from collections import Counter
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeAlias
 
-from replay.elf.code import Code
-from replay.elf.comparison import Change, Comparison, FunctionChange, Side
+from replay.elf.changes import Comparison, FunctionChange
 from replay.elf.contents import FunctionInfo, Inspection
 from replay.elf.identification import Candidate, Identification, Identity, ranges
 from replay.elf.layouts import Layout, Member
+from replay.report.binarychanges import comparison_lines, kind_names
 from replay.report.output import shows
 
 Result: TypeAlias = Inspection | Layout | Comparison | Identification | FunctionInfo
@@ -28,7 +27,8 @@ def to_json(value: Any) -> Any:
     """A result as dicts, lists, strings, numbers, booleans and None.
 
     A dict has the attributes of its result under their names; a comparison's functions
-    also say whether signature and size changed, a candidate its distance.
+    also say whether signature and size changed, a comparison which kinds of differences
+    there are, a candidate its distance.
     """
     if is_dataclass(value) and not isinstance(value, type):
         out = {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
@@ -36,6 +36,8 @@ def to_json(value: Any) -> Any:
             out["name"] = value.name
             out["signature_changed"] = value.signature_changed
             out["size_changed"] = value.size_changed
+        if isinstance(value, Comparison):
+            out["kinds"] = kind_names(value)
         if isinstance(value, Candidate):
             out["distance"] = list(value.distance)
         return out
@@ -53,7 +55,7 @@ def to_text(result: Result) -> str:
     elif isinstance(result, Layout):
         lines = _layout(result)
     elif isinstance(result, Comparison):
-        lines = _comparison(result)
+        lines = comparison_lines(result)
     elif isinstance(result, Identification):
         lines = _identification(result)
     else:
@@ -88,6 +90,10 @@ def _shown(shown: Inspection) -> list[str]:
         lines += [f"  {_function(info)}" for info in shown.functions]
         if any(info.prototype.endswith("(?)") for info in shown.functions):
             lines.append("  (?): prototype unknown, compiled without types (-g1); build it with -g")
+    if any(shown.left_out):
+        functions, symbols = shown.left_out
+        left = f"{functions} functions and {symbols} symbols were not asked for"
+        lines.append(f"left out: {left}; without --api and --function all are shown")
     lines += ["", f"symbols ({len(shown.symbols)}, symbol table: {shown.symbol_table}):"]
     lines += [
         f"  {s.value:#018x} {s.size:>8} {s.type:<8} {s.bind:<7} {s.place:<20} {s.name}".rstrip()
@@ -120,44 +126,6 @@ def _members(members: tuple[Member, ...], depth: int, lines: list[str]) -> None:
         name = member.name or "(unnamed)"
         lines.append(f"{'  ' * depth}{at:>6} {size:>8}  {name}: {member.type}")
         _members(member.members, depth + 1, lines)
-
-
-def _comparison(comparison: Comparison) -> list[str]:
-    count = Counter(change.change for change in comparison.functions)
-    counted = ", ".join(f"{count[kind]} {kind.value}" for kind in Change if count[kind])
-    lines = [f"{comparison.a} -> {comparison.b}: {comparison.verdict.value}"]
-    lines.append(f"functions: {counted or 'none'}")
-    lines += [f"note: {note}" for note in comparison.notes]
-    for change in comparison.functions:
-        quiet = change.change is Change.SAME and change.code in (Code.IDENTICAL, Code.NONE)
-        if not quiet:
-            lines += _change(change)
-    return lines
-
-
-def _change(change: FunctionChange) -> list[str]:
-    before, after = change.before, change.after
-    if before is None or after is None:
-        side = before or after
-        return [f"{change.change.value} {_side(side)}"] if side else []
-    name = before.name if before.name == after.name else f"{before.name} -> {after.name}"
-    lines = [f"{change.change.value} {name}: code {change.code.value}"]
-    if change.signature_changed:
-        lines += [f"  - {before.prototype}", f"  + {after.prototype}"]
-    if change.size_changed:
-        lines.append(f"  size {_bytes(before.size)} -> {_bytes(after.size)}")
-    lines += [f"  refers to {new} instead of {old}" for old, new in change.retargeted]
-    if change.uncompared:
-        lines.append(f"  {change.uncompared} references not compared")
-    return lines
-
-
-def _side(side: Side) -> str:
-    return f"{side.prototype or side.name} ({_bytes(side.size)})"
-
-
-def _bytes(size: int | None) -> str:
-    return "no code of its own" if size is None else f"{size} bytes"
 
 
 def _identification(found: Identification) -> list[str]:
