@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from replay.elf.builds import Build
 from replay.elf.changes import (
@@ -41,6 +42,12 @@ from replay.errors import UsageError
 __all__ = ["Change", "Comparison", "FunctionChange", "Side", "Whole", "compare"]
 
 STRIPPED = "build it with -g, and do not strip it"
+
+START_FILES: Final = frozenset(
+    ("deregister_tm_clones", "register_tm_clones", "__do_global_dtors_aux", "frame_dummy")
+)
+"""Functions that the compiler links to every file, and that mean the ends of its sections: what
+is named there is no matter to them."""
 
 
 def compare(a: Path | str, b: Path | str, only: Selection | None = None) -> Comparison:
@@ -155,7 +162,10 @@ class _Comparer:
         x, y = self.before.code[old], self.after.code[new]
         if self.equal and (x.value, x.size, x.section) == (y.value, y.size, y.section):
             return FormMatch(Code.IDENTICAL)
-        return compare_forms(self.before.form(old), self.after.form(new), self.renamed)
+        form, other = self.before.form(old), self.after.form(new)
+        if old in START_FILES and form and other and form.code == other.code:
+            return FormMatch(Code.IDENTICAL)
+        return compare_forms(form, other, self.renamed)
 
     def _referring(self, change: FunctionChange, data: DataComparer) -> FunctionChange:
         """A function with the data that it refers to, where that holds something else."""

@@ -93,11 +93,12 @@ def compare_forms(a: Form | None, b: Form | None, renamed: Renamed) -> FormMatch
     if a.raw or b.raw:
         same = a.raw and b.raw and Match.OTHER not in matches
         return FormMatch(Code.BYTES if same else Code.OTHER_BYTES)
-    retargeted = tuple(
+    told = (
         described(x.place, y.place, renamed)
         for (x, y), found in zip(pairs, matches, strict=True)
         if found is Match.OTHER
     )
+    retargeted = tuple(dict.fromkeys(told))
     uncompared = matches.count(Match.UNKNOWN) + max(a.doubtful, b.doubtful)
     if retargeted:
         return FormMatch(Code.DIFFERENT, retargeted, uncompared)

@@ -11,7 +11,7 @@ address of something is a pointer to it.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Final, Literal
 
@@ -139,8 +139,8 @@ class Holder:
         if length > 0 and _PRINTABLE.issuperset(data[:length]):
             rest = self.boundary(section, address + length) - address
             if not any(data[length:rest]) and not self.atlas.filled(section, address, length):
-                text = Content(Held.TEXT, data[:length], length, (), ended or None)
-                return Referent(exact=not ended, content=text)
+                text = Content(Held.TEXT, data[:length], length, (), ended)
+                return Referent(content=text)
         end = self.boundary(section, address)
         if end - address > LARGEST:
             return UNNAMED
@@ -148,8 +148,8 @@ class Holder:
         if content is None:
             return UNNAMED
         near = self.atlas.named_from(section, end) if end - address <= NEAR else ()
-        where = (ended, near) if ended or near else None
-        whole = Content(Held.DATA, content.data, content.size, content.pointers, where)
+        around = (*ended, *((name, -1) for name in near))
+        whole = Content(Held.DATA, content.data, content.size, content.pointers, around)
         return Referent(exact=False, content=whole)
 
     def boundary(self, section: Section, address: int) -> int:
@@ -169,11 +169,22 @@ class Holder:
             entries = self.image.dynamic_relocations.values()
             places = {e.addend for e in entries if e.type == own and e.addend is not None}
             found.setdefault(-1, set()).update(places)
+            if self.image.type == "ET_EXEC" and self.image.bits == 64:
+                found[-1].update(self._word_targets())
         else:
             for section in self.image.sections:
                 if section.flags & ALLOC and not section.flags & EXECUTE:
                     self._note_targets(section, found)
         return {area: sorted(places) for area, places in found.items()}
+
+    def _word_targets(self) -> Iterator[int]:
+        """The addresses that words of data are, where data is followed."""
+        for section in self.image.sections:
+            if section.flags & ALLOC and not section.flags & EXECUTE and section.has_bytes:
+                data = self.image.bytes_of(section)
+                start = -section.address % 8
+                words = memoryview(data)[start : start + (len(data) - start & ~7)].cast("Q")
+                yield from set(words)
 
     def _note_targets(self, section: Section, found: dict[int, set[int]]) -> None:
         for entry in self.atlas.relocations(section).values():
@@ -257,19 +268,29 @@ class Holder:
     def _words(self, address: int, data: bytearray, depth: int, taken: set[int]) -> list[Pointer]:
         """The pointers in data of a program for fixed addresses, see above."""
         found = []
-        for at in range(-address % 8, len(data) - 7, 8):
-            value = int.from_bytes(data[at : at + 8], self._order)
-            section = self.atlas.section_at(value) if value and at not in taken else None
-            if section is None:
-                continue
-            place = self.atlas.at(section, value, access=True)
-            if not any(not distance for _, distance in place.names):
-                place = self.place(section, value, None, depth + 1)
-                if place.content is None or place.content.kind is not Held.TEXT:
-                    continue
-            found.append(Pointer(at, 8, 0, place))
-            data[at : at + 8] = bytes(8)
+        values = {
+            at: int.from_bytes(data[at : at + 8], self._order)
+            for at in range(-address % 8, len(data) - 7, 8)
+            if at not in taken and any(data[at : at + 8])
+        }
+        sections = {at: self.atlas.section_at(value) for at, value in values.items()}
+        labels = all(section and section.flags & EXECUTE for section in sections.values())
+        for at, value in values.items():
+            section = sections[at]
+            place = self._pointed(section, value, labels, depth) if section else UNNAMED
+            if place.known:
+                found.append(Pointer(at, 8, 0, place))
+                data[at : at + 8] = bytes(8)
         return found
+
+    def _pointed(self, section: Section, value: int, labels: bool, depth: int) -> Referent:
+        """What a word leads to: a named thing's start, characters, or labels if all do."""
+        place = self.atlas.at(section, value, access=True)
+        if labels or any(not distance for _, distance in place.names):
+            return place
+        place = self.place(section, value, None, depth + 1)
+        text = place.content is not None and place.content.kind is Held.TEXT
+        return place if text else UNNAMED
 
 
 def _is_followed(section: Section) -> bool:

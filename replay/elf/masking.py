@@ -170,7 +170,8 @@ class Masker:
     def _maybe_address(self, field: int, operand: Field) -> None:
         """Note a number in a program for a fixed address that can be one, or just a number.
 
-        It is the same only if the number is, and what would be at that address, too.
+        The same number is the same only if what would be at that address is. Another
+        number is the same where what is there is: then it is an address.
         """
         for value in (operand.value % (1 << 8 * operand.size), operand.value):
             section = self.atlas.section_at(value)
@@ -182,13 +183,12 @@ class Masker:
     def _fixed(self, section: Section, value: int) -> Referent:
         place = self.atlas.at(section, value)
         if place.known:
-            whole = Content(Held.DATA, b"", 0, (Pointer(0, 0, 0, place),), value)
-            return Referent(exact=False, content=whole)
+            pointers = (Pointer(0, 0, 0, place),)
+            return Referent(content=Content(Held.DATA, b"", 0, pointers, number=value))
         place = self._unnamed(section, value, None)
         if place.content is None:
             return UNNAMED
-        content = replace(place.content, where=(place.content.where, value))
-        return Referent(exact=False, content=content)
+        return replace(place, content=replace(place.content, number=value))
 
     def _refer(
         self,

@@ -8,7 +8,7 @@ for sure the place is unknown, and so is the result of comparing it.
 from __future__ import annotations
 
 import enum
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -102,14 +102,17 @@ class Content:
     """What is at a place: ``size`` bytes, those behind ``data`` zero.
 
     Attributes:
-        where: what must be the same besides; no matter what it is.
+        ended: the names and sizes of what ends where this starts, so that its end may be
+            meant; or of what starts where this ends.
+        number: the address, where it may be just a number.
     """
 
     kind: Held
     data: bytes
     size: int
     pointers: tuple[Pointer, ...] = ()
-    where: Hashable = None
+    ended: tuple[tuple[str, int], ...] = ()
+    number: int | None = None
 
     def __str__(self) -> str:
         if self.kind is Held.TEXT:
@@ -172,11 +175,23 @@ def match_content(a: Content, b: Content, renamed: Renamed, exact: bool = True) 
         exact: how far they reach is known; otherwise contents of another length may be
             the same and what is behind them.
     """
-    other = Match.OTHER if exact else Match.UNKNOWN
-    if a.where != b.where:
+    if a.kind is Held.TEXT is b.kind:
+        sizes = dict(a.ended)
+        unclear = any(sizes.get(name, size) != size for name, size in b.ended)
+    else:
+        unclear = a.ended != b.ended
+    if unclear:
         return Match.UNKNOWN
+    found = _contents(a, b, renamed, exact)
+    if a.number is not None and a.number == b.number and a.kind is Held.DATA:
+        # Just a number, perhaps, and other things lie there.
+        return found if found is Match.SAME else Match.UNKNOWN
+    return found
+
+
+def _contents(a: Content, b: Content, renamed: Renamed, exact: bool) -> Match:
     if a.kind is not b.kind or a.size != b.size:
-        return other
+        return Match.OTHER if exact else Match.UNKNOWN
     if a.data.rstrip(b"\0") != b.data.rstrip(b"\0"):
         return Match.OTHER
     if [(p.offset, p.how) for p in a.pointers] != [(p.offset, p.how) for p in b.pointers]:

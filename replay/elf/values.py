@@ -55,6 +55,9 @@ def spelt(floating: bool, data: bytes, little: bool = True, signed: bool = False
         if len(shown) > 1 and not any(data[size:]):
             shown = shown[:1]
         return shown[0] if len(shown) == 1 else "{" + ", ".join(shown) + "}"
+    if len(data) in (16, 32, 64):
+        words = (data[at : at + 4] for at in range(0, len(data), 4))
+        return "{" + ", ".join(spelt(False, word, little, signed) for word in words) + "}"
     if len(data) > 8:
         return f"bytes {data[:16].hex(' ')}" + ("..." if len(data) > 16 else "")
     order: Literal["little", "big"] = "little" if little else "big"
