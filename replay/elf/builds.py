@@ -11,6 +11,7 @@ from replay.elf.changes import Side
 from replay.elf.code import CodeReader, Form
 from replay.elf.contents import FunctionInfo, Selection, read_functions
 from replay.elf.debug import DebugInfo
+from replay.elf.elsewhere import refuse_without_code
 from replay.elf.errors import AbsentError
 from replay.elf.image import ALLOC, EXECUTE, Image, Section, Symbol
 from replay.elf.moved import is_padding
@@ -31,6 +32,7 @@ class Build:
     """
 
     def __init__(self, image: Image, names: Names, only: Selection | None) -> None:
+        refuse_without_code(image)
         self.image = image
         self.only = only
         self.reader = CodeReader(Atlas(image, names))
@@ -42,12 +44,12 @@ class Build:
         self.debug: DebugInfo | None = None
         self.problem = ""
         try:
-            self.debug = DebugInfo(image)
-        except AbsentError as error:
-            self.problem = f"{error.problem}; {error.cure}"
-        if self.debug:
-            for function in read_functions(self.debug, only):
+            debug = DebugInfo(image)
+            for function in read_functions(debug, only):
                 self.known.setdefault(function.name, []).append(function)
+            self.debug = debug
+        except AbsentError as error:
+            self.known, self.problem = {}, f"{error.problem}; {error.cure}"
 
     def _found(self, wanted: Callable[[Image, Symbol], bool]) -> dict[str, Symbol]:
         found: dict[str, Symbol] = {}

@@ -149,10 +149,9 @@ def show(path: Path | str, only: Selection | None = None) -> Inspection:
         problem = ""
         try:
             debug = DebugInfo(image)
+            versions, every = debug.versions, read_functions(debug)
         except AbsentError as error:
             problem = f"{error.problem}; {error.cure}"
-        else:
-            versions, every = debug.versions, read_functions(debug)
         named = [s for s in image.symbols if s.name and s.type not in ("FILE", "SECTION")]
         functions = tuple(f for f in every or () if only is None or f.name in only)
         symbols = tuple(s for s in named if only is None or plain(s.name) in only)

@@ -8,6 +8,7 @@ sections that are asked for are read into memory.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,7 @@ from elftools.elf.sections import SymbolTableIndexSection, SymbolTableSection
 from replay.elf.bounded import BoundedFile, Budget
 from replay.elf.errors import REBUILD, ElfError, reading
 from replay.elf.opening import checked_size
+from replay.elf.packed import ZSTD, unpack_zstd
 from replay.elf.parts import (
     ALLOC,
     EXECUTE,
@@ -60,13 +62,15 @@ class Image:
         little_endian: the order of its bytes.
         kind: "object", "executable", "shared library", or what the header says.
         sections: all of them, in order.
+        debug_folders: where its separate debug information is looked for, too.
 
     Raises:
         ElfError: no regular file, not ELF, or its headers are damaged.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, debug_folders: Sequence[Path] = ()) -> None:
         self.path = Path(path)
+        self.debug_folders = tuple(debug_folders)
         self.size = checked_size(self.path)
         with reading(path, "ELF header"):
             self._file = BoundedFile(self.path, Budget(self.size, 64))
@@ -136,7 +140,8 @@ class Image:
         Those that are loaded to run are read once and kept.
 
         Raises:
-            ElfError: packed in an unknown way, or damaged.
+            AbsentError: packed in a way that nothing here unpacks.
+        ElfError: damaged.
         """
         if not section.has_bytes:
             return b""
@@ -164,7 +169,14 @@ class Image:
                 place,
             )
         with reading(self.path, place):
-            return source.data()
+            kind: object = getattr(source, "_compression_type", None)
+            if kind not in (ZSTD, "ELFCOMPRESS_ZSTD"):
+                return source.data()
+            head = source.structs.Elf_Chdr.sizeof()
+            start, end = section.offset + head, section.offset + section.size
+            source.stream.seek(start)
+            packed = source.stream.read(max(end - start, 0))
+        return unpack_zstd(self.path, place, packed, wanted)
 
     @cached_property
     def fingerprint(self) -> str:
