@@ -17,6 +17,7 @@ from replay.elf.image import ALLOC, EXECUTE, Image, Section, Symbol
 from replay.elf.moved import is_padding
 from replay.elf.names import Names, plain
 from replay.elf.places import Atlas
+from replay.elf.types import Types
 
 _STUBS: Final = (".plt", ".iplt", ".MIPS.stubs")
 """Sections of code that the linker makes; no symbol names what is in there."""
@@ -29,6 +30,7 @@ class Build:
         code: the functions with code by name; of several names for one, each.
         known: what the debug information says of functions, by their names in the source.
         debug: that information; None where it cannot be read, see ``problem``.
+        types: what it says of types and variables.
     """
 
     def __init__(self, image: Image, names: Names, only: Selection | None) -> None:
@@ -42,11 +44,13 @@ class Build:
         self.variables = self._found(_is_data)
         self.known: dict[str, list[FunctionInfo]] = {}
         self.debug: DebugInfo | None = None
+        self.types: Types | None = None
         self.problem = ""
         try:
             debug = DebugInfo(image)
             for function in read_functions(debug, only):
                 self.known.setdefault(function.name, []).append(function)
+            self.types = Types(debug)
             self.debug = debug
         except AbsentError as error:
             self.known, self.problem = {}, f"{error.problem}; {error.cure}"
@@ -105,13 +109,13 @@ class Build:
         """What is known of a function."""
         symbol = self.code.get(name)
         size = self.reader.size(symbol) if symbol else None
-        return Side(name, self.prototype(name), size, self.types(name))
+        return Side(name, self.prototype(name), size, self.signature(name))
 
     def prototype(self, name: str) -> str:
         """The prototype of a function; of several of one name, that of the same file."""
         return self._told({f.prototype for f in self._meant(name)})
 
-    def types(self, name: str) -> str:
+    def signature(self, name: str) -> str:
         """The prototype without names of parameters and function; empty if unknown."""
         found = self._told({f.types for f in self._meant(name)})
         return found.replace(plain(name) + "(", "(", 1)

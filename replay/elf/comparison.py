@@ -27,6 +27,7 @@ from replay.elf.changes import (
     DataChange,
     FunctionChange,
     Side,
+    TypeChange,
     Whole,
 )
 from replay.elf.code import Code, Form, FormMatch, compare_forms
@@ -34,9 +35,10 @@ from replay.elf.contents import Selection
 from replay.elf.datacompare import DataComparer, variables_in
 from replay.elf.errors import ElfError
 from replay.elf.image import Image
-from replay.elf.names import shared_names
+from replay.elf.names import plain, shared_names
 from replay.elf.referents import Renamed
 from replay.elf.renaming import find_renames
+from replay.elf.typecompare import compare_types
 from replay.errors import UsageError
 
 __all__ = ["Change", "Comparison", "FunctionChange", "Side", "Whole", "compare"]
@@ -108,13 +110,23 @@ class _Comparer:
             before.reader.masks,
             self._notes(changes),
             data.changes,
+            tuple(self._types()),
             uncompared=self._uncompared(changes, data.changes),
             unmatched=self._unmatched(),
         )
 
     def _alike(self, old: str, new: str) -> bool:
-        types = self.before.types(old)
-        return bool(types) and types == self.after.types(new)
+        types = self.before.signature(old)
+        return bool(types) and types == self.after.signature(new)
+
+    def _types(self) -> Sequence[TypeChange]:
+        if self.before.types is None or self.after.types is None:
+            return ()
+        wanted = None
+        if self.only is not None:
+            names = {n for b in self._builds for n in (*b.code, *b.inlined, *b.variables)}
+            wanted = frozenset(map(plain, names))
+        return compare_types(self.before.types, self.after.types, wanted)
 
     def _functions(self) -> Iterable[FunctionChange]:
         before, after = self.before, self.after

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from replay.elf.builds import Build
 from replay.elf.changes import Change, DataChange, Variable
 from replay.elf.image import Symbol
+from replay.elf.names import plain
 from replay.elf.referents import (
     Content,
     Match,
@@ -16,6 +17,7 @@ from replay.elf.referents import (
     match,
     match_content,
 )
+from replay.elf.values import Leaf
 
 
 class DataComparer:
@@ -53,7 +55,7 @@ class DataComparer:
             return DataChange(Change.SAME, name, *sides, uncompared=1)
         found = match_content(x, y, self.renamed)
         if found is Match.OTHER:
-            told = differences(x, y, self.renamed)
+            told = differences(x, y, self.renamed, self._leaves(first, second))
             return DataChange(Change.CHANGED, name, *sides, differences=told)
         unknown = 0
         if found is Match.UNKNOWN:
@@ -62,7 +64,15 @@ class DataComparer:
         return DataChange(Change.SAME, name, *sides, uncompared=unknown)
 
     def _side(self, build: Build, symbol: Symbol) -> Variable:
-        return Variable("", symbol.size)
+        known = build.types.variables if build.types is not None else {}
+        return Variable(known.get(plain(symbol.name), ("", 0))[0], symbol.size)
+
+    def _leaves(self, first: str, second: str) -> tuple[Leaf, ...]:
+        """The members of a variable, where both builds agree on them."""
+        if self.before.types is None or self.after.types is None:
+            return ()
+        one = self.before.types.leaves(plain(first))
+        return one if one == self.after.types.leaves(plain(second)) else ()
 
     def _alone(self) -> Iterator[DataChange]:
         """What one file alone has."""

@@ -79,6 +79,30 @@ def layout(path: Path | str, name: str) -> Layout:
         return _Search(DebugInfo(image), name).run()
 
 
+def first_bit(image: Image, die: Die, size: int | None, bits: int | None) -> int:
+    """Where a member starts, in bits from the start of its struct.
+
+    Args:
+        image: the file.
+        die: the member.
+        size: of its type, in bytes.
+        bits: how many it has, of a bit-field.
+    """
+    direct = die.number("data_bit_offset")
+    if direct is not None:
+        return direct
+    start = 8 * (die.number("data_member_location") or 0)
+    old = die.number("bit_offset")
+    if old is None or bits is None:
+        return start
+    if not image.little_endian:
+        return start + old
+    # Before DWARF 4, and by GCC still in it, a bit-field is told by the unit it is
+    # loaded in and the bits above it.
+    unit = die.number("byte_size") or size or 0
+    return start + 8 * unit - old - bits
+
+
 class _Search:
     def __init__(self, debug: DebugInfo, name: str) -> None:
         self.debug = debug
@@ -165,7 +189,7 @@ class _Search:
         target = self.types.target(die)
         size = self.types.size(target)
         bits = die.number("bit_size")
-        start = base + self._first_bit(die, size, bits)
+        start = base + first_bit(self.debug.image, die, size, bits)
         inner: tuple[Member, ...] = ()
         if not die.name:
             unnamed = self.types.resolved(target)
@@ -179,22 +203,6 @@ class _Search:
             bits,
             inner,
         )
-
-    def _first_bit(self, die: Die, size: int | None, bits: int | None) -> int:
-        """Where a member starts, in bits from the start of its struct."""
-        direct = die.number("data_bit_offset")
-        if direct is not None:
-            return direct
-        start = 8 * (die.number("data_member_location") or 0)
-        old = die.number("bit_offset")
-        if old is None or bits is None:
-            return start
-        if not self.debug.image.little_endian:
-            return start + old
-        # Before DWARF 4, and by GCC still in it, a bit-field is told by the unit it is
-        # loaded in and the bits above it.
-        unit = die.number("byte_size") or size or 0
-        return start + 8 * unit - old - bits
 
     def _spend(self) -> None:
         self.left -= 1
