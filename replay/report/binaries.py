@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from replay.elf.changes import Comparison, FunctionChange
 from replay.elf.contents import FunctionInfo, Inspection
 from replay.elf.identification import Candidate, Identification, Identity, ranges
+from replay.elf.image import Symbol
 from replay.elf.layouts import Layout, Member
 from replay.report.binarychanges import comparison_lines, kind_names
 from replay.report.output import shows
@@ -96,7 +97,7 @@ def _shown(shown: Inspection) -> list[str]:
         lines.append(f"left out: {left}; without --api and --function all are shown")
     lines += ["", f"symbols ({len(shown.symbols)}, symbol table: {shown.symbol_table}):"]
     lines += [
-        f"  {s.value:#018x} {s.size:>8} {s.type:<8} {s.bind:<7} {s.place:<20} {s.name}".rstrip()
+        f"  {s.value:#018x} {s.size:>8} {s.type:<8} {_bind(s):<7} {s.place:<20} {s.name}".rstrip()
         for s in shown.symbols
     ]
     lines += ["", f"sections ({len(shown.sections)}):"]
@@ -107,14 +108,19 @@ def _shown(shown: Inspection) -> list[str]:
     return lines
 
 
+def _bind(symbol: Symbol) -> str:
+    """How a symbol is bound; unique among all that is loaded is an extension of GNU."""
+    return "UNIQUE" if symbol.bind == "LOOS" else symbol.bind
+
+
 def _layout(layout: Layout) -> list[str]:
     size = "unknown size" if layout.size is None else f"{layout.size} bytes"
     place = f", {layout.file}:{layout.line}" if layout.file else ""
-    tagged = layout.kind in ("struct", "union")
+    tagged = layout.kind in ("struct", "union", "class", "enum")
     head = layout.type if tagged else f"{layout.kind} {layout.name}: {layout.type}"
     lines = [f"{head}, {size}{place}"]
     _members(layout.members, 1, lines)
-    return lines
+    return lines + [f"  {name} = {value}" for name, value in layout.values]
 
 
 def _members(members: tuple[Member, ...], depth: int, lines: list[str]) -> None:
