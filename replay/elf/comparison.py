@@ -35,6 +35,7 @@ from replay.elf.contents import Selection
 from replay.elf.datacompare import DataComparer, variables_in
 from replay.elf.errors import ElfError
 from replay.elf.image import Image
+from replay.elf.linkage import compare_linkage
 from replay.elf.names import plain, shared_names
 from replay.elf.referents import Renamed
 from replay.elf.renaming import find_renames
@@ -111,6 +112,7 @@ class _Comparer:
             self._notes(changes),
             data.changes,
             tuple(self._types()),
+            compare_linkage(before, after, self.renamed),
             uncompared=self._uncompared(changes, data.changes),
             unmatched=self._unmatched(),
         )

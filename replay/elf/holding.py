@@ -75,6 +75,10 @@ class Holder:
             return None
         return self._content(section, self._address(symbol), symbol.size, 0, symbol.name)
 
+    def whole(self, section: Section) -> Content | None:
+        """What a section holds."""
+        return self._content(section, self.image.base(section), section.size, 0)
+
     def _section_of(self, symbol: Symbol) -> Section | None:
         if symbol.section is None or not symbol.size:
             return None

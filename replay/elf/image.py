@@ -262,7 +262,7 @@ class Image:
     def _relocations_in(self, section: Section) -> list[Relocation]:
         table = self._reader_sections[section.index]
         assert isinstance(table, RelocationSection)
-        symbols = self._symbols_of(section.link)
+        symbols = self.symbols_of(section.link)
         found = []
         with reading(self.path, f"section {section.name}"):
             for entry in table.iter_relocations():
@@ -291,9 +291,9 @@ class Image:
             ElfError: the table is damaged.
         """
         section = next((s for s in self.sections if s.type == self.symbol_table), None)
-        return self._symbols_of(section.index) if section else ()
+        return self.symbols_of(section.index) if section else ()
 
-    def _symbols_of(self, index: int) -> tuple[Symbol, ...]:
+    def symbols_of(self, index: int) -> tuple[Symbol, ...]:
         """The symbols of the table in a section; the first, empty one included."""
         if index not in self._tables:
             self._tables[index] = self._read_symbols(index)
