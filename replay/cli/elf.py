@@ -58,6 +58,11 @@ all_option = click.option("--all", "every", is_flag=True, help="All functions: t
 api_option = click.option(
     "--api", is_flag=True, help="Only the dirty-tracking API and its callers."
 )
+debug_option = click.option(
+    "--debug-dir", "folders", multiple=True, metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Where separate debug information is looked for, too; may be repeated.",
+)  # fmt: skip
 function_option = click.option(
     "--function", "names", multiple=True, metavar="PATTERN",
     help="Only functions and variables of this name or pattern; may be repeated.",
@@ -70,16 +75,23 @@ function_option = click.option(
 @all_option
 @api_option
 @function_option
+@debug_option
 @format_option
 def show(
-    file: Path, layout: str | None, every: bool, api: bool, names: tuple[str, ...], format: str
+    file: Path,
+    layout: str | None,
+    every: bool,
+    api: bool,
+    names: tuple[str, ...],
+    folders: tuple[Path, ...],
+    format: str,
 ) -> int:
     """Print prototypes from debug information, symbols and sections of FILE."""
     only = _selection(every, api, names)
     if layout is not None:
-        emit(BinaryView(elf.layout(file, layout)), format)
+        emit(BinaryView(elf.layout(file, layout, folders)), format)
         return ExitCode.OK
-    found = elf.show(file, only)
+    found = elf.show(file, only, folders)
     _refuse_unmatched(found.unmatched, only, str(file))
     emit(BinaryView(found), format)
     return ExitCode.OK
@@ -94,15 +106,24 @@ def show(
 @all_option
 @api_option
 @function_option
+@debug_option
 @format_option
-def compare(a: Path, b: Path, every: bool, api: bool, names: tuple[str, ...], format: str) -> int:
+def compare(
+    a: Path,
+    b: Path,
+    every: bool,
+    api: bool,
+    names: tuple[str, ...],
+    folders: tuple[Path, ...],
+    format: str,
+) -> int:
     """Tell what changed between two builds A and B: code, data, types, linkage.
 
     All that both define is compared. The exit code is 0 if nothing differs; otherwise it
     tells the kinds of differences, a bit a kind.
     """
     only = _selection(every, api, names)
-    result = elf.compare(a, b, only)
+    result = elf.compare(a, b, only, folders)
     _refuse_unmatched(result.unmatched, only, f"{a} or {b}")
     emit(BinaryView(result), format)
     return int(result.kinds)

@@ -33,6 +33,7 @@ from replay.elf.changes import (
 from replay.elf.code import Code, Form, FormMatch, compare_forms
 from replay.elf.contents import Selection
 from replay.elf.datacompare import DataComparer, variables_in
+from replay.elf.elsewhere import adopt_symbols
 from replay.elf.errors import ElfError
 from replay.elf.image import Image
 from replay.elf.linkage import compare_linkage
@@ -53,19 +54,27 @@ START_FILES: Final = frozenset(
 is named there is no matter to them."""
 
 
-def compare(a: Path | str, b: Path | str, only: Selection | None = None) -> Comparison:
+def compare(
+    a: Path | str,
+    b: Path | str,
+    only: Selection | None = None,
+    debug_folders: Sequence[Path] = (),
+) -> Comparison:
     """Compare two builds of the same source files.
 
     Args:
         a: the build before: an object, shared library or executable.
         b: the build after, of the same kind.
         only: the functions, variables and types that are wanted; all by default.
+        debug_folders: where separate debug information is looked for, beside the usual places.
 
     Raises:
         ElfError: a file cannot be read, or neither has symbols or debug information.
         UsageError: the files are of different kinds or for different machines.
     """
-    with Image(a) as before, Image(b) as after:
+    with Image(a, debug_folders) as before, Image(b, debug_folders) as after:
+        adopt_symbols(before)
+        adopt_symbols(after)
         for word, x, y in (
             ("machine", before.machine, after.machine),
             ("kind", before.type, after.type),

@@ -7,7 +7,7 @@ file, nor does one that the optimiser folded away: absence proves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -132,18 +132,21 @@ class Inspection:
     unmatched: tuple[str, ...] = ()
 
 
-def show(path: Path | str, only: Selection | None = None) -> Inspection:
+def show(
+    path: Path | str, only: Selection | None = None, debug_folders: Sequence[Path] = ()
+) -> Inspection:
     """Everything about a file; a stripped one has no functions, but symbols and sections.
 
     Args:
         path: an object, shared library or executable.
         only: the functions and symbols that are wanted; all by default.
+        debug_folders: where separate debug information is looked for, beside the usual places.
 
     Raises:
         ElfError: the file cannot be read. Damaged debug information is an error too;
             absent debug information is not.
     """
-    with Image(path) as image:
+    with Image(path, debug_folders) as image:
         versions: tuple[int, ...] = ()
         every: tuple[FunctionInfo, ...] | None = None
         problem = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -72,6 +73,33 @@ def _candidates(image: Image) -> Iterator[Path]:
         path = place / name
         if path.is_file() and _checksum(path) == checksum:
             yield path
+
+
+def adopt_symbols(image: Image) -> None:
+    """Give a stripped file the symbols that its separate debug file has, if that is found.
+
+    Raises:
+        ElfError: that file is damaged.
+    """
+    if image.symbol_table == "SHT_SYMTAB" or image.type == "ET_REL":
+        return
+    path = debug_file(image)
+    if path is None:
+        return
+    with Image(path) as other:
+        if other.symbol_table != "SHT_SYMTAB" or other.machine != image.machine:
+            return
+        # Both have the same loaded sections, but not the same numbers of others.
+        places = {(s.name, s.address): s.index for s in image.sections}
+        found = []
+        for symbol in other.symbols:
+            index = symbol.section
+            if index is not None:
+                section = other.sections[index]
+                index = places.get((section.name, section.address))
+            if index is not None or symbol.section is None:
+                found.append(replace(symbol, section=index))
+        image.adopt(tuple(found))
 
 
 def build_id(image: Image) -> str:

@@ -293,6 +293,11 @@ class Image:
         section = next((s for s in self.sections if s.type == self.symbol_table), None)
         return self.symbols_of(section.index) if section else ()
 
+    def adopt(self, symbols: tuple[Symbol, ...]) -> None:
+        """Take the symbols of the separate debug file, which this file was stripped of."""
+        self.symbols = symbols
+        self.symbol_table = "SHT_SYMTAB"
+
     def symbols_of(self, index: int) -> tuple[Symbol, ...]:
         """The symbols of the table in a section; the first, empty one included."""
         if index not in self._tables:

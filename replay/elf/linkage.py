@@ -25,6 +25,8 @@ _ALIKE: Final = {
 """Sections that a compiler chooses between by itself, also with ``.`` and more behind, and the
 one that they are told as."""
 
+UNKNOWN: Final = "an unnamed function"
+
 _BINDS: Final = {"LOOS": "UNIQUE"}
 
 
@@ -123,7 +125,9 @@ class _Linkage:
         old, new = _started(self.before, self.renamed), _started(self.after, {})
         for what in sorted(old.keys() | new.keys()):
             x, y = old.get(what, []), new.get(what, [])
-            if x != y:
+            # Of a stripped file only the number is known.
+            known = UNKNOWN not in (*x, *y)
+            if x != y and (known or len(x) != len(y)):
                 yield LinkageChange("", what, ", ".join(x), ", ".join(y))
 
 
@@ -185,7 +189,8 @@ def _started(build: Build, renamed: Renamed) -> dict[str, list[str]]:
         if base is None or not section.flags & ALLOC or not section.size:
             continue
         content = build.holder.whole(section)
-        names = [str(p.place) for p in content.pointers] if content is not None else ["unknown"]
+        pointers = content.pointers if content is not None else ()
+        names = [str(p.place) if p.place.known else UNKNOWN for p in pointers]
         names = [next(iter(renamed.get(name, (name,)))) for name in names]
         priority = section.name.removeprefix(base)
         shown = [f"{name} ({priority[1:]})" if priority else name for name in names]

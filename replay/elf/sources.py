@@ -28,6 +28,9 @@ _UNRELOCATED: Final = ("loclists", "rnglists")
 _JOINED: Final = ("info", "types")
 _STRX: Final = ("DW_FORM_strx", "DW_FORM_GNU_str_index", *(f"DW_FORM_strx{n}" for n in range(1, 5)))
 
+_GNU: Final = ("DW_FORM_GNU_str_index", "DW_FORM_GNU_addr_index")
+"""Of split DWARF before version 5; pyelftools knows their names and not how to read them."""
+
 
 class Source:
     """The debug sections of a file.
@@ -73,17 +76,21 @@ class Source:
                 self.heads.append((base + SPACE + tu.cu_offset, tu, types))
         if split:
             package = Package(image)
-            for head in self.heads:
-                package.place(head[1])
+            for _, unit, _ in self.heads:
+                package.place(unit)
+                forms = unit.structs.Dwarf_dw_form
+                for name in _GNU:
+                    forms.setdefault(name, unit.structs.the_Dwarf_uleb128)
             self.entry = _split_entry(self, package)
 
     @property
     def signatures(self) -> dict[int, int]:
         """The types that have units of their own, by their signatures."""
         return {
-            cu["type_signature"]: start + cu["type_offset"]
+            cu[name]: start + cu["type_offset"]
             for start, cu, _ in self.heads
-            if "type_signature" in cu.header
+            for name in ("type_signature", "signature")
+            if name in cu.header
         }
 
     @property
