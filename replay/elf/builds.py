@@ -49,7 +49,7 @@ class Build:
         try:
             debug = DebugInfo(image)
             for function in read_functions(debug, only):
-                self.known.setdefault(function.name, []).append(function)
+                self.known.setdefault(function.symbol, []).append(function)
             self.types = Types(debug)
             self.debug = debug
         except AbsentError as error:

@@ -15,11 +15,14 @@ from typing import Final
 
 from replay.elf.debug import DebugInfo, Die
 from replay.elf.dwarftypes import TypeReader
-from replay.elf.errors import AbsentError
+from replay.elf.errors import AbsentError, ElfError
 from replay.elf.image import Image, Section, Symbol
 from replay.elf.names import plain
 
 _SYMBOL_TABLES: Final = {"SHT_SYMTAB": "complete", "SHT_DYNSYM": "dynamic", None: "none"}
+
+READ: Final = ("C", "C++", "Objective-C")
+"""The languages whose prototypes are told, those of others than C as far as C can say them."""
 
 _INLINED: Final = frozenset((1, 3))
 _DECLARED_INLINE: Final = frozenset((2, 3))
@@ -88,6 +91,8 @@ class FunctionInfo:
         has_code: it has code of its own.
         file, line: where it is defined; relative to where the compiler ran. Line 0 is
             unknown.
+        language: what it is written in, C or another.
+        symbol: what its symbol is called, which is not its name in other languages.
     """
 
     name: str
@@ -99,6 +104,8 @@ class FunctionInfo:
     has_code: bool
     file: str
     line: int
+    language: str = "C"
+    symbol: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,20 +233,41 @@ def _function(
     name = die.name or declared.name
     if not name or (only is not None and name not in only):
         return None
-    prototype = types.prototype(die)
+    text, plain_text = _prototypes(types, die, name)
     inline = die.number("inline")
     located = die if "decl_file" in die.values else declared
+    symbol = die.values.get("linkage_name") or declared.values.get("linkage_name") or name
     return FunctionInfo(
         name,
-        f"{name}(?)" if die.unit.untyped else prototype.text,
-        f"{name}(?)" if die.unit.untyped else prototype.types,
+        text,
+        plain_text,
         bool(die.values.get("external") or declared.values.get("external")),
         inline in _DECLARED_INLINE,
         inline in _INLINED,
         _has_code(die),
         debug.file(located),
         die.number("decl_line") or declared.number("decl_line") or 0,
+        die.unit.language,
+        str(symbol),
     )
+
+
+def _prototypes(types: TypeReader, die: Die, name: str) -> tuple[str, str]:
+    """A function's prototype, and that without names of parameters; ``NAME(?)`` if unknown.
+
+    Raises:
+        ElfError: it is damaged.
+    """
+    unknown = f"{name}(?)", f"{name}(?)"
+    if die.unit.untyped or die.unit.language not in READ:
+        return unknown
+    try:
+        prototype = types.prototype(die)
+    except ElfError:
+        if die.unit.language == "C":
+            raise
+        return unknown
+    return prototype.text, prototype.types
 
 
 def _has_code(die: Die) -> bool:

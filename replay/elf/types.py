@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from replay.elf import ctype
+from replay.elf.contents import READ
 from replay.elf.debug import DebugInfo, Die, Unit
 from replay.elf.dwarftypes import TAGGED, TypeReader
+from replay.elf.errors import ElfError
 from replay.elf.layouts import first_bit
 from replay.elf.values import Leaf
 
@@ -73,22 +75,29 @@ class Types:
         self._named: dict[int, frozenset[str]] = {}
         self._left = MOST_ROWS
         for unit in debug.units():
-            if not unit.assembler:
+            if unit.language in READ:
                 self._unit(unit)
 
     def _unit(self, unit: Unit) -> None:
         self._named.clear()
         for die in list(unit.dies.values()):
-            self._left = MOST_ROWS
-            if die.values.get("declaration"):
-                continue
-            if (die.tag in TAGGED or die.tag == "typedef") and die.name:
-                self._define(die, unit)
-            elif die.tag == "subprogram":
-                self._function(die)
-        for die in unit.top:
-            if die.tag == "variable" and not die.values.get("declaration"):
-                self._variable(die)
+            try:
+                self._entry(die, unit)
+            except ElfError:
+                # What C++ says of types may be more than is kept here.
+                if unit.language == "C":
+                    raise
+
+    def _entry(self, die: Die, unit: Unit) -> None:
+        self._left = MOST_ROWS
+        if die.values.get("declaration"):
+            return
+        if (die.tag in TAGGED or die.tag == "typedef") and die.name:
+            self._define(die, unit)
+        elif die.tag == "subprogram":
+            self._function(die)
+        elif die.tag == "variable":
+            self._variable(die)
 
     def _define(self, die: Die, unit: Unit) -> None:
         name = type_name(die)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeAlias
 
 from replay.elf.changes import Comparison, FunctionChange
-from replay.elf.contents import FunctionInfo, Inspection
+from replay.elf.contents import READ, FunctionInfo, Inspection
 from replay.elf.identification import Candidate, Identification, Identity, ranges
 from replay.elf.image import Symbol
 from replay.elf.layouts import Layout, Member
@@ -73,6 +73,8 @@ def _function(info: FunctionInfo) -> str:
     words = [] if info.external else ["static"]
     if info.inline:
         words.append("inline")
+    if info.language != "C":
+        words.append(info.language)
     if not info.has_code:
         words.append("inlined everywhere")
     said = f"  [{', '.join(words)}]" if words else ""
@@ -89,8 +91,12 @@ def _shown(shown: Inspection) -> list[str]:
     else:
         lines += ["", f"functions ({len(shown.functions)}, DWARF {versions}):"]
         lines += [f"  {_function(info)}" for info in shown.functions]
-        if any(info.prototype.endswith("(?)") for info in shown.functions):
+        unknown = [info for info in shown.functions if info.prototype.endswith("(?)")]
+        if any(info.language in READ for info in unknown):
             lines.append("  (?): prototype unknown, compiled without types (-g1); build it with -g")
+        others = sorted({info.language for info in unknown} - set(READ))
+        if others:
+            lines.append(f"  (?): no prototype in C, it is written in {' or '.join(others)}")
     if any(shown.left_out):
         functions, symbols = shown.left_out
         left = f"{functions} functions and {symbols} symbols were not asked for"
