@@ -15,6 +15,7 @@ from typing import Final
 
 from replay.elf.debug import DebugInfo, Die
 from replay.elf.dwarftypes import TypeReader
+from replay.elf.elsewhere import adopt_symbols
 from replay.elf.errors import AbsentError, ElfError
 from replay.elf.image import Image, Section, Symbol
 from replay.elf.names import plain
@@ -154,14 +155,8 @@ def show(
             absent debug information is not.
     """
     with Image(path, debug_folders) as image:
-        versions: tuple[int, ...] = ()
-        every: tuple[FunctionInfo, ...] | None = None
-        problem = ""
-        try:
-            debug = DebugInfo(image)
-            versions, every = debug.versions, read_functions(debug)
-        except AbsentError as error:
-            problem = f"{error.problem}; {error.cure}"
+        adopt_symbols(image)
+        every, versions, problem = _told(image)
         named = [s for s in image.symbols if s.name and s.type not in ("FILE", "SECTION")]
         functions = tuple(f for f in every or () if only is None or f.name in only)
         symbols = tuple(s for s in named if only is None or plain(s.name) in only)
@@ -181,6 +176,15 @@ def show(
             (len(every or ()) - len(functions), len(named) - len(symbols)),
             () if only is None else only.unmatched(names),
         )
+
+
+def _told(image: Image) -> tuple[tuple[FunctionInfo, ...] | None, tuple[int, ...], str]:
+    """The functions and DWARF versions, or why there are none, and the cure."""
+    try:
+        debug = DebugInfo(image)
+        return read_functions(debug), debug.versions, ""
+    except AbsentError as error:
+        return None, (), f"{error.problem}; {error.cure}"
 
 
 def functions(path: Path | str, only: Selection | None = None) -> tuple[FunctionInfo, ...]:

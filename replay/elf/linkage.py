@@ -135,7 +135,9 @@ def _of_object(build: Build) -> Dynamic:
     """The symbols of an object that other files can refer to."""
     found: dict[str, tuple[Export, ...]] = {}
     for symbol in build.image.symbols:
-        defined = symbol.section is not None or symbol.place in ("COMMON", "ABS")
+        section = None if symbol.section is None else build.image.sections[symbol.section]
+        loaded = section is not None and bool(section.flags & ALLOC)
+        defined = loaded or symbol.place in ("COMMON", "ABS")
         if symbol.bind != "LOCAL" and symbol.name and defined:
             name, sign, version = symbol.name.partition("@")
             export = Export(symbol, sign + version)

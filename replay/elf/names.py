@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from replay.elf.image import WRITE, Image, Symbol
+from replay.elf.relocate import width_of
 
 LARGEST_CONSTANT: Final = 4096
 """Bytes; a larger one without a name is not compared."""
@@ -74,8 +75,10 @@ class Names:
             return None
         filled = self.image.relocations(section)
         near = bisect_left(filled, start - 7, key=lambda r: r.offset)
-        if near < len(filled) and filled[near].offset < end:
-            return None
+        while near < len(filled) and filled[near].offset < end:
+            if filled[near].offset + width_of(self.image.machine, filled[near].type) > start:
+                return None
+            near += 1
         base = self.image.base(section)
         start, end = start - base, end - base
         return self.image.bytes_of(section)[start:end] if start >= 0 else None
