@@ -8,6 +8,7 @@ import click
 
 from replay import elf
 from replay.cli.common import ExitCode, emit, examples, format_option
+from replay.errors import UsageError
 from replay.report.binaries import BinaryView
 
 FILE = click.Path(path_type=Path)
@@ -26,16 +27,45 @@ def command() -> None:
     """Inspect objects, libraries and executables (ELF, with debug information)."""
 
 
-def _selection(every: bool, names: tuple[str, ...]) -> elf.Selection | None:
+COMPARE_CODES = (
+    "Exit codes of elf compare: the sum of 1 code or data differ, 4 something not compared, "
+    "8 the interface differs (prototypes, types of variables), 16 the layout differs (sizes, "
+    "members and values of types), 32 the linkage differs (exports, versions, needed "
+    "libraries); 0 if nothing does, renames of local functions apart. No sum has 2 in it: "
+    "2, 3, and 130 and above, are errors as below."
+)
+
+
+def _selection(every: bool, api: bool, names: tuple[str, ...]) -> elf.Selection | None:
+    if sum((every, api, bool(names))) > 1:
+        raise UsageError("--all, --api and --function are three; give one of them")
     if names:
         return elf.select(names)
-    return None if every else elf.DIRTY_TRACKING
+    return elf.DIRTY_TRACKING if api else None
 
 
-all_option = click.option("--all", "every", is_flag=True, help="All functions, not only the API.")
+def _refuse_unmatched(unmatched: tuple[str, ...], only: elf.Selection | None, where: str) -> None:
+    """A pattern that fits nothing is a slip of whoever wrote it, and nothing was compared by it."""
+    if not unmatched or only is None:
+        return
+    if only.name:
+        raise UsageError(f"nothing of {only.name} is in {where}; leave out --api to have all")
+    patterns = " or ".join(map(repr, unmatched))
+    raise UsageError(f"nothing in {where} is called {patterns}; 'replay elf show' lists the names")
+
+
+all_option = click.option("--all", "every", is_flag=True, help="All functions: the default.")
+api_option = click.option(
+    "--api", is_flag=True, help="Only the dirty-tracking API and its callers."
+)
+debug_option = click.option(
+    "--debug-dir", "folders", multiple=True, metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Where separate debug information is looked for, too; may be repeated.",
+)  # fmt: skip
 function_option = click.option(
     "--function", "names", multiple=True, metavar="PATTERN",
-    help="Only functions of this name or pattern; may be repeated.",
+    help="Only functions and variables of this name or pattern; may be repeated.",
 )  # fmt: skip
 
 
@@ -43,35 +73,60 @@ function_option = click.option(
 @click.argument("file", type=FILE)
 @click.option("--layout", metavar="NAME", help="The layout of a variable or type instead.")
 @all_option
+@api_option
 @function_option
+@debug_option
 @format_option
-def show(file: Path, layout: str | None, every: bool, names: tuple[str, ...], format: str) -> int:
-    """Print prototypes from debug information, symbols and sections of FILE.
-
-    By default those of the dirty-tracking API and its callers.
-    """
+def show(
+    file: Path,
+    layout: str | None,
+    every: bool,
+    api: bool,
+    names: tuple[str, ...],
+    folders: tuple[Path, ...],
+    format: str,
+) -> int:
+    """Print prototypes from debug information, symbols and sections of FILE."""
+    only = _selection(every, api, names)
     if layout is not None:
-        emit(BinaryView(elf.layout(file, layout)), format)
-    else:
-        emit(BinaryView(elf.show(file, _selection(every, names))), format)
+        emit(BinaryView(elf.layout(file, layout, folders)), format)
+        return ExitCode.OK
+    found = elf.show(file, only, folders)
+    _refuse_unmatched(found.unmatched, only, str(file))
+    emit(BinaryView(found), format)
     return ExitCode.OK
 
 
-@command.command("compare", epilog=examples("replay elf compare before.so after.so --all"))
+@command.command(
+    "compare",
+    epilog=COMPARE_CODES + "\n\n" + examples("replay elf compare before.so after.so --api"),
+)
 @click.argument("a", type=FILE)
 @click.argument("b", type=FILE)
 @all_option
+@api_option
 @function_option
+@debug_option
 @format_option
-def compare(a: Path, b: Path, every: bool, names: tuple[str, ...], format: str) -> int:
-    """Tell, function by function, what changed between two builds A and B.
+def compare(
+    a: Path,
+    b: Path,
+    every: bool,
+    api: bool,
+    names: tuple[str, ...],
+    folders: tuple[Path, ...],
+    format: str,
+) -> int:
+    """Tell what changed between two builds A and B: code, data, types, linkage.
 
-    The exit code is 0 if the code is identical, renames apart.
+    All that both define is compared. The exit code is 0 if nothing differs; otherwise it
+    tells the kinds of differences, a bit a kind.
     """
-    result = elf.compare(a, b, _selection(every, names))
+    only = _selection(every, api, names)
+    result = elf.compare(a, b, only, folders)
+    _refuse_unmatched(result.unmatched, only, f"{a} or {b}")
     emit(BinaryView(result), format)
-    same = result.verdict is elf.Whole.IDENTICAL
-    return ExitCode.OK if same else ExitCode.DIFFERENCE
+    return int(result.kinds)
 
 
 @command.command("identify", epilog=examples("replay elf identify libdirty.so"))

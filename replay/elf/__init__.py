@@ -6,8 +6,20 @@ give values, which :mod:`replay.report.binaries` makes fit to be shown. A file t
 cannot be read is an :class:`ElfError`, whatever it holds.
 """
 
+from replay.elf.changes import (
+    Change,
+    Comparison,
+    DataChange,
+    FunctionChange,
+    Kind,
+    LinkageChange,
+    Side,
+    TypeChange,
+    Variable,
+    Whole,
+)
 from replay.elf.code import Code
-from replay.elf.comparison import Change, Comparison, FunctionChange, Side, Whole, compare
+from replay.elf.comparison import compare
 from replay.elf.contents import (
     DIRTY_TRACKING,
     FunctionInfo,
@@ -29,19 +41,24 @@ __all__ = [
     "Change",
     "Code",
     "Comparison",
+    "DataChange",
     "ElfError",
     "FunctionChange",
     "FunctionInfo",
     "Identification",
     "Identity",
     "Inspection",
+    "Kind",
     "Layout",
+    "LinkageChange",
     "Member",
     "Prototype",
     "Section",
     "Selection",
     "Side",
     "Symbol",
+    "TypeChange",
+    "Variable",
     "Whole",
     "compare",
     "functions",

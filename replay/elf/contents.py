@@ -7,7 +7,7 @@ file, nor does one that the optimiser folded away: absence proves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,10 +15,15 @@ from typing import Final
 
 from replay.elf.debug import DebugInfo, Die
 from replay.elf.dwarftypes import TypeReader
-from replay.elf.errors import ElfError
+from replay.elf.elsewhere import adopt_symbols
+from replay.elf.errors import AbsentError, ElfError
 from replay.elf.image import Image, Section, Symbol
+from replay.elf.names import plain
 
 _SYMBOL_TABLES: Final = {"SHT_SYMTAB": "complete", "SHT_DYNSYM": "dynamic", None: "none"}
+
+READ: Final = ("C", "C++", "Objective-C", "")
+"""The languages whose prototypes are told, those of others than C as far as C can say them."""
 
 _INLINED: Final = frozenset((1, 3))
 _DECLARED_INLINE: Final = frozenset((2, 3))
@@ -27,21 +32,32 @@ _DECLARED_INLINE: Final = frozenset((2, 3))
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which functions and symbols are wanted, by names and patterns such as ``bitmap_*``."""
+    """Which functions and symbols are wanted, by names and patterns such as ``bitmap_*``.
+
+    Attributes:
+        name: what they are together; empty if each pattern was asked for by itself.
+    """
 
     patterns: tuple[str, ...]
+    name: str = ""
 
     def __contains__(self, name: object) -> bool:
         """Whether a name is wanted; what a compiler appends to it, ``.part.0``, is no matter."""
         if not isinstance(name, str):
             return False
-        plain = name.split(".", 1)[0] or name
-        return any(fnmatchcase(plain, pattern) for pattern in self.patterns)
+        source = name.split(".", 1)[0] or name
+        return any(fnmatchcase(source, pattern) for pattern in self.patterns)
+
+    def unmatched(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The patterns that fit none of some names; of a selection with a name all or none."""
+        known = {found.split(".", 1)[0] or found for found in map(plain, names)}
+        missing = tuple(p for p in self.patterns if not any(fnmatchcase(n, p) for n in known))
+        return () if self.name and len(missing) < len(self.patterns) else missing
 
 
-def select(names: Iterable[str]) -> Selection:
+def select(names: Iterable[str], name: str = "") -> Selection:
     """A selection of names and patterns."""
-    return Selection(tuple(sorted(set(names))))
+    return Selection(tuple(sorted(set(names))), name)
 
 
 DIRTY_TRACKING: Final = select(
@@ -55,7 +71,8 @@ DIRTY_TRACKING: Final = select(
         "stl_phys_notdirty",
         "tlb_*",
         "kvm_get_dirty_pages_log_range",
-    )
+    ),
+    "the dirty-tracking API",
 )
 """The dirty-tracking API and its callers."""
 
@@ -75,6 +92,8 @@ class FunctionInfo:
         has_code: it has code of its own.
         file, line: where it is defined; relative to where the compiler ran. Line 0 is
             unknown.
+        language: what it is written in, C or another.
+        symbol: what its symbol is called, which is not its name in other languages.
     """
 
     name: str
@@ -86,6 +105,8 @@ class FunctionInfo:
     has_code: bool
     file: str
     line: int
+    language: str = "C"
+    symbol: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +121,8 @@ class Inspection:
         dwarf: the DWARF versions in it.
         functions: by name, or None when there is no debug information.
         problem: why there are no functions, and the cure.
+        left_out: how many functions and symbols were not asked for.
+        unmatched: of the patterns that were asked for, those that fit nothing.
     """
 
     path: str
@@ -113,31 +136,31 @@ class Inspection:
     problem: str
     symbols: tuple[Symbol, ...]
     sections: tuple[Section, ...]
+    left_out: tuple[int, int] = (0, 0)
+    unmatched: tuple[str, ...] = ()
 
 
-def show(path: Path | str, only: Selection | None = None) -> Inspection:
+def show(
+    path: Path | str, only: Selection | None = None, debug_folders: Sequence[Path] = ()
+) -> Inspection:
     """Everything about a file; a stripped one has no functions, but symbols and sections.
 
     Args:
         path: an object, shared library or executable.
         only: the functions and symbols that are wanted; all by default.
+        debug_folders: where separate debug information is looked for, beside the usual places.
 
     Raises:
         ElfError: the file cannot be read. Damaged debug information is an error too;
             absent debug information is not.
     """
-    with Image(path) as image:
-        versions: tuple[int, ...] = ()
-        functions: tuple[FunctionInfo, ...] | None = None
-        problem = ""
-        try:
-            debug = DebugInfo(image)
-        except ElfError as error:
-            if image.find(".debug_info"):
-                raise
-            problem = f"{error.problem}; {error.cure}"
-        else:
-            versions, functions = debug.versions, read_functions(debug, only)
+    with Image(path, debug_folders) as image:
+        adopt_symbols(image)
+        every, versions, problem = _told(image)
+        named = [s for s in image.symbols if s.name and s.type not in ("FILE", "SECTION")]
+        functions = tuple(f for f in every or () if only is None or f.name in only)
+        symbols = tuple(s for s in named if only is None or plain(s.name) in only)
+        names = {*(f.name for f in functions), *(s.name for s in symbols)}
         return Inspection(
             str(path),
             image.machine,
@@ -146,15 +169,22 @@ def show(path: Path | str, only: Selection | None = None) -> Inspection:
             image.kind,
             _SYMBOL_TABLES[image.symbol_table],
             versions,
-            functions,
+            None if every is None else functions,
             problem,
-            tuple(
-                s
-                for s in image.symbols
-                if s.name and s.type not in ("FILE", "SECTION") and (not only or s.name in only)
-            ),
+            symbols,
             image.sections,
+            (len(every or ()) - len(functions), len(named) - len(symbols)),
+            () if only is None else only.unmatched(names),
         )
+
+
+def _told(image: Image) -> tuple[tuple[FunctionInfo, ...] | None, tuple[int, ...], str]:
+    """The functions and DWARF versions, or why there are none, and the cure."""
+    try:
+        debug = DebugInfo(image)
+        return read_functions(debug), debug.versions, ""
+    except AbsentError as error:
+        return None, (), f"{error.problem}; {error.cure}"
 
 
 def functions(path: Path | str, only: Selection | None = None) -> tuple[FunctionInfo, ...]:
@@ -207,20 +237,41 @@ def _function(
     name = die.name or declared.name
     if not name or (only is not None and name not in only):
         return None
-    prototype = types.prototype(die)
+    text, plain_text = _prototypes(types, die, name)
     inline = die.number("inline")
     located = die if "decl_file" in die.values else declared
+    symbol = die.values.get("linkage_name") or declared.values.get("linkage_name") or name
     return FunctionInfo(
         name,
-        f"{name}(?)" if die.unit.untyped else prototype.text,
-        f"{name}(?)" if die.unit.untyped else prototype.types,
+        text,
+        plain_text,
         bool(die.values.get("external") or declared.values.get("external")),
         inline in _DECLARED_INLINE,
         inline in _INLINED,
         _has_code(die),
         debug.file(located),
         die.number("decl_line") or declared.number("decl_line") or 0,
+        die.unit.language,
+        str(symbol),
     )
+
+
+def _prototypes(types: TypeReader, die: Die, name: str) -> tuple[str, str]:
+    """A function's prototype, and that without names of parameters; ``NAME(?)`` if unknown.
+
+    Raises:
+        ElfError: it is damaged.
+    """
+    unknown = f"{name}(?)", f"{name}(?)"
+    if die.unit.untyped or die.unit.language not in READ:
+        return unknown
+    try:
+        prototype = types.prototype(die)
+    except ElfError:
+        if die.unit.language == "C":
+            raise
+        return unknown
+    return prototype.text, prototype.types
 
 
 def _has_code(die: Die) -> bool:

@@ -20,12 +20,13 @@ QUALIFIER: Final = {
     "atomic_type": "_Atomic",
 }
 _DERIVED: Final = frozenset((*QUALIFIER, "pointer_type", "array_type"))
-_TAGGED: Final = {
+TAGGED: Final = {
     "structure_type": "struct",
     "union_type": "union",
     "enumeration_type": "enum",
     "class_type": "class",
 }
+"""Types that have a tag, and its keyword."""
 _REFERENCES: Final = {"reference_type": "&", "rvalue_reference_type": "&&"}
 POINTERS: Final = frozenset(("pointer_type", *_REFERENCES))
 """What is an address when it is passed."""
@@ -172,8 +173,8 @@ def _length(dimension: Die) -> int | None:
 
 def _plain_name(die: Die) -> str:
     """What a type that is not made from another is called."""
-    if die.tag in _TAGGED:
-        return f"{_TAGGED[die.tag]} {die.name or '{...}'}"
+    if die.tag in TAGGED:
+        return f"{TAGGED[die.tag]} {die.name or '{...}'}"
     return _base_type(die) if die.tag == "base_type" else die.name or "void"
 
 

@@ -36,6 +36,13 @@ class ElfError(ReplayError):
         super().__init__(f"{where}: {problem}; {cure}")
 
 
+class AbsentError(ElfError):
+    """Debug information that is not in the file, or is there in a form that is not read here.
+
+    The file itself is whole: its symbols can be read.
+    """
+
+
 REBUILD: Final = "build the file again, or copy it again if it came from elsewhere"
 
 _READER_FAILS_WITH: Final = (

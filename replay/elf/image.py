@@ -8,100 +8,57 @@ sections that are asked for are read into memory.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 from elftools.elf.elffile import ELFFile
-from elftools.elf.relocation import RelocationSection
+from elftools.elf.relocation import RelocationSection, RelrRelocationSection
 from elftools.elf.sections import Section as ReaderSection
 from elftools.elf.sections import SymbolTableIndexSection, SymbolTableSection
 
 from replay.elf.bounded import BoundedFile, Budget
 from replay.elf.errors import REBUILD, ElfError, reading
 from replay.elf.opening import checked_size
+from replay.elf.packed import ZSTD, unpack_zstd
+from replay.elf.parts import (
+    ALLOC,
+    EXECUTE,
+    MERGE,
+    STRINGS,
+    TLS,
+    WRITE,
+    Relocation,
+    Section,
+    Symbol,
+)
+from replay.elf.rows import (
+    FAR,
+    bind_name,
+    place_name,
+    relocation_rows,
+    symbol_rows,
+    type_name,
+    visibility_name,
+)
+
+__all__ = [
+    "ALLOC", "EXECUTE", "MERGE", "STRINGS", "TLS", "WRITE", "Image", "Relocation", "Section",
+    "Symbol",
+]  # fmt: skip
 
 LARGEST_UNPACKED: Final = 1 << 30
 """Bytes that a compressed section may have when unpacked; a zip bomb claims more."""
 
-WRITE, ALLOC, EXECUTE, MERGE, STRINGS, TLS = 0x1, 0x2, 0x4, 0x10, 0x20, 0x400
-"""Section flags, as in the ELF specification."""
+RELATIVE: Final = {
+    "EM_X86_64": 8, "EM_386": 8, "EM_AARCH64": 1027, "EM_ARM": 23, "EM_RISCV": 3, "EM_S390": 12,
+    "EM_PPC": 22, "EM_PPC64": 22, "EM_LOONGARCH": 3,
+}  # fmt: skip
+"""By machine the relocation with which the loader puts in an address of the file itself."""
 
 _KINDS: Final = {"ET_REL": "object", "ET_EXEC": "executable", "ET_DYN": "shared library"}
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A section: ``size`` and ``offset`` in bytes, ``flags`` as in the specification."""
-
-    index: int
-    name: str
-    type: str
-    flags: int
-    address: int
-    offset: int
-    size: int
-    link: int
-    info: int
-    entry_size: int
-
-    @property
-    def has_bytes(self) -> bool:
-        """Whether the file holds its contents; ``.bss`` has none."""
-        return self.type not in ("SHT_NOBITS", "SHT_NULL")
-
-    @property
-    def letters(self) -> str:
-        """The flags that matter here: W write, A in memory, X code, M merge, S strings."""
-        known = ((WRITE, "W"), (ALLOC, "A"), (EXECUTE, "X"), (MERGE, "M"), (STRINGS, "S"))
-        return "".join(letter for flag, letter in known if self.flags & flag)
-
-
-@dataclass(frozen=True, slots=True)
-class Symbol:
-    """A symbol.
-
-    Attributes:
-        type: FUNC, OBJECT, NOTYPE, SECTION, FILE, TLS...
-        bind: LOCAL, GLOBAL, WEAK...
-        value: offset in its section in an object, else the address.
-        size: bytes; 0 is unknown.
-        section: index of its section, None where it has none.
-        place: the section's name, or UNDEF, ABS, COMMON.
-        file: the source file that the symbol table groups a local symbol under.
-    """
-
-    name: str
-    type: str
-    bind: str
-    value: int
-    size: int
-    section: int | None
-    place: str
-    file: str
-
-    @property
-    def is_label(self) -> bool:
-        """Whether it only marks a place in a section, and names nothing of the source."""
-        unnamed = self.type in ("SECTION", "NOTYPE") or self.name.startswith(".L")
-        return self.bind == "LOCAL" and unnamed
-
-    @property
-    def is_function(self) -> bool:
-        """Whether it names code that is in this file."""
-        return self.type in ("FUNC", "GNU_IFUNC", "LOOS") and self.section is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Relocation:
-    """A place to be filled in: ``offset`` in the section (object) or address, in bytes."""
-
-    offset: int
-    type: int
-    symbol: Symbol | None
-    addend: int | None
 
 
 class Image:
@@ -114,13 +71,15 @@ class Image:
         little_endian: the order of its bytes.
         kind: "object", "executable", "shared library", or what the header says.
         sections: all of them, in order.
+        debug_folders: where its separate debug information is looked for, too.
 
     Raises:
         ElfError: no regular file, not ELF, or its headers are damaged.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, debug_folders: Sequence[Path] = ()) -> None:
         self.path = Path(path)
+        self.debug_folders = tuple(debug_folders)
         self.size = checked_size(self.path)
         with reading(path, "ELF header"):
             self._file = BoundedFile(self.path, Budget(self.size, 64))
@@ -190,7 +149,8 @@ class Image:
         Those that are loaded to run are read once and kept.
 
         Raises:
-            ElfError: packed in an unknown way, or damaged.
+            AbsentError: packed in a way that nothing here unpacks.
+        ElfError: damaged.
         """
         if not section.has_bytes:
             return b""
@@ -218,7 +178,14 @@ class Image:
                 place,
             )
         with reading(self.path, place):
-            return source.data()
+            kind: object = getattr(source, "_compression_type", None)
+            if kind not in (ZSTD, "ELFCOMPRESS_ZSTD"):
+                return source.data()
+            head = source.structs.Elf_Chdr.sizeof()
+            start, end = section.offset + head, section.offset + section.size
+            source.stream.seek(start)
+            packed = source.stream.read(max(end - start, 0))
+        return unpack_zstd(self.path, place, packed, wanted)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -274,30 +241,59 @@ class Image:
     @cached_property
     def dynamic_relocations(self) -> dict[int, Relocation]:
         """What the loader fills in, by address, in a linked file."""
-        return {
+        found = {
             relocation.offset: relocation
             for s in self.sections
             if self.type != "ET_REL" and s.type in ("SHT_REL", "SHT_RELA") and s.flags & ALLOC
             for relocation in self._relocations_in(s)
         }
+        for section in self._reader_sections:
+            if isinstance(section, RelrRelocationSection) and self.machine in RELATIVE:
+                found |= self._packed(section)
+        return found
+
+    def _packed(self, section: RelrRelocationSection) -> dict[int, Relocation]:
+        """Those of a section in which only their places are told: the addresses stand there."""
+        kind, size = RELATIVE[self.machine], self.bits // 8
+        found: dict[int, Relocation] = {}
+        with reading(self.path, f"section {section.name}"):
+            places = [entry["r_offset"] for entry in section.iter_relocations()]
+        holders = [s for s in self.sections if s.flags & ALLOC and s.has_bytes and s.address]
+        for holder in holders:
+            data, start = self.bytes_of(holder), holder.address
+            for place in places:
+                if start <= place <= start + len(data) - size:
+                    raw = data[place - start : place - start + size]
+                    value = int.from_bytes(raw, "little" if self.little_endian else "big")
+                    found[place] = Relocation(place, kind, None, value)
+        return found
 
     def _relocations_in(self, section: Section) -> list[Relocation]:
+        symbols = self.symbols_of(section.link)
+        with reading(self.path, f"section {section.name}"):
+            if self.machine == "EM_MIPS" and self.bits == 64:
+                return self._split_relocations(section, symbols)
+            rows = relocation_rows(
+                self._read(section), self.bits, self.little_endian, section.type == "SHT_RELA"
+            )
+            return [
+                Relocation(offset, kind, symbols[number] if number else None, addend)
+                for offset, number, kind, addend in rows
+            ]
+
+    def _split_relocations(self, section: Section, symbols: tuple[Symbol, ...]) -> list[Relocation]:
+        """Those of MIPS, whose fields are in an order of their own."""
         table = self._reader_sections[section.index]
         assert isinstance(table, RelocationSection)
-        symbols = self._symbols_of(section.link)
-        found = []
-        with reading(self.path, f"section {section.name}"):
-            for entry in table.iter_relocations():
-                number: int = entry["r_info_sym"]
-                found.append(
-                    Relocation(
-                        entry["r_offset"],
-                        entry["r_info_type"],
-                        symbols[number] if number else None,
-                        entry["r_addend"] if entry.is_RELA() else None,
-                    )
-                )
-        return found
+        return [
+            Relocation(
+                entry["r_offset"],
+                entry["r_info_type"],
+                symbols[entry["r_info_sym"]] if entry["r_info_sym"] else None,
+                entry["r_addend"] if entry.is_RELA() else None,
+            )
+            for entry in table.iter_relocations()
+        ]
 
     @cached_property
     def symbol_table(self) -> str | None:
@@ -313,9 +309,14 @@ class Image:
             ElfError: the table is damaged.
         """
         section = next((s for s in self.sections if s.type == self.symbol_table), None)
-        return self._symbols_of(section.index) if section else ()
+        return self.symbols_of(section.index) if section else ()
 
-    def _symbols_of(self, index: int) -> tuple[Symbol, ...]:
+    def adopt(self, symbols: tuple[Symbol, ...]) -> None:
+        """Take the symbols of the separate debug file, which this file was stripped of."""
+        self.symbols = symbols
+        self.symbol_table = "SHT_SYMTAB"
+
+    def symbols_of(self, index: int) -> tuple[Symbol, ...]:
         """The symbols of the table in a section; the first, empty one included."""
         if index not in self._tables:
             self._tables[index] = self._read_symbols(index)
@@ -334,37 +335,34 @@ class Image:
         symbols: list[Symbol] = []
         file = ""
         with reading(self.path, f"section {table.name}"):
-            for number, entry in enumerate(table.iter_symbols()):
-                symbol = self._symbol(number, entry.name, entry, index, file)
+            section = self.sections[index]
+            names = self._read(self.sections[section.link])
+            data = self._read(section)
+            rows = symbol_rows(data, self.bits, self.little_endian)
+            for number, (offset, info, other, where, value, size) in enumerate(rows):
+                end = names.find(b"\0", offset)
+                name = names[offset:end] if end >= 0 else b""
+                special = place_name(where)
+                far = self._far_section(index, number) if where == FAR else where
+                place = special if special is not None else far
+                row = (info, other, value, size)
+                symbol = self._symbol(name.decode("utf-8", "replace"), file, place, row)
                 symbols.append(symbol)
                 if symbol.type == "FILE":
                     file = symbol.name
         return tuple(symbols)
 
-    def _symbol(self, number: int, name: str, entry: Any, table: int, file: str) -> Symbol:
-        where = entry["st_shndx"]
-        if where == "SHN_XINDEX":
-            where = self._far_section(table, number)
+    def _symbol(
+        self, name: str, file: str, where: int | str, row: tuple[int, int, int, int]
+    ) -> Symbol:
+        info, other, value, size = row
+        kind, bind = type_name(info), bind_name(info)
         section = where if isinstance(where, int) and where < len(self.sections) else None
-        kind, bind = str(entry["st_info"]["type"]), str(entry["st_info"]["bind"])
-        if section is not None:
-            place = self.sections[section].name
-        else:
-            place = str(where).removeprefix("SHN_")
-        kind = kind.removeprefix("STT_")
-        bind = bind.removeprefix("STB_")
+        place = str(where) if section is None else self.sections[section].name
         if kind == "SECTION" and section is not None and not name:
             name = place
-        return Symbol(
-            name,
-            kind,
-            bind,
-            entry["st_value"],
-            entry["st_size"],
-            section,
-            place,
-            file if bind == "LOCAL" else "",
-        )
+        local = file if bind == "LOCAL" else ""
+        return Symbol(name, kind, bind, value, size, section, place, local, visibility_name(other))
 
     def _far_section(self, table: int, number: int) -> int:
         """A section number too large for the symbol itself."""

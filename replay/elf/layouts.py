@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,10 @@ from replay.elf.dwarftypes import TypeReader
 from replay.elf.errors import REBUILD, ElfError
 from replay.elf.image import Image
 
-_AGGREGATES: Final = {"structure_type": "struct", "union_type": "union"}
+_AGGREGATES: Final = {
+    "structure_type": "struct", "union_type": "union", "class_type": "class",
+    "enumeration_type": "enum",
+}  # fmt: skip
 
 MOST_MEMBERS: Final = 1 << 16
 """Of a struct with the unnamed structs in it; damaged files can nest them in circles."""
@@ -50,11 +54,12 @@ class Layout:
 
     Attributes:
         name: as asked for.
-        kind: variable, typedef, struct or union.
+        kind: variable, typedef, struct, union, class or enum.
         type: of the variable or typedef, as in C.
         size: bytes; None where unknown.
         members: of the struct, or of one element of an array of structs.
         file, line: where it is declared.
+        values: of an enum, each with its name, in order.
     """
 
     name: str
@@ -64,10 +69,11 @@ class Layout:
     members: tuple[Member, ...]
     file: str
     line: int
+    values: tuple[tuple[str, int], ...] = ()
 
 
-def layout(path: Path | str, name: str) -> Layout:
-    """The layout of a variable, ``struct TAG``, ``union TAG`` or typedef.
+def layout(path: Path | str, name: str, debug_folders: Sequence[Path] = ()) -> Layout:
+    """The layout of a variable, ``struct TAG``, ``union TAG``, ``enum TAG`` or typedef.
 
     A plain name is looked for as a variable first, then as a typedef, then as a tag.
 
@@ -75,8 +81,40 @@ def layout(path: Path | str, name: str) -> Layout:
         ElfError: the file cannot be read, has no debug information, or knows no such
             name or only that it exists.
     """
-    with Image(path) as image:
+    with Image(path, debug_folders) as image:
         return _Search(DebugInfo(image), name).run()
+
+
+def first_bit(image: Image, die: Die, size: int | None, bits: int | None) -> int:
+    """Where a member starts, in bits from the start of its struct.
+
+    Args:
+        image: the file.
+        die: the member.
+        size: of its type, in bytes.
+        bits: how many it has, of a bit-field.
+    """
+    direct = die.number("data_bit_offset")
+    if direct is not None:
+        return direct
+    start = 8 * (die.number("data_member_location") or 0)
+    old = die.number("bit_offset")
+    if old is None or bits is None:
+        return start
+    if not image.little_endian:
+        return start + old
+    # Before DWARF 4, and by GCC still in it, a bit-field is told by the unit it is
+    # loaded in and the bits above it.
+    unit = die.number("byte_size") or size or 0
+    return start + 8 * unit - old - bits
+
+
+def _values(die: Die) -> tuple[tuple[str, int], ...]:
+    """The values of an enum."""
+    if die.tag != "enumeration_type":
+        return ()
+    found = ((child.name, child.number("const_value")) for child in die.children)
+    return tuple((name, value) for name, value in found if name and value is not None)
 
 
 class _Search:
@@ -85,9 +123,10 @@ class _Search:
         self.types = TypeReader(debug)
         self.name = name
         words = name.split()
-        self.tag = words[0] if len(words) == 2 and words[0] in ("struct", "union") else ""
+        self.tag = words[0] if len(words) == 2 and words[0] in _AGGREGATES.values() else ""
         self.wanted = words[1] if self.tag else name
         self.incomplete = False
+        self.function = False
         self.known: set[str] = set()
         self.left = MOST_MEMBERS
 
@@ -114,7 +153,9 @@ class _Search:
         keyword = _AGGREGATES.get(die.tag, "")
         if self._name(die) != self.wanted or (self.tag and keyword != self.tag):
             return None
+        self.function = self.function or die.tag == "subprogram"
         ranks = {"variable": 0, "typedef": 2, "structure_type": 3, "union_type": 4}
+        ranks |= {"class_type": 5, "enumeration_type": 6}
         rank = ranks.get(die.tag)
         return 1 if rank == 0 and die.values.get("declaration") else rank
 
@@ -148,11 +189,12 @@ class _Search:
             self._members(inner, 0, 0) if inner is not None else (),
             self.debug.file(located),
             located.number("decl_line") or 0,
+            _values(inner) if inner is not None else (),
         )
 
     def _members(self, struct: Die, base: int, depth: int) -> tuple[Member, ...]:
         """The members of a struct that starts ``base`` bits into the outermost one."""
-        if struct.tag not in _AGGREGATES:
+        if struct.tag not in _AGGREGATES or struct.tag == "enumeration_type":
             return ()
         if depth > ctype.DEEPEST:
             raise self._endless()
@@ -165,7 +207,7 @@ class _Search:
         target = self.types.target(die)
         size = self.types.size(target)
         bits = die.number("bit_size")
-        start = base + self._first_bit(die, size, bits)
+        start = base + first_bit(self.debug.image, die, size, bits)
         inner: tuple[Member, ...] = ()
         if not die.name:
             unnamed = self.types.resolved(target)
@@ -179,22 +221,6 @@ class _Search:
             bits,
             inner,
         )
-
-    def _first_bit(self, die: Die, size: int | None, bits: int | None) -> int:
-        """Where a member starts, in bits from the start of its struct."""
-        direct = die.number("data_bit_offset")
-        if direct is not None:
-            return direct
-        start = 8 * (die.number("data_member_location") or 0)
-        old = die.number("bit_offset")
-        if old is None or bits is None:
-            return start
-        if not self.debug.image.little_endian:
-            return start + old
-        # Before DWARF 4, and by GCC still in it, a bit-field is told by the unit it is
-        # loaded in and the bits above it.
-        unit = die.number("byte_size") or size or 0
-        return start + 8 * unit - old - bits
 
     def _spend(self) -> None:
         self.left -= 1
@@ -216,10 +242,16 @@ class _Search:
                 f"{self.name} is declared here, but what it is made of is not",
                 "give the object of a file that uses its members",
             )
+        if self.function:
+            return ElfError(
+                self.debug.path,
+                f"{self.name} is a function, and has no layout",
+                f"see its prototype with 'replay elf show --function {self.name}'",
+            )
         near = difflib.get_close_matches(self.wanted, sorted(self.known), 3)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         return ElfError(
             self.debug.path,
-            f"no variable, struct, union or typedef is called {self.name}{hint}",
+            f"no variable, struct, union, enum or typedef is called {self.name}{hint}",
             "check the name; what a file does not use is not in it",
         )

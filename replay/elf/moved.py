@@ -194,13 +194,13 @@ def _is_covered(linked: Linked) -> bool:
     at = section.address
     inside = [s for s in linked.functions.values() if s.section == section.index]
     for symbol in sorted(inside, key=lambda s: s.value):
-        if not _is_padding(data[at - section.address : symbol.value - section.address]):
+        if not is_padding(data[at - section.address : symbol.value - section.address]):
             return False
         at = max(at, symbol.value + linked.size(symbol))
-    return _is_padding(data[at - section.address :])
+    return is_padding(data[at - section.address :])
 
 
-def _is_padding(data: bytes) -> bool:
+def is_padding(data: bytes) -> bool:
     """Whether bytes between functions are what linkers and assemblers put there."""
     rest = data
     while rest:

@@ -1,105 +1,20 @@
-"""What an address is called: the places that code refers to, comparable between files.
+"""What an address is called: the named places of a file.
 
 Two files lay their functions and data out differently, so addresses cannot be compared.
-A place can: by the symbol it belongs to, or by the constant that is there. Where neither
-is known for sure, the place is unknown, and so is the result of comparing it.
+A place can: by the symbol it belongs to. What is at a place without a name is told by
+:mod:`replay.elf.holding`.
 """
 
 from __future__ import annotations
 
-import enum
 import hashlib
 from bisect import bisect_left, bisect_right
-from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
 
-from replay.elf.image import (
-    ALLOC,
-    EXECUTE,
-    MERGE,
-    STRINGS,
-    TLS,
-    WRITE,
-    Image,
-    Relocation,
-    Section,
-    Symbol,
-)
-from replay.elf.names import LARGEST_CONSTANT, Names
-
-PC32: Final = 2
-"""R_X86_64_PC32: a distance from the place that is filled in."""
-
-
-class Match(enum.Enum):
-    """Whether two places are the same."""
-
-    SAME = "same"
-    OTHER = "other"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Referent:
-    """Something that code can refer to.
-
-    Attributes:
-        names: symbols with the distance from each, in bytes.
-        exact: all the names mean the very same thing. Otherwise the place lies in data
-            whose order the linker chose, and only all of the names together say where:
-            an array's end is the start of what follows it.
-        content: the constant there, if it has no name; if not ``exact``, all that is
-            around it, so that only equality says something.
-    """
-
-    names: frozenset[tuple[str, int]] = frozenset()
-    exact: bool = True
-    content: Hashable = None
-
-    @property
-    def known(self) -> bool:
-        """Whether it can be compared at all."""
-        return bool(self.names) or self.content is not None
-
-    def __str__(self) -> str:
-        if self.content is not None:
-            return "a constant"
-        if not self.names:
-            return "unnamed data"
-        name, distance = min(self.names, key=lambda n: (n[1] < 0, abs(n[1]), n[0]))
-        name = name.partition("=")[0]
-        return f"{name}{distance:+#x}" if distance else name
-
-
-UNNAMED: Final = Referent()
-
-
-def match(a: Referent, b: Referent, renamed: Mapping[str, frozenset[str]]) -> Match:
-    """Whether a place of one file is that of another.
-
-    Args:
-        a: a place of the first file.
-        b: a place of the second file.
-        renamed: what each function of the first file may be called in the second, where
-            that is not just its own name.
-    """
-    if not a.known or not b.known or (a.content is None) != (b.content is None):
-        return Match.UNKNOWN
-    if a.content is not None:
-        other = Match.OTHER if a.exact and b.exact else Match.UNKNOWN
-        return Match.SAME if a.content == b.content else other
-    own = frozenset(
-        (new, distance)
-        for name, distance in a.names
-        for new in renamed.get(name, frozenset((name,)))
-    )
-    if not own & b.names:
-        return Match.OTHER
-    if a.exact and b.exact:
-        return Match.SAME
-    return Match.SAME if own == b.names else Match.UNKNOWN
+from replay.elf.image import ALLOC, EXECUTE, TLS, WRITE, Image, Relocation, Section, Symbol
+from replay.elf.names import Names
+from replay.elf.referents import UNNAMED, Referent
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +43,7 @@ class Atlas:
         self._ordered: dict[int, list[int]] = {}
         self._digests: dict[int, str] = {}
 
-    def _area(self, section: int) -> int:
+    def area(self, section: int) -> int:
         """What is laid out as one: a section of an object, all sections of a linked file.
 
         There, the end of a section's last variable is the start of the next section.
@@ -142,7 +57,7 @@ class Atlas:
             # Of a thread's own variables a linked file tells no address.
             placed = symbol.type != "TLS" or self.image.type == "ET_REL"
             if symbol.section is not None and placed and _names_something(symbol):
-                section = starts.setdefault(self._area(symbol.section), {})
+                section = starts.setdefault(self.area(symbol.section), {})
                 section.setdefault(symbol.value, []).append(symbol)
         spans: dict[int, list[_Span]] = {}
         for index, places in starts.items():
@@ -195,9 +110,39 @@ class Atlas:
         inside = places[bisect_left(places, start) : bisect_left(places, start + size)]
         return {at - start: source[at] for at in inside}
 
+    def block(self, section: Section, address: int) -> Referent:
+        """An address from which others near it are formed, by all that is near it.
+
+        It is the same in another file only if all of that is: which of it is meant is in
+        the instructions.
+        """
+        if section.index not in self._digests:
+            data = b"" if section.flags & WRITE else self.image.bytes_of(section)
+            self._digests[section.index] = hashlib.sha256(data).hexdigest()
+        names = {(f"={self._digests[section.index]}", address), ("", 0)}
+        for span in self._spans.get(self.area(section.index), []):
+            names |= {(self.names(symbol), address - span.start) for symbol in span.symbols}
+        return Referent(frozenset(names), exact=False)
+
+    def named_from(self, section: Section, address: int) -> tuple[str, ...]:
+        """The names of what starts at an address; none where nothing does."""
+        spans = self._spans.get(self.area(section.index), [])
+        number = bisect_left(self._starts.get(self.area(section.index), []), address)
+        if number == len(spans) or spans[number].start != address:
+            return ()
+        return tuple(sorted(map(self.names, spans[number].symbols)))
+
+    def ended(self, section: Section, address: int) -> tuple[tuple[str, int], ...]:
+        """The names and sizes of what ends at an address, so that its end may be meant."""
+        spans = self._spans.get(self.area(section.index), [])
+        before = bisect_left(self._starts.get(self.area(section.index), []), address) - 1
+        if before < 0 or spans[before].end != address:
+            return ()
+        return tuple(sorted((self.names(s), s.size) for s in spans[before].symbols))
+
     def next_start(self, section: Section, address: int, end: int) -> int:
         """Where the next symbol after an address of a section starts, or ``end``."""
-        starts = self._starts.get(self._area(section.index), [])
+        starts = self._starts.get(self.area(section.index), [])
         later = bisect_right(starts, address)
         return min(starts[later], end) if later < len(starts) else end
 
@@ -214,8 +159,8 @@ class Atlas:
             address: in that section.
             access: the very bytes there are used, so that no end of an object is meant.
         """
-        spans = self._spans.get(self._area(section.index), [])
-        number = bisect_right(self._starts.get(self._area(section.index), []), address) - 1
+        spans = self._spans.get(self.area(section.index), [])
+        number = bisect_right(self._starts.get(self.area(section.index), []), address) - 1
         if number < 0 or not spans[number].holds(address):
             return UNNAMED
         meant = [spans[number]]
@@ -231,103 +176,11 @@ class Atlas:
             return UNNAMED
         return Referent(frozenset(names), exact)
 
-    def constant(self, section: Section, address: int) -> Referent:
-        """The place of an unnamed constant in an object, by its value.
-
-        A string is what comes before the next NUL, another constant of a merged section
-        has that section's size. Any other ends where the next symbol starts at the
-        latest; what else lies before that is compared along with it, so there only
-        equality says something.
-        """
-        if section.flags & WRITE or not section.flags & ALLOC or not section.has_bytes:
-            return UNNAMED
-        data = self.image.bytes_of(section)
-        exact = True
-        if section.flags & STRINGS and section.entry_size == 1:
-            end = data.find(b"\0", address) + 1
-        elif section.flags & MERGE and section.entry_size:
-            end = address + section.entry_size
-        else:
-            end = self.next_start(section, address, len(data))
-            exact = False
-            if self._ends(section, address):
-                return UNNAMED
-        if not 0 <= address < end <= min(len(data), address + LARGEST_CONSTANT):
-            return UNNAMED
-        filled = []
-        for offset, entry in self.filled(section, address, end - address).items():
-            target = self._filler(entry)
-            if not target.known:
-                return UNNAMED
-            filled.append((offset, entry.type, target.names))
-        return Referent(exact=exact, content=(data[address:end], tuple(filled)))
-
-    def _ends(self, section: Section, address: int) -> bool:
-        """Whether a named object ends there, so that its end may be meant."""
-        spans = self._spans.get(self._area(section.index), [])
-        before = bisect_left(self._starts.get(self._area(section.index), []), address) - 1
-        return before >= 0 and spans[before].end == address
-
-    def _filler(self, entry: Relocation) -> Referent:
-        """The place that the linker fills into a constant."""
-        symbol = entry.symbol
-        if symbol is None or entry.addend is None:
-            return UNNAMED
-        if symbol.is_label and symbol.section is not None:
-            section = self.image.sections[symbol.section]
-            return self.at(section, symbol.value + entry.addend)
-        return self.named(symbol, entry.addend)
-
-    def unchanged(self, section: Section, address: int, function: Symbol) -> Referent:
-        """An unnamed place in a linked file, by all of its section and where that lies.
-
-        It is the same in another file if the function lies where it did, too: the
-        entries of a switch's table are distances from the table into the function.
-        """
-        if section.flags & (WRITE | EXECUTE) or not section.has_bytes:
-            return UNNAMED
-        if section.index not in self._digests:
-            data = self.image.bytes_of(section)
-            self._digests[section.index] = hashlib.sha256(data).hexdigest()
-        digest = self._digests[section.index]
-        content = (section.name, section.address, digest, address, function.value)
-        return Referent(exact=False, content=content)
-
-    def jump_table(self, section: Section, address: int, function: Symbol) -> Referent:
-        """The place of a switch's table in an object, by where in the function it leads.
-
-        It is as long as its entries lead into the function, or into the part of it that
-        the compiler moved away as unlikely.
-        """
-        filled = self.relocations(section)
-        targets: list[tuple[str, int]] = []
-        first = filled.get(address)
-        stride = 4 if first is not None and first.type == PC32 else 8
-        while entry := filled.get(address + len(targets) * stride):
-            if len(targets) * stride > LARGEST_CONSTANT:
-                return UNNAMED
-            target = self._entry(entry, entry.offset - address, function)
-            if target is None:
-                break
-            targets.append(target)
-        return Referent(content=tuple(targets)) if targets else UNNAMED
-
-    def _entry(self, entry: Relocation, distance: int, function: Symbol) -> tuple[str, int] | None:
-        symbol = entry.symbol
-        if symbol is None or symbol.section is None or entry.addend is None:
-            return None
-        target = symbol.value + entry.addend - (distance if entry.type == PC32 else 0)
-        inside = target - function.value
-        if symbol.section == function.section and 0 <= inside <= function.size:
-            return "", inside
-        for name, apart in self.at(self.image.sections[symbol.section], target).names:
-            if name.startswith(function.name + ".cold"):
-                return "cold", apart
-        return None
-
 
 def _names_something(symbol: Symbol) -> bool:
     """Whether code can mean a symbol: no file, no section, no label made by the assembler."""
     if not symbol.name or symbol.type in ("FILE", "SECTION"):
         return False
-    return not symbol.name.startswith(".L")
+    # Assemblers mark with $x and $d where code ends and data begins.
+    marks = symbol.type == "NOTYPE" and symbol.bind == "LOCAL" and symbol.name.startswith("$")
+    return not marks and not symbol.name.startswith(".L")

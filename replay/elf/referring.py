@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 from replay.elf.alike import Neutral
 from replay.elf.image import ALLOC, EXECUTE, WRITE, Image, Relocation, Section, Symbol
 from replay.elf.names import Names
-from replay.elf.x86 import UnknownInstructionError, decode, slot_of
+from replay.elf.x86 import UnknownInstructionError, computes_target, decode, slot_of
 
 RELATIVE: Final = frozenset((8, 37))
 """R_X86_64_RELATIVE and IRELATIVE: an address in the file itself."""
@@ -28,7 +28,6 @@ DEEPEST: Final = 2
 """Pointers in data without a name that are followed, one after another."""
 _TEXT: Final = re.compile(rb"([\t-\r\x20-\x7e\x80-\xff]+)\0+")
 """A string, and what fills the space behind it."""
-_PREFIXES: Final = frozenset((0x3E, 0x66, 0xF2, 0xF3, *range(0x40, 0x50)))
 
 Place: TypeAlias = Hashable
 """What is at an address, equal in two files only if the same is meant there and is there."""
@@ -317,19 +316,8 @@ def walk(code: bytes, start: int) -> Walk:
                 field = at + relative.at
                 masked[field : field + relative.size] = bytes(relative.size)
                 targets.append((field, start + end + relative.value))
-            jumps = jumps or _is_computed_jump(code[at:end])
+            jumps = jumps or computes_target(code[at:end])
             at = end
     except UnknownInstructionError:
         return Walk(code, (), jumps=True, whole=False)
     return Walk(bytes(masked), tuple(targets), jumps)
-
-
-def _is_computed_jump(instruction: bytes) -> bool:
-    """Whether it is ``jmp`` to an address in a register, or in memory not beside the code."""
-    at = 0
-    while at < len(instruction) and instruction[at] in _PREFIXES:
-        at += 1
-    if instruction[at : at + 1] != b"\xff" or at + 1 >= len(instruction):
-        return False
-    modrm = instruction[at + 1]
-    return modrm >> 3 & 7 in (4, 5) and modrm & 0xC7 != 5

@@ -28,6 +28,14 @@ _ABSOLUTE: Final[dict[str, dict[int, int]]] = {
 }
 """Relocations that put symbol + addend into a field: number to bytes of the field."""
 
+_DISTANCES: Final = {
+    ("EM_X86_64", 2): 4,
+    ("EM_X86_64", 24): 8,
+    ("EM_AARCH64", 260): 8,
+    ("EM_AARCH64", 261): 4,
+}
+"""Those that put a distance from the field into it."""
+
 _UNREAD: Final[dict[str, frozenset[int]]] = {
     "EM_X86_64": frozenset({17, 21}),
     "EM_386": frozenset({32}),
@@ -41,6 +49,14 @@ _UNREAD: Final[dict[str, frozenset[int]]] = {
 }
 """Relocations of fields that are not read here: where thread-local variables are, and
 differences of two addresses."""
+
+
+def width_of(machine: str, number: int) -> int:
+    """Bytes of the field that a relocation of data fills in; those of a word if unknown."""
+    fields = _ABSOLUTE.get(machine, {})
+    return (
+        fields.get(number) or _DISTANCES.get((machine, number)) or max(fields.values(), default=4)
+    )
 
 
 def relocated(image: Image, section: Section, data: bytes) -> bytes:

@@ -96,6 +96,7 @@ _TWO: Final = (
     "mmmmmmmmmmmmmmmm"  # F0
 )
 _MODRM: Final = frozenset("mbztTxe")
+_JUMP_PREFIXES: Final = frozenset((0x3E, 0x66, 0xF2, 0xF3, *range(0x40, 0x50)))
 _LEGACY: Final = frozenset((0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x66, 0x67, 0xF0, 0xF2, 0xF3))
 
 
@@ -131,6 +132,17 @@ def slot_of(code: bytes, at: int) -> int | None:
     except UnknownInstructionError:
         pass
     return None
+
+
+def computes_target(instruction: bytes) -> bool:
+    """Whether it is ``jmp`` to an address in a register, or in memory not beside the code."""
+    at = 0
+    while at < len(instruction) and instruction[at] in _JUMP_PREFIXES:
+        at += 1
+    if instruction[at : at + 1] != b"\xff" or at + 1 >= len(instruction):
+        return False
+    modrm = instruction[at + 1]
+    return modrm >> 3 & 7 in (4, 5) and modrm & 0xC7 != 5
 
 
 class _Decoder:

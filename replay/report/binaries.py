@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import enum
-from collections import Counter
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeAlias
 
-from replay.elf.code import Code
-from replay.elf.comparison import Change, Comparison, FunctionChange, Side
-from replay.elf.contents import FunctionInfo, Inspection
+from replay.elf.changes import Comparison, FunctionChange
+from replay.elf.contents import READ, FunctionInfo, Inspection
 from replay.elf.identification import Candidate, Identification, Identity, ranges
+from replay.elf.image import Symbol
 from replay.elf.layouts import Layout, Member
+from replay.report.binarychanges import comparison_lines, kind_names
 from replay.report.output import shows
 
 Result: TypeAlias = Inspection | Layout | Comparison | Identification | FunctionInfo
@@ -28,7 +28,8 @@ def to_json(value: Any) -> Any:
     """A result as dicts, lists, strings, numbers, booleans and None.
 
     A dict has the attributes of its result under their names; a comparison's functions
-    also say whether signature and size changed, a candidate its distance.
+    also say whether signature and size changed, a comparison which kinds of differences
+    there are, a candidate its distance.
     """
     if is_dataclass(value) and not isinstance(value, type):
         out = {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
@@ -36,6 +37,8 @@ def to_json(value: Any) -> Any:
             out["name"] = value.name
             out["signature_changed"] = value.signature_changed
             out["size_changed"] = value.size_changed
+        if isinstance(value, Comparison):
+            out["kinds"] = kind_names(value)
         if isinstance(value, Candidate):
             out["distance"] = list(value.distance)
         return out
@@ -53,7 +56,7 @@ def to_text(result: Result) -> str:
     elif isinstance(result, Layout):
         lines = _layout(result)
     elif isinstance(result, Comparison):
-        lines = _comparison(result)
+        lines = comparison_lines(result)
     elif isinstance(result, Identification):
         lines = _identification(result)
     else:
@@ -70,6 +73,8 @@ def _function(info: FunctionInfo) -> str:
     words = [] if info.external else ["static"]
     if info.inline:
         words.append("inline")
+    if info.language not in ("C", ""):
+        words.append(info.language)
     if not info.has_code:
         words.append("inlined everywhere")
     said = f"  [{', '.join(words)}]" if words else ""
@@ -86,11 +91,19 @@ def _shown(shown: Inspection) -> list[str]:
     else:
         lines += ["", f"functions ({len(shown.functions)}, DWARF {versions}):"]
         lines += [f"  {_function(info)}" for info in shown.functions]
-        if any(info.prototype.endswith("(?)") for info in shown.functions):
+        unknown = [info for info in shown.functions if info.prototype.endswith("(?)")]
+        if any(info.language in READ for info in unknown):
             lines.append("  (?): prototype unknown, compiled without types (-g1); build it with -g")
+        others = sorted({info.language for info in unknown} - set(READ))
+        if others:
+            lines.append(f"  (?): no prototype in C, it is written in {' or '.join(others)}")
+    if any(shown.left_out):
+        functions, symbols = shown.left_out
+        left = f"{functions} functions and {symbols} symbols were not asked for"
+        lines.append(f"left out: {left}; without --api and --function all are shown")
     lines += ["", f"symbols ({len(shown.symbols)}, symbol table: {shown.symbol_table}):"]
     lines += [
-        f"  {s.value:#018x} {s.size:>8} {s.type:<8} {s.bind:<7} {s.place:<20} {s.name}".rstrip()
+        f"  {s.value:#018x} {s.size:>8} {s.type:<8} {_bind(s):<7} {s.place:<20} {s.name}".rstrip()
         for s in shown.symbols
     ]
     lines += ["", f"sections ({len(shown.sections)}):"]
@@ -101,14 +114,19 @@ def _shown(shown: Inspection) -> list[str]:
     return lines
 
 
+def _bind(symbol: Symbol) -> str:
+    """How a symbol is bound; unique among all that is loaded is an extension of GNU."""
+    return "UNIQUE" if symbol.bind == "LOOS" else symbol.bind
+
+
 def _layout(layout: Layout) -> list[str]:
     size = "unknown size" if layout.size is None else f"{layout.size} bytes"
     place = f", {layout.file}:{layout.line}" if layout.file else ""
-    tagged = layout.kind in ("struct", "union")
+    tagged = layout.kind in ("struct", "union", "class", "enum")
     head = layout.type if tagged else f"{layout.kind} {layout.name}: {layout.type}"
     lines = [f"{head}, {size}{place}"]
     _members(layout.members, 1, lines)
-    return lines
+    return lines + [f"  {name} = {value}" for name, value in layout.values]
 
 
 def _members(members: tuple[Member, ...], depth: int, lines: list[str]) -> None:
@@ -120,44 +138,6 @@ def _members(members: tuple[Member, ...], depth: int, lines: list[str]) -> None:
         name = member.name or "(unnamed)"
         lines.append(f"{'  ' * depth}{at:>6} {size:>8}  {name}: {member.type}")
         _members(member.members, depth + 1, lines)
-
-
-def _comparison(comparison: Comparison) -> list[str]:
-    count = Counter(change.change for change in comparison.functions)
-    counted = ", ".join(f"{count[kind]} {kind.value}" for kind in Change if count[kind])
-    lines = [f"{comparison.a} -> {comparison.b}: {comparison.verdict.value}"]
-    lines.append(f"functions: {counted or 'none'}")
-    lines += [f"note: {note}" for note in comparison.notes]
-    for change in comparison.functions:
-        quiet = change.change is Change.SAME and change.code in (Code.IDENTICAL, Code.NONE)
-        if not quiet:
-            lines += _change(change)
-    return lines
-
-
-def _change(change: FunctionChange) -> list[str]:
-    before, after = change.before, change.after
-    if before is None or after is None:
-        side = before or after
-        return [f"{change.change.value} {_side(side)}"] if side else []
-    name = before.name if before.name == after.name else f"{before.name} -> {after.name}"
-    lines = [f"{change.change.value} {name}: code {change.code.value}"]
-    if change.signature_changed:
-        lines += [f"  - {before.prototype}", f"  + {after.prototype}"]
-    if change.size_changed:
-        lines.append(f"  size {_bytes(before.size)} -> {_bytes(after.size)}")
-    lines += [f"  refers to {new} instead of {old}" for old, new in change.retargeted]
-    if change.uncompared:
-        lines.append(f"  {change.uncompared} references not compared")
-    return lines
-
-
-def _side(side: Side) -> str:
-    return f"{side.prototype or side.name} ({_bytes(side.size)})"
-
-
-def _bytes(size: int | None) -> str:
-    return "no code of its own" if size is None else f"{size} bytes"
 
 
 def _identification(found: Identification) -> list[str]:

@@ -286,8 +286,11 @@ def test_functions_that_lie_upon_one_another_are_an_error_soon(tmp_path: Path) -
     names = b"\0" + b"".join(b"f%d\0" % n for n in range(2000))
     places = [m.start() for m in re.finditer(rb"f", names)]
     symbols = bytes(24) + b"".join(
-        place.to_bytes(4, "little") + b"\x12\0\x01\0" + bytes(8) + len(code).to_bytes(8, "little")
-        for place in places
+        place.to_bytes(4, "little")
+        + b"\x12\0\x01\0"
+        + bytes(8)
+        + (len(code) - number).to_bytes(8, "little")
+        for number, place in enumerate(places)
     )
     path, other = tmp_path / "upon.o", tmp_path / "other.o"
     for name, text in ((path, code), (other, code + b"\x90")):
