@@ -82,7 +82,7 @@ STATE = "The state of the campaign; beside the cache by default."
         "replay campaign status                   how far it is, also while it runs",
         "replay campaign --traces 5000 --lanes python --state models.sqlite",
         "replay campaign --cluster tcp://10.0.0.5:8786 --for 8h",
-        "replay campaign --resume --state FILE --for 8h   with what verify --state began",
+        "replay campaign --resume --state FILE     also what verify --state began",
     ),
 )
 @click.option("--for", "seconds", type=Seconds(), metavar="TIME", help="Run so long: 10m, 8h.")
