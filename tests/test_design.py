@@ -215,7 +215,8 @@ def test_laws_and_models_share_no_code() -> None:
 
 
 IN_THE_PROCESS_APART = (
-    "apart.boot", "apart.child", "repo.worker", "repo.modelcalls", "repo.reaching", "repo.seeing",
+    "apart.boot", "apart.child", "apart.light", "repo.worker", "repo.modelcalls",
+    "repo.reaching", "repo.seeing",
     "repo.calledback", "repo.dying", "repo.failed",
     "repo.ruleserver", "repo.structs",
 )  # fmt: skip
@@ -224,7 +225,8 @@ IN_THE_PROCESS_APART = (
 @pytest.mark.parametrize("name", IN_THE_PROCESS_APART)
 def test_what_runs_apart_imports_only_what_is_loaded_there(name: str) -> None:
     loaded = {
-        "apart.child", "repo.modelcalls", "repo.reaching", "repo.seeing", "repo.worker",
+        "apart.child", "apart.light", "repo.modelcalls", "repo.reaching", "repo.seeing",
+        "repo.worker",
         "repo.calledback", "repo.dying", "repo.failed", "repo.structs",
     }  # fmt: skip
     assert imports(MODULES[name]) <= loaded

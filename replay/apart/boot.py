@@ -10,15 +10,15 @@ the server starts, since what it executes may well have a ``replay`` of its own.
     boot.py ROOT READ WRITE MEMORY MODULE...
 
 ROOT holds the package; READ and WRITE are the descriptors of the two pipes, MEMORY the
-bytes of address space that may be used, 0 for any; then the modules, ``replay.apart.child``
-first and the server last. Imports the standard library alone.
+bytes of address space that may be used, 0 for any; then the modules, ``replay.apart.light``
+and ``replay.apart.child`` first and the server last. Imports the standard library alone.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import ModuleType
 
 
@@ -29,11 +29,12 @@ def load(root: str, name: str) -> ModuleType:
         shell = ModuleType(".".join(parts[:length]))
         shell.__path__ = []
         sys.modules.setdefault(shell.__name__, shell)
-    spec = importlib.util.spec_from_file_location(name, os.path.join(root, *parts) + ".py")  # noqa: PTH118
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{name} is no module in {root}")
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    path = os.path.join(root, *parts) + ".py"  # noqa: PTH118
+    loader = SourceFileLoader(name, path)
+    module = sys.modules[name] = ModuleType(name)
+    module.__file__, module.__loader__, module.__package__ = path, loader, name.rpartition(".")[0]
+    module.__spec__ = ModuleSpec(name, loader, origin=path)
+    loader.exec_module(module)
     setattr(sys.modules[".".join(parts[:-1])], parts[-1], module)
     return module
 
@@ -41,7 +42,7 @@ def load(root: str, name: str) -> ModuleType:
 def main() -> None:
     """Load what the command line names, and serve until the other side closes."""
     root, reading, writing, memory, *names = sys.argv[1:]
-    child, *_, server = [load(root, name) for name in names]
+    _, child, *_, server = [load(root, name) for name in names]
     for name in [name for name in sys.modules if name.split(".")[0] == "replay"]:
         del sys.modules[name]
     child.confine(int(memory))

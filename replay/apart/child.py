@@ -10,16 +10,18 @@ Imports the standard library alone: ``boot`` loads it where there is nothing els
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import json
 import os
 import resource
 import select
-import signal
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, NoReturn
+
+from replay.apart.light import dumps, loads, signal
+
+TYPE_CHECKING = False  # see replay.apart.light
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, NoReturn
 
 FILE_LIMIT = 16 << 20
 """Bytes that a file may have which a child writes, its last words among them."""
@@ -37,7 +39,7 @@ _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
 
 
-class End(NamedTuple):
+class End:
     """How a child ended.
 
     Attributes:
@@ -50,9 +52,8 @@ class End(NamedTuple):
 
     """
 
-    kind: str
-    number: int = 0
-    said: str = ""
+    def __init__(self, kind: str, number: int = 0, said: str = "") -> None:
+        self.kind, self.number, self.said = kind, number, said
 
     @property
     def done(self) -> bool:
@@ -78,12 +79,12 @@ class Channel:
     def requests(self) -> Iterator[tuple[dict[str, Any], bytes]]:
         """Each request with its bytes, until the other side closes."""
         while line := self.reading.readline():
-            head = json.loads(line)
+            head = loads(line.decode())
             yield head, self.reading.read(head["bytes"])
 
     def answer(self, head: dict[str, Any], data: bytes = b"") -> None:
         """Answer a request."""
-        self.writing.write(json.dumps({**head, "bytes": len(data)}).encode() + b"\n")
+        self.writing.write(dumps({**head, "bytes": len(data)}).encode() + b"\n")
         self.writing.write(data)
         self.writing.flush()
 
@@ -101,8 +102,10 @@ def confine(memory: int) -> None:
     for what, most in limits:
         hard = resource.getrlimit(what)[1]
         least = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        with contextlib.suppress(ValueError, OSError):
+        try:  # noqa: SIM105 - contextlib takes long to load
             resource.setrlimit(what, (least, least if what == resource.RLIMIT_CORE else hard))
+        except (ValueError, OSError):
+            pass  # the limit that there is stays
 
 
 def arm(cpu: float, wall: float = 0.0) -> None:
@@ -154,7 +157,8 @@ def run(
     os.close(reading)  # not before: a write would end the child in another way
     _leave_nobody()
     said = os.pread(2, most_said, 0).decode("utf-8", "replace")
-    return end._replace(said=said), data.removesuffix(_MARK) if end.done else data
+    end.said = said
+    return end, data.removesuffix(_MARK) if end.done else data
 
 
 def _decoded(code: int, marked: bool, alarm: bool) -> End:
@@ -239,29 +243,42 @@ def _collect(reading: int, child: int, deadline: float, most: int) -> tuple[byte
 
 def _leave_nobody() -> None:
     """End what a child has left running: as it is gone, its children are ours."""
-    with contextlib.suppress(ChildProcessError):
+    try:
         while True:
             if not os.waitpid(-1, os.WNOHANG)[0]:
                 for left in _children():
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(left, signal.SIGKILL)
+                    _end(left)
                 os.waitpid(-1, 0)
+    except ChildProcessError:
+        return  # there is none any more
+
+
+def _end(process: int) -> None:
+    try:  # noqa: SIM105 - contextlib takes long to load
+        os.kill(process, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # it has ended by itself
 
 
 def _children() -> list[int]:
     """The processes of which this is the parent."""
     found, own = [], str(os.getpid()).encode()
     for name in os.listdir("/proc"):  # noqa: PTH208 - no pathlib in here: it starts sooner
-        if name.isdigit():
-            with contextlib.suppress(OSError):
-                file = os.open(f"/proc/{name}/stat", os.O_RDONLY)
-                try:
-                    state = os.read(file, 512)
-                finally:
-                    os.close(file)
-                if state.rpartition(b")")[2].split()[1:2] == [own]:
-                    found.append(int(name))
+        if name.isdigit() and _state(name).rpartition(b")")[2].split()[1:2] == [own]:
+            found.append(int(name))
     return found
+
+
+def _state(process: str) -> bytes:
+    """What the system says of a process; nothing of one that is no more."""
+    try:
+        file = os.open(f"/proc/{process}/stat", os.O_RDONLY)
+        try:
+            return os.read(file, 512)
+        finally:
+            os.close(file)
+    except OSError:
+        return b""
 
 
 def _reap(child: int, deadline: float) -> int | None:

@@ -24,7 +24,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 """The folder that holds the package: a checkout, or where it is installed."""
 
 BOOT: Final = Path(__file__).with_name("boot.py")
-CHILD: Final = "replay.apart.child"
+OURS: Final = ("replay.apart.light", "replay.apart.child")
 MEMORY_LIMIT: Final = 8 << 30
 MOST_SAID: Final = 1 << 16
 GRACE: Final = 5.0
@@ -69,7 +69,7 @@ class Apart:
         memory = 0 if sanitized else MEMORY_LIMIT
         words = [
             sys.executable, "-I", *([] if site else ["-S"]), str(BOOT), str(ROOT),
-            str(theirs_in), str(theirs_out), str(memory), CHILD, *needs, server,
+            str(theirs_in), str(theirs_out), str(memory), *OURS, *needs, server,
         ]  # fmt: skip
         try:
             self.process = subprocess.Popen(

@@ -11,9 +11,13 @@ a library finds a callback again that it was given before: there are SLOTS of ea
 from __future__ import annotations
 
 import ctypes
-import json
-from collections.abc import Callable
-from typing import Any, Final
+
+from replay.apart.light import dumps
+
+TYPE_CHECKING = False  # see replay.apart.light
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Final
 
 SEEDS: Final = 16
 STOPS: Final = 8
@@ -153,7 +157,7 @@ class Callbacks:
             return "NULL"
         if code == "s":
             most = others[0] if codes[:1] == ["u8"] else MOST_STRING
-            return json.dumps(_text(value, min(most, MOST_STRING)))
+            return dumps(_text(value, min(most, MOST_STRING)))
         if value == slot.address:
             return "user"
         if any(value == one.address for slots in self.slots.values() for one in slots):

@@ -7,7 +7,10 @@ Imports the standard library alone, as ``worker`` does, which asks it; see
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+
+TYPE_CHECKING = False  # see replay.apart.light
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Among:

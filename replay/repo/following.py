@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from replay.repo.calls import CallTrace
@@ -84,9 +84,19 @@ class Witnesses:
     checker: Checker
     traces: Sequence[CallTrace]
     repeats: int = REPEATS
+    seen: dict[str, Seen] = field(default_factory=dict, repr=False)
 
     def look(self, target: Target, repeats: int | None = None) -> Seen:
-        """Run all that a target has the operations for."""
+        """What a target shows; the same library, bound alike, is run once.
+
+        It runs all that it has the operations for, unless it did in as many processes.
+        """
+        known, count = self.seen.get(target.key), repeats or self.repeats
+        if known is None or known.repeats < count:
+            known = self.seen[target.key] = self._look(target, count)
+        return known
+
+    def _look(self, target: Target, count: int) -> Seen:
         numbers = [
             number
             for number, trace in enumerate(self.traces)
@@ -94,7 +104,6 @@ class Witnesses:
         ]
         runs: dict[int, list[Run]] = {number: [] for number in numbers}
         ended = Counter[Kind]()
-        count = repeats or self.repeats
         for _ in range(count):
             # Each in a process of its own, where other things lie at other addresses.
             few = self.checker.run_all(target, [self.traces[number] for number in numbers])

@@ -5,15 +5,17 @@ Imports the standard library alone: it is loaded by path, where there is no pack
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from replay.repo import dying
 
+TYPE_CHECKING = False  # see replay.apart.light
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from replay.repo.worker import Trace
 
 
@@ -106,6 +108,8 @@ class ModelFunction:
 
 def load_model(path: str, name: str) -> Any:
     """The class ``name`` of a Python file, which is executed."""
+    import importlib.util  # takes long to load, and few have a model
+
     spec = importlib.util.spec_from_file_location("replay_reference_model", path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is no Python file")

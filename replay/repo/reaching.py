@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
-from typing import Any
+
+from replay.apart.light import signal
+
+TYPE_CHECKING = False  # see replay.apart.light
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Reaching:

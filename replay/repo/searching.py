@@ -294,7 +294,7 @@ class _Searching:
             said = prepared.obstacle.reason or prepared.obstacle.verdict.value
             return Probe(place, Answer.SKIP, said)
         try:
-            seen = self._as_before(following, target) or following.witnesses.look(target)
+            seen = following.witnesses.look(target)
         except Unbound as error:
             return Probe(place, Answer.SKIP, f"it cannot be loaded: {error}")
         if not seen.runs:
@@ -304,14 +304,6 @@ class _Searching:
         following.seen[place] = seen
         found = self._between(following, 0, place)
         return Probe(place, Answer.BAD if found else Answer.GOOD, _note(found))
-
-    def _as_before(self, following: _Following, target: Target) -> Seen | None:
-        """What was seen of the same library, bound alike, at a commit that was asked before."""
-        for place, seen in following.seen.items():
-            other = self.prepared(place).target if seen is not None else None
-            if other is not None and other.key == target.key:
-                return seen
-        return None
 
     def tell(self, probe: Probe) -> None:
         """Say what was asked."""

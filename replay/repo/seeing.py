@@ -21,14 +21,17 @@ more than 256 bytes, its name alone is the label, and the value tells how many, 
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import fcntl
-import json
 import os
 import struct
-from collections.abc import Iterator
-from typing import Any
+
+from replay.apart.light import dumps
+
+TYPE_CHECKING = False  # see replay.apart.light
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 PIECE = 32
 MOST_CHANGED = 64
@@ -134,7 +137,7 @@ class Object:
 
 
 def _digest(found: list[tuple[str, Any]]) -> str:
-    return digest(json.dumps(found).encode())
+    return digest(dumps(found).encode())
 
 
 class Data:
@@ -221,13 +224,15 @@ class Said:
         self.flush(None)
         found = {}
         for place, file in enumerate(self.files):
-            with contextlib.suppress(OSError):
+            try:
                 size, since = os.lseek(file, 0, os.SEEK_END), self.read[place]
                 if size == since:
                     continue
                 self.read[place] = size
                 if size > since:
                     found[self.NAMES[place]] = told(os.pread(file, size - since, since))
+            except OSError:
+                continue  # the library has closed it
         return found
 
     def last_words(self) -> str:

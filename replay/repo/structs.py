@@ -9,8 +9,11 @@ from __future__ import annotations
 import ctypes
 import struct
 import sys
-from collections.abc import Iterable, Mapping
-from typing import Any
+
+TYPE_CHECKING = False  # see replay.apart.light
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
 
 GUARD = 16
 """Bytes behind each buffer that a call gets; written to, they tell of an overrun."""

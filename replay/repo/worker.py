@@ -40,16 +40,19 @@ How labels and values of data are made stands in ``replay.repo.seeing``.
 from __future__ import annotations
 
 import ctypes
-import json
 import os
-from collections.abc import Callable, Iterator
-from typing import Any
 
 from replay.apart import child
+from replay.apart.light import dumps, loads
 from replay.repo import calledback, dying, failed, seeing, structs
 from replay.repo.modelcalls import ModelFailed, ModelFunction, Skip, load_model
 from replay.repo.reaching import Reaching
 from replay.repo.structs import FILL, GUARD
+
+TYPE_CHECKING = False  # see replay.apart.light
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
 MOST_STRING = 4096
 
@@ -290,7 +293,7 @@ class Subject:
                 record["start"], start = start, {}
             if not self.is_model:
                 self.look_around(trace, record)
-            os.write(out, json.dumps(record, separators=(",", ":")).encode() + b"\n")
+            os.write(out, dumps(record).encode() + b"\n")
         self.end(trace)
 
     def look_around(self, trace: Trace, record: dict[str, Any]) -> None:
@@ -363,7 +366,7 @@ def run_trace(
         try:
             subject.run(request["calls"], pipe)
         except ModelFailed as error:
-            os.write(pipe, json.dumps({"model": str(error)[:MOST_STRING]}).encode() + b"\n")
+            os.write(pipe, dumps({"model": str(error)[:MOST_STRING]}).encode() + b"\n")
 
     subject.said.renew()
     end, data = child.run(work, request["cpu"], request["wall"])
@@ -371,10 +374,11 @@ def run_trace(
         subject.said.renew()
         end, data = child.run(work, request["cpu"], request["wall"])
     if not end.done:
-        end = end._replace(said=subject.said.last_words())
+        end.said = subject.said.last_words()
     last = data[data.rfind(b"\n", 0, -1) + 1 :]
     if last.startswith(b'{"model":'):
-        return json.loads(last), b""
+        told: dict[str, Any] = loads(last.decode())
+        return told, b""
     return {"end": end.told(), **reaching.told()}, data
 
 

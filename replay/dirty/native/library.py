@@ -7,7 +7,10 @@ Buffers go by address; their owners have to live as long as the call.
 from __future__ import annotations
 
 import ctypes
-from typing import Final
+
+TYPE_CHECKING = False  # see replay.apart.light
+if TYPE_CHECKING:
+    from typing import Final
 
 VERSION: Final = 3
 """DIRTY_VERSION of the header that this is written for."""

@@ -5,21 +5,25 @@ written stands in memory that both share, so that the operation at which it died
 to this process, which goes on with a new child behind it.
 
 Served by ``replay.apart.boot``; asked by ``replay.dirty.native.session``. Imports the
-standard library, ``replay.apart.child`` and ``library`` alone.
+standard library, ``replay.apart`` and ``library`` alone.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import mmap
 import os
-from collections.abc import Callable
-from functools import partial
-from typing import Any, Final, TypeAlias
 
 from replay.apart import child
 from replay.dirty.native.library import Library, LoadError
+
+TYPE_CHECKING = False  # see replay.apart.light
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Final, TypeAlias
+
+    Request: TypeAlias = dict[str, Any]
+    Answer: TypeAlias = tuple[dict[str, Any], bytes]
 
 REPORT: Final = 4000
 """Bytes of a dead child's last words that are kept."""
@@ -40,9 +44,6 @@ REFUSED: Final = b"refused"
 FULL: Final = b"full"
 """What a child says where it stops: an operation outside the domain, no room for the next
 record."""
-
-Request: TypeAlias = dict[str, Any]
-Answer: TypeAlias = tuple[dict[str, Any], bytes]
 
 
 class Shared:
@@ -83,7 +84,7 @@ class Server:
         """Load libraries: each in a child first, since loading may run code of its own."""
         unsound, broken = {}, {}
         for name, path in request["paths"].items():
-            end, _ = _apart(partial(_load, path), request["limit"])
+            end, _ = _apart(_given(_load, path), request["limit"])
             if not end.done:
                 broken[name] = end.told()
                 continue
@@ -109,7 +110,7 @@ class Server:
         deaths: list[dict[str, Any]] = []
         at = died = 0
         while at < total:
-            work = partial(self.run_digests, at, shared, request)
+            work = _given(self.run_digests, at, shared, request)
             end, said = _apart(work, request["limit"], len(steps))
             here = at // traces
             at = next((i for i in range(at, total) if not digests[i]), total)
@@ -152,7 +153,7 @@ class Server:
             rest = which[len(ends) :]
             shared = Shared(8 * len(rest) + room)
             limit = request["limit"]
-            work = partial(self.run_records, rest, shared, room, limit)
+            work = _given(self.run_records, rest, shared, room, limit)
             end, said = _apart(work, limit, len(rest))
             at = len(rest)
             for last in memoryview(shared.map).cast("Q")[: len(rest)]:
@@ -213,8 +214,15 @@ def _whole(shared: Shared, at: int) -> tuple[int, bytes]:
 
 
 def _load(path: str, pipe: int) -> None:
-    with contextlib.suppress(LoadError):
+    try:  # noqa: SIM105 - contextlib takes long to load
         Library(path)
+    except LoadError:
+        pass  # what is wrong with it, the process that loads it to stay will tell
+
+
+def _given(work: Callable[..., None], *arguments: Any) -> Callable[[int], None]:
+    """Work with all that it is to have but its pipe."""
+    return lambda pipe: work(*arguments, pipe)
 
 
 def _apart(work: Callable[[int], None], limit: float, parts: int = 1) -> tuple[child.End, bytes]:
