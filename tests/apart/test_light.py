@@ -38,7 +38,7 @@ def test_numbers_that_are_none_are_read_as_the_package_reads_them() -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[1,", "nul", '"a'])
 def test_what_is_no_json_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="JSON|delimiter|Unterminated|Expecting"):
+    with pytest.raises(ValueError, match=r"JSON|delimiter|Unterminated|Expecting"):
         light.loads(text)
 
 
