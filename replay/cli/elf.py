@@ -10,6 +10,7 @@ from replay import elf
 from replay.cli.common import ExitCode, emit, examples, format_option
 from replay.errors import UsageError
 from replay.report.binaries import BinaryView
+from replay.report.binarysizes import SizesView
 
 FILE = click.Path(path_type=Path)
 
@@ -20,6 +21,7 @@ FILE = click.Path(path_type=Path)
         "replay elf show libdirty.so",
         "replay elf show libdirty.so --layout ram_list",
         "replay elf compare before.so after.so",
+        "replay elf sizes before.so after.so",
         "replay elf identify libdirty.so",
     ),
 )
@@ -127,6 +129,27 @@ def compare(
     _refuse_unmatched(result.unmatched, only, f"{a} or {b}")
     emit(BinaryView(result), format)
     return int(result.kinds)
+
+
+@command.command(
+    "sizes", epilog=examples("replay elf sizes libdirty.so", "replay elf sizes a.so b.so --most 5")
+)
+@click.argument("a", type=FILE)
+@click.argument("b", type=FILE, required=False)
+@click.option(
+    "--most", type=click.IntRange(1), default=20, show_default=True, metavar="N",
+    help="Rows of each table; the others are summed. JSON has all.",
+)  # fmt: skip
+@debug_option
+@format_option
+def sizes(a: Path, b: Path | None, most: int, folders: tuple[Path, ...], format: str) -> int:
+    """Tell what takes the bytes of A, or how that changed to B.
+
+    Sections, then functions and variables: both tables add up to the whole file. The exit
+    code is 0 whatever changed.
+    """
+    emit(SizesView(elf.sizes(a, b, folders), most), format)
+    return ExitCode.OK
 
 
 @command.command("identify", epilog=examples("replay elf identify libdirty.so"))

@@ -34,9 +34,11 @@ from replay.elf.identification import Candidate, Identification, Identity, ident
 from replay.elf.image import Section, Symbol
 from replay.elf.layouts import Layout, Member, layout
 from replay.elf.prototype import Prototype, normalise_prototype, parse_prototype
+from replay.elf.sizes import Amount, SizeRow, Sizes, sizes
 
 __all__ = [
     "DIRTY_TRACKING",
+    "Amount",
     "Candidate",
     "Change",
     "Code",
@@ -56,6 +58,8 @@ __all__ = [
     "Section",
     "Selection",
     "Side",
+    "SizeRow",
+    "Sizes",
     "Symbol",
     "TypeChange",
     "Variable",
@@ -69,4 +73,5 @@ __all__ = [
     "ranges",
     "select",
     "show",
+    "sizes",
 ]
