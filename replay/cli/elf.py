@@ -125,7 +125,8 @@ def compare(
     tells the kinds of differences, a bit a kind.
     """
     only = _selection(every, api, names)
-    result = elf.compare(a, b, only, folders)
+    both = elf.compare_bundles if elf.is_bundle(a) or elf.is_bundle(b) else elf.compare
+    result = both(a, b, only, folders)
     _refuse_unmatched(result.unmatched, only, f"{a} or {b}")
     emit(BinaryView(result), format)
     return int(result.kinds)

@@ -6,6 +6,7 @@ give values, which :mod:`replay.report.binaries` makes fit to be shown. A file t
 cannot be read is an :class:`ElfError`, whatever it holds.
 """
 
+from replay.elf.bundles import BundleComparison, MemberChange, compare_bundles, is_bundle
 from replay.elf.changes import (
     Change,
     Comparison,
@@ -39,6 +40,7 @@ from replay.elf.sizes import Amount, SizeRow, Sizes, sizes
 __all__ = [
     "DIRTY_TRACKING",
     "Amount",
+    "BundleComparison",
     "Candidate",
     "Change",
     "Code",
@@ -54,6 +56,7 @@ __all__ = [
     "Layout",
     "LinkageChange",
     "Member",
+    "MemberChange",
     "Prototype",
     "Section",
     "Selection",
@@ -65,8 +68,10 @@ __all__ = [
     "Variable",
     "Whole",
     "compare",
+    "compare_bundles",
     "functions",
     "identify",
+    "is_bundle",
     "layout",
     "normalise_prototype",
     "parse_prototype",
