@@ -11,6 +11,7 @@ from replay.cli.common import ExitCode, emit, examples, format_option
 from replay.errors import UsageError
 from replay.report.binaries import BinaryView
 from replay.report.binarysizes import SizesView
+from replay.report.binarysuppressed import ComparisonView
 
 FILE = click.Path(path_type=Path)
 
@@ -108,6 +109,10 @@ def show(
 @all_option
 @api_option
 @function_option
+@click.option(
+    "--suppress", "accepted", type=FILE, metavar="FILE",
+    help="Differences that are accepted, each with its reason, in TOML.",
+)  # fmt: skip
 @debug_option
 @format_option
 def compare(
@@ -116,20 +121,31 @@ def compare(
     every: bool,
     api: bool,
     names: tuple[str, ...],
+    accepted: Path | None,
     folders: tuple[Path, ...],
     format: str,
 ) -> int:
     """Tell what changed between two builds A and B: code, data, types, linkage.
 
-    All that both define is compared. The exit code is 0 if nothing differs; otherwise it
-    tells the kinds of differences, a bit a kind.
+    A and B are two files, two archives, or two folders: their members are matched by
+    name. All that both define is compared. The exit code is 0 if nothing differs;
+    otherwise it tells the kinds of differences that are not suppressed, a bit a kind.
+
+    A file for --suppress has tables [[suppress]] with kind (code, interface, layout,
+    linkage, not compared), name (a name or pattern), and reason; member is one of an
+    archive or folder.
     """
+    suppressions = None if accepted is None else elf.read_suppressions(accepted)
     only = _selection(every, api, names)
     both = elf.compare_bundles if elf.is_bundle(a) or elf.is_bundle(b) else elf.compare
     result = both(a, b, only, folders)
     _refuse_unmatched(result.unmatched, only, f"{a} or {b}")
-    emit(BinaryView(result), format)
-    return int(result.kinds)
+    if accepted is None or suppressions is None:
+        emit(ComparisonView(result), format)
+        return int(result.kinds)
+    left = elf.suppress(result, suppressions, accepted)
+    emit(ComparisonView(result, left), format)
+    return int(left.kinds)
 
 
 @command.command(

@@ -31,11 +31,13 @@ from replay.elf.contents import (
     show,
 )
 from replay.elf.errors import ElfError
+from replay.elf.findings import Finding, findings
 from replay.elf.identification import Candidate, Identification, Identity, identify, ranges
 from replay.elf.image import Section, Symbol
 from replay.elf.layouts import Layout, Member, layout
 from replay.elf.prototype import Prototype, normalise_prototype, parse_prototype
 from replay.elf.sizes import Amount, SizeRow, Sizes, sizes
+from replay.elf.suppressing import Suppressed, Suppression, read_suppressions, suppress
 
 __all__ = [
     "DIRTY_TRACKING",
@@ -47,6 +49,7 @@ __all__ = [
     "Comparison",
     "DataChange",
     "ElfError",
+    "Finding",
     "FunctionChange",
     "FunctionInfo",
     "Identification",
@@ -63,12 +66,15 @@ __all__ = [
     "Side",
     "SizeRow",
     "Sizes",
+    "Suppressed",
+    "Suppression",
     "Symbol",
     "TypeChange",
     "Variable",
     "Whole",
     "compare",
     "compare_bundles",
+    "findings",
     "functions",
     "identify",
     "is_bundle",
@@ -76,7 +82,9 @@ __all__ = [
     "normalise_prototype",
     "parse_prototype",
     "ranges",
+    "read_suppressions",
     "select",
     "show",
     "sizes",
+    "suppress",
 ]

@@ -65,9 +65,7 @@ def archive_members(path: Path) -> tuple[Stored, ...]:
         ElfError: the archive is damaged, or a file that a thin one names is not there.
     """
     with reading(path, "archive"), path.open("rb") as file:
-        reader = _Reader(path, file)
-        found = tuple(reader.run())
-    return found
+        return tuple(_Reader(path, file).run())
 
 
 class _Reader:

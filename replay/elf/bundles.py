@@ -254,7 +254,8 @@ class _Comparer:
         self.scratch = scratch
 
     def run(self) -> Iterator[MemberChange]:
-        pairs = pair_members(*(bundle.stored for bundle in self.bundles), self._symbols)
+        first, second = self.bundles
+        pairs = pair_members(first.stored, second.stored, self._symbols)
         for old, new in pairs:
             if old is not None and new is not None:
                 yield self._pair(old, new)
@@ -265,17 +266,17 @@ class _Comparer:
         equal = same_bytes(old, new)
         if equal and self.only is None:
             return MemberChange(Change.SAME, old.label, new.label)
-        paths = [self._file(stored, side) for side, stored in enumerate((old, new))]
+        a, b = self._file(old, 0), self._file(new, 1)
         try:
-            found = compare(*paths, self.only, self.debug_folders)
+            found = compare(a, b, self.only, self.debug_folders)
         except (ElfError, UsageError) as error:
             if equal:
                 return MemberChange(Change.SAME, old.label, new.label)
             problem = self._named(str(error), (old, new))
             return MemberChange(Change.UNKNOWN, old.label, new.label, None, problem)
         shown = tuple(self._named(note, (old, new)) for note in found.notes)
-        a, b = (self._named(text, (old, new)) for text in (found.a, found.b))
-        found = replace(found, a=a, b=b, notes=shown)
+        told = [self._named(text, (old, new)) for text in (found.a, found.b)]
+        found = replace(found, a=told[0], b=told[1], notes=shown)
         same = not found.kinds & ~Kind.UNCOMPARED
         change = Change.UNKNOWN if same and found.kinds else Change.SAME
         return MemberChange(change if same else Change.CHANGED, old.label, new.label, found)
