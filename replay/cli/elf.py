@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import click
@@ -110,6 +111,10 @@ def show(
 @api_option
 @function_option
 @click.option(
+    "--code", is_flag=True,
+    help="Show the code of functions that differ, both builds side by side.",
+)  # fmt: skip
+@click.option(
     "--suppress", "accepted", type=FILE, metavar="FILE",
     help="Differences that are accepted, each with its reason, in TOML.",
 )  # fmt: skip
@@ -121,6 +126,7 @@ def compare(
     every: bool,
     api: bool,
     names: tuple[str, ...],
+    code: bool,
     accepted: Path | None,
     folders: tuple[Path, ...],
     format: str,
@@ -135,17 +141,25 @@ def compare(
     linkage, not compared), name (a name or pattern), and reason; member is one of an
     archive or folder.
     """
-    suppressions = None if accepted is None else elf.read_suppressions(accepted)
+    suppressions = () if accepted is None else elf.read_suppressions(accepted)
     only = _selection(every, api, names)
-    both = elf.compare_bundles if elf.is_bundle(a) or elf.is_bundle(b) else elf.compare
-    result = both(a, b, only, folders)
+    result, codes = _compared(a, b, only, folders, code)
     _refuse_unmatched(result.unmatched, only, f"{a} or {b}")
-    if accepted is None or suppressions is None:
-        emit(ComparisonView(result), format)
-        return int(result.kinds)
-    left = elf.suppress(result, suppressions, accepted)
-    emit(ComparisonView(result, left), format)
-    return int(left.kinds)
+    left = None
+    if accepted is not None:
+        left = elf.suppress(result, suppressions, accepted)
+    width = shutil.get_terminal_size((120, 24)).columns
+    emit(ComparisonView(result, left, codes, width), format)
+    return int(result.kinds if left is None else left.kinds)
+
+
+def _compared(
+    a: Path, b: Path, only: elf.Selection | None, folders: tuple[Path, ...], code: bool
+) -> tuple[elf.Comparison | elf.BundleComparison, elf.Disassembly | None]:
+    if elf.is_bundle(a) or elf.is_bundle(b):
+        return elf.compare_bundles(a, b, only, folders, code), None
+    found = elf.compare(a, b, only, folders)
+    return found, elf.disassemble(a, b, found, folders) if code else None
 
 
 @command.command(

@@ -30,6 +30,7 @@ from replay.elf.contents import (
     select,
     show,
 )
+from replay.elf.disassembly import CodeRow, Disassembly, FunctionCode, Line, disassemble
 from replay.elf.errors import ElfError
 from replay.elf.findings import Finding, findings
 from replay.elf.identification import Candidate, Identification, Identity, identify, ranges
@@ -46,17 +47,21 @@ __all__ = [
     "Candidate",
     "Change",
     "Code",
+    "CodeRow",
     "Comparison",
     "DataChange",
+    "Disassembly",
     "ElfError",
     "Finding",
     "FunctionChange",
+    "FunctionCode",
     "FunctionInfo",
     "Identification",
     "Identity",
     "Inspection",
     "Kind",
     "Layout",
+    "Line",
     "LinkageChange",
     "Member",
     "MemberChange",
@@ -74,6 +79,7 @@ __all__ = [
     "Whole",
     "compare",
     "compare_bundles",
+    "disassemble",
     "findings",
     "functions",
     "identify",

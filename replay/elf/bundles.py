@@ -7,6 +7,7 @@ one is which is told by the symbols that they define, then by their order.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from replay.elf.archives import Stored, archive_members, is_archive
 from replay.elf.changes import Change, Comparison, Kind, Whole
 from replay.elf.comparison import compare
 from replay.elf.contents import Selection
+from replay.elf.disassembly import Disassembly, disassemble
 from replay.elf.errors import ElfError, reading
 from replay.elf.image import Image
 from replay.errors import UsageError
@@ -58,6 +60,7 @@ class MemberChange:
         after: the same of the second.
         comparison: none where its bytes are the same, or it is on one side only.
         problem: why it could not be compared.
+        code: the functions that differ, if they were asked for.
     """
 
     change: Change
@@ -65,6 +68,7 @@ class MemberChange:
     after: str
     comparison: Comparison | None = None
     problem: str = ""
+    code: Disassembly | None = None
 
     @property
     def name(self) -> str:
@@ -182,6 +186,7 @@ def compare_bundles(
     b: Path | str,
     only: Selection | None = None,
     debug_folders: Sequence[Path] = (),
+    code: bool = False,
 ) -> BundleComparison:
     """Compare two archives, or two folders, member by member.
 
@@ -190,6 +195,7 @@ def compare_bundles(
         b: what was built after, of the same kind.
         only: the functions, variables and types that are wanted; all by default.
         debug_folders: where separate debug information is looked for, beside the usual places.
+        code: the code of functions that differ is wanted, too.
 
     Raises:
         ElfError: an archive is damaged. A member that cannot be read is told as such.
@@ -200,7 +206,7 @@ def compare_bundles(
         raise UsageError(f"{a} is {kinds[0]} and {b} is {kinds[1]}; compare two alike")
     first, second = read_bundle(a), read_bundle(b)
     with tempfile.TemporaryDirectory(prefix="replay-elf-") as folder:
-        members = tuple(_Comparer(first, second, only, debug_folders, Path(folder)).run())
+        members = tuple(_Comparer(first, second, only, debug_folders, Path(folder), code).run())
     notes = tuple(
         f"{count} files in {bundle.path} are no ELF files, and were left out"
         for bundle in (first, second)
@@ -238,6 +244,7 @@ class _Comparer:
         only: what is wanted.
         debug_folders: where separate debug files are.
         scratch: an empty folder, where members are put that are part of a file.
+        code: the code of functions that differ is wanted, too.
     """
 
     def __init__(
@@ -247,11 +254,13 @@ class _Comparer:
         only: Selection | None,
         debug_folders: Sequence[Path],
         scratch: Path,
+        code: bool,
     ) -> None:
         self.bundles = first, second
         self.only = only
         self.debug_folders = debug_folders
         self.scratch = scratch
+        self.code = code
 
     def run(self) -> Iterator[MemberChange]:
         first, second = self.bundles
@@ -269,6 +278,7 @@ class _Comparer:
         a, b = self._file(old, 0), self._file(new, 1)
         try:
             found = compare(a, b, self.only, self.debug_folders)
+            code = disassemble(a, b, found, self.debug_folders) if self.code else None
         except (ElfError, UsageError) as error:
             if equal:
                 return MemberChange(Change.SAME, old.label, new.label)
@@ -279,7 +289,9 @@ class _Comparer:
         found = replace(found, a=told[0], b=told[1], notes=shown)
         same = not found.kinds & ~Kind.UNCOMPARED
         change = Change.UNKNOWN if same and found.kinds else Change.SAME
-        return MemberChange(change if same else Change.CHANGED, old.label, new.label, found)
+        return MemberChange(
+            change if same else Change.CHANGED, old.label, new.label, found, "", code
+        )
 
     def _alone(self, stored: Stored, change: Change) -> Iterator[MemberChange]:
         before, after = (stored.label, "") if change is Change.REMOVED else ("", stored.label)
@@ -306,6 +318,9 @@ class _Comparer:
         with reading(stored.path, stored.label), copy.open("wb") as target:
             for block in _blocks(stored):
                 target.write(block)
+        # Whether sources were changed since is told by the time.
+        status = stored.path.stat()
+        os.utime(copy, (status.st_atime, status.st_mtime))
         return copy
 
     def _named(self, text: str, stored: tuple[Stored, Stored]) -> str:

@@ -9,11 +9,13 @@ from typing import Any, TypeAlias
 from replay.elf.bundles import BundleComparison, MemberChange
 from replay.elf.changes import Comparison, FunctionChange
 from replay.elf.contents import READ, FunctionInfo, Inspection
+from replay.elf.disassembly import Disassembly
 from replay.elf.identification import Candidate, Identification, Identity, ranges
 from replay.elf.image import Symbol
 from replay.elf.layouts import Layout, Member
 from replay.report.binarybundles import bundle_lines
 from replay.report.binarychanges import comparison_lines, kind_names
+from replay.report.binarycode import code_values
 from replay.report.output import shows
 
 Result: TypeAlias = (
@@ -36,6 +38,8 @@ def to_json(value: Any) -> Any:
     there are, a candidate its distance.
     """
     if is_dataclass(value) and not isinstance(value, type):
+        if isinstance(value, Disassembly):
+            return code_values(value)
         out = {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
         if isinstance(value, FunctionChange):
             out["name"] = value.name

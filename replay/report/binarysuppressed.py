@@ -9,26 +9,49 @@ from replay.base.jsonlines import printable
 from replay.base.style import Style, counted
 from replay.elf.bundles import BundleComparison
 from replay.elf.changes import KINDS, Comparison
+from replay.elf.disassembly import Disassembly
 from replay.elf.findings import Finding
 from replay.elf.suppressing import Suppressed
 from replay.report.binaries import to_json, to_text
 from replay.report.binarychanges import kind_names
+from replay.report.binarycode import code_lines, code_values
 from replay.report.output import shows
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonView:
-    """A comparison; ``suppressed`` is what is accepted of it, if that was asked for."""
+    """A comparison.
+
+    Attributes:
+        suppressed: what is accepted of it, if that was asked for.
+        code: the functions that differ, if they were asked for; those of a bundle are with
+            its members.
+        width: columns that two disassemblies have together.
+    """
 
     result: Comparison | BundleComparison
     suppressed: Suppressed | None = None
+    code: Disassembly | None = None
+    width: int = 120
 
 
 def _lines(view: ComparisonView, style: Style) -> list[str]:
     lines = [to_text(view.result)]
+    for member, code in _codes(view):
+        if code.functions or not member:
+            head = [style.strong(printable(f"{member}:"))] if member else []
+            lines += ["", *head, *code_lines(code, view.width, style)]
     if view.suppressed is not None:
         lines += ["", *suppressed_lines(view.suppressed, style)]
     return lines
+
+
+def _codes(view: ComparisonView) -> list[tuple[str, Disassembly]]:
+    """The disassemblies, each with the name of its member, which a file has not."""
+    found = [("", view.code)] if view.code is not None else []
+    if isinstance(view.result, BundleComparison):
+        found += [(m.name, m.code) for m in view.result.members if m.code is not None]
+    return found
 
 
 def suppressed_lines(found: Suppressed, style: Style) -> list[str]:
@@ -47,6 +70,8 @@ def suppressed_lines(found: Suppressed, style: Style) -> list[str]:
 
 def _values(view: ComparisonView) -> dict[str, Any]:
     values: dict[str, Any] = to_json(view.result)
+    if view.code is not None:
+        values["code"] = code_values(view.code)
     if view.suppressed is not None:
         values["suppressed"] = _suppressed(view.suppressed)
     return values
