@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from replay import elf
+from replay.base.atomic import replace_file
 from replay.cli.common import ExitCode, emit, examples, format_option
 from replay.errors import UsageError
 from replay.report.binaries import BinaryView
@@ -23,6 +24,7 @@ FILE = click.Path(path_type=Path)
         "replay elf show libdirty.so",
         "replay elf show libdirty.so --layout ram_list",
         "replay elf compare before.so after.so",
+        "replay elf save before.so -o base.json",
         "replay elf sizes before.so after.so",
         "replay elf identify libdirty.so",
     ),
@@ -134,8 +136,9 @@ def compare(
     """Tell what changed between two builds A and B: code, data, types, linkage.
 
     A and B are two files, two archives, or two folders: their members are matched by
-    name. All that both define is compared. The exit code is 0 if nothing differs;
-    otherwise it tells the kinds of differences that are not suppressed, a bit a kind.
+    name. One may be a baseline that 'elf save' wrote. All that both define is compared.
+    The exit code is 0 if nothing differs; otherwise it tells the kinds of differences
+    that are not suppressed, a bit a kind.
 
     A file for --suppress has tables [[suppress]] with kind (code, interface, layout,
     linkage, not compared), name (a name or pattern), and reason; member is one of an
@@ -158,8 +161,35 @@ def _compared(
 ) -> tuple[elf.Comparison | elf.BundleComparison, elf.Disassembly | None]:
     if elf.is_bundle(a) or elf.is_bundle(b):
         return elf.compare_bundles(a, b, only, folders, code), None
+    if elf.is_baseline(a) or elf.is_baseline(b):
+        if code:
+            raise UsageError("a baseline has no code to show; compare two files with --code")
+        return elf.compare_saved(a, b, only, folders), None
     found = elf.compare(a, b, only, folders)
     return found, elf.disassemble(a, b, found, folders) if code else None
+
+
+@command.command(
+    "save",
+    epilog=examples(
+        "replay elf save libdirty.so -o base.json", "replay elf compare base.json b.so"
+    ),
+)
+@click.argument("file", type=FILE)
+@click.option("-o", "--output", type=FILE, required=True, metavar="FILE", help="Where to.")
+@debug_option
+def save(file: Path, output: Path, folders: tuple[Path, ...]) -> int:
+    """Save what 'elf compare' asks of FILE, to be compared with later builds.
+
+    The baseline is JSON with a format version. It has no code and no long data, but their
+    digests: that they differ can be told later, and not where.
+    """
+    text = elf.baseline(file, folders)
+    try:
+        replace_file(output, f"{text}\n".encode())
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror or error}") from None
+    return ExitCode.OK
 
 
 @command.command(

@@ -6,6 +6,7 @@ give values, which :mod:`replay.report.binaries` makes fit to be shown. A file t
 cannot be read is an :class:`ElfError`, whatever it holds.
 """
 
+from replay.elf.baseline import baseline, compare_saved, is_baseline
 from replay.elf.bundles import BundleComparison, MemberChange, compare_bundles, is_bundle
 from replay.elf.changes import (
     Change,
@@ -77,12 +78,15 @@ __all__ = [
     "TypeChange",
     "Variable",
     "Whole",
+    "baseline",
     "compare",
     "compare_bundles",
+    "compare_saved",
     "disassemble",
     "findings",
     "functions",
     "identify",
+    "is_baseline",
     "is_bundle",
     "layout",
     "normalise_prototype",
