@@ -245,8 +245,8 @@ def _compare(
     found = compare_builds(sides[0], sides[1], only)
     kept = [image.path for image in images if isinstance(image, SavedImage)]
     notes = tuple(
-        f"{path} is a baseline: of code, and of data of more than {KEPT} bytes, it has "
-        f"digests, so where these differ in themselves is not told"
+        f"{path} is a baseline: it has digests of code, and of data of more than {KEPT} bytes; "
+        f"that these differ is told, and not where"
         for path in kept
     )
     empty = any(not side.code and not side.variables for side in sides) and only is None

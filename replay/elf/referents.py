@@ -218,8 +218,6 @@ def differences(
         renamed: see :data:`Renamed`.
         leaves: the members that the source gives to these bytes, if they are known.
     """
-    if _is_digest(a.data) or _is_digest(b.data):
-        return (Difference(0, "", _told_whole(a), _told_whole(b)),)
     found: list[Difference] = []
     first = {p.offset: p for p in a.pointers}
     second = {p.offset: p for p in b.pointers}
@@ -233,6 +231,10 @@ def differences(
             str(p.place) if p else c for p, c in ((x, _number(a, offset)), (y, _number(b, offset)))
         )
         found.append(Difference(offset, member, old, new))
+    if _is_digest(a.data) or _is_digest(b.data):
+        if a.data != b.data:
+            found.append(Difference(0, "", _told_whole(a), _told_whole(b)))
+        return tuple(sorted(found, key=lambda d: d.offset))
     taken = [(p.offset, p.offset + p.size) for p in (*a.pointers, *b.pointers)]
     size = max(a.size, b.size)
     for leaf in leaves or plain_leaves(size, _differing(a, b)):
@@ -263,6 +265,8 @@ def _told_whole(content: Content) -> str:
 
 def _number(content: Content, offset: int) -> str:
     """What stands where the other file has a pointer."""
+    if _is_digest(content.data):
+        return "no address"
     return f"{int.from_bytes(content.bytes_at(offset, 8), 'little'):#x}"
 
 

@@ -146,8 +146,20 @@ def suppress(
             accepted.append((finding, tuple(dict.fromkeys(s.reason for s in fitting))))
         else:
             left.append(finding)
-    kinds = Kind.UNCOMPARED if result.verdict is Whole.NOTHING else Kind(0)
+    kinds = Kind.UNCOMPARED if is_vacuous(result) else Kind(0)
     for finding in left:
         kinds |= finding.kind
     stale = tuple(s for s in suppressions if s.number not in used)
     return Suppressed(str(path), tuple(accepted), stale, tuple(left), kinds)
+
+
+def is_vacuous(result: Comparison | BundleComparison) -> bool:
+    """Whether nothing is in both builds: then all differences may be accepted, and nothing was
+    compared all the same."""
+    if result.verdict is Whole.NOTHING:
+        return True
+    if isinstance(result, Comparison):
+        every = (*result.functions, *result.data)
+        return bool(every) and not any(each.before and each.after for each in every)
+    common = [member for member in result.members if member.before and member.after]
+    return all(m.comparison is not None and is_vacuous(m.comparison) for m in common)
