@@ -154,8 +154,7 @@ def suppress(
 
 
 def is_vacuous(result: Comparison | BundleComparison) -> bool:
-    """Whether nothing is in both builds: then all differences may be accepted, and nothing was
-    compared all the same."""
+    """Whether nothing is in both builds: whatever of it is accepted, nothing was compared."""
     if result.verdict is Whole.NOTHING:
         return True
     if isinstance(result, Comparison):
