@@ -131,8 +131,7 @@ class Build:
 
     def signature(self, name: str) -> str:
         """The prototype without names of parameters and function; empty if unknown."""
-        found = self._told({f.types for f in self._meant(name)})
-        return found.replace(plain(name) + "(", "(", 1)
+        return self._told({f.types.replace(f"{f.name}(", "(", 1) for f in self._meant(name)})
 
     def _meant(self, name: str) -> list[FunctionInfo]:
         found = self.known.get(plain(name), [])

@@ -299,7 +299,7 @@ class _Comparer:
         unnamed = sum(change.code is Code.MASKED for change in changes)
         if unnamed:
             notes.append(f"{unnamed} functions refer to what has no name and was not compared")
-        return tuple(notes)
+        return tuple(dict.fromkeys(notes))
 
 
 def _count(changes: Sequence[FunctionChange] | Sequence[DataChange], wanted: Change) -> int:
