@@ -87,27 +87,20 @@ def _canonical(values: Mapping[str, Any]) -> str:
 
 
 def _values(image: Image, build: Build) -> dict[str, Any]:
-    writer = Writer()
-    numbers = {symbol: number for number, symbol in enumerate(image.symbols)}
-    functions = [
-        [numbers[symbol], build.reader.size(symbol), writer.form(build.form(name))]
-        for name, symbol in build.code.items()
-    ]
-    data = [
-        [numbers[symbol], writer.content(build.holder.variable(symbol))]
-        for symbol in build.variables.values()
-    ]
-    started = [
-        [section.index, writer.content(build.holder.whole(section))]
-        for section in image.sections
-        if section.name.startswith(tuple(STARTED))
-    ]
-    names = shared_names((image,))[0]
-    constants = {
-        str(numbers[s]): names(s).partition("=")[2]
-        for s in build.variables.values()
-        if "=" in names(s)
+    return {
+        **_file(image),
+        **_contents(image, build),
+        "prototypes": [written(f) for each in build.known.values() for f in each],
+        "types": _types(build),
+        "linkage": _linkage(build),
+        "masks": build.reader.masks,
+        "unnamed_code": build.unnamed_code,
+        "problem": build.problem,
     }
+
+
+def _file(image: Image) -> dict[str, Any]:
+    """What the file is."""
     return {
         "machine": image.machine,
         "bits": image.bits,
@@ -118,17 +111,29 @@ def _values(image: Image, build: Build) -> dict[str, Any]:
         "symbols": [written(symbol) for symbol in image.symbols],
         "symbol_table": image.symbol_table,
         "fingerprint": image.fingerprint,
-        "constants": constants,
-        "functions": functions,
-        "data": data,
+    }
+
+
+def _contents(image: Image, build: Build) -> dict[str, Any]:
+    """Its code and data, and the places that these refer to."""
+    writer = Writer()
+    numbers = {symbol: number for number, symbol in enumerate(image.symbols)}
+    variables = build.variables.values()
+    names = shared_names((image,))[0]
+    told = {numbers[symbol]: names(symbol).partition("=") for symbol in variables}
+    return {
+        "constants": {str(n): digest for n, (_, numbered, digest) in told.items() if numbered},
+        "functions": [
+            [numbers[symbol], build.reader.size(symbol), writer.form(build.form(name))]
+            for name, symbol in build.code.items()
+        ],
+        "data": [[numbers[s], writer.content(build.holder.variable(s))] for s in variables],
+        "started": [
+            [section.index, writer.content(build.holder.whole(section))]
+            for section in image.sections
+            if section.name.startswith(tuple(STARTED))
+        ],
         "places": writer.places,
-        "started": started,
-        "prototypes": [written(f) for each in build.known.values() for f in each],
-        "types": _types(build),
-        "linkage": _linkage(build),
-        "masks": build.reader.masks,
-        "unnamed_code": build.unnamed_code,
-        "problem": build.problem,
     }
 
 

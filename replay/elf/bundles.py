@@ -218,6 +218,8 @@ def compare_bundles(
 
 
 def _kind(path: Path) -> str:
+    if not path.exists():
+        raise ElfError(path, "there is no such file", "check the path, or build it")
     return "a folder" if path.is_dir() else "an archive" if is_archive(path) else "a file"
 
 

@@ -86,7 +86,7 @@ class _Lister:
         at, code = 0, self.code
         references = list(self.form.references)
         while at < len(code):
-            size, word, operands, target = self._one(at)
+            size, word, operands, target, branch = self._one(at)
             inside: list[Reference] = []
             while references and references[0].offset < at + size:
                 inside.append(references.pop(0))
@@ -95,20 +95,25 @@ class _Lister:
             text = f"{word} {operands}".rstrip()
             if target is not None:
                 key = _branch(self.machine, raw, word)
-            yield Step(at, raw, self._named(text, word, inside), key, target, tuple(inside))
+            if inside:
+                names = ", ".join(str(reference.place) for reference in inside)
+                text = f"{word} {names}" if branch else f"{text}  # {names}"
+            yield Step(at, raw, text, key, target, tuple(inside))
             at += size
 
-    def _one(self, at: int) -> tuple[int, str, str, int | None]:
-        """Length, words, and where a branch leads inside the function, of the one there."""
+    def _one(self, at: int) -> tuple[int, str, str, int | None, bool]:
+        """Length, words, where a branch leads inside the function, and whether it is one."""
         size, target = self._length(at)
+        plain = self.code[at : at + size].hex(" ")
         if self.engine is None:
-            return size, self.code[at : at + size].hex(" "), "", target
+            return size, plain, "", target, False
         found = next(self.engine.disasm(self.code[at : at + 16], at, 1), None)
         if found is None:
-            return size, f".byte {self.code[at : at + size].hex(' ')}", "", target
-        if self.machine not in X86 and _BRANCH_RELATIVE in found.groups:
+            return size, f".byte {plain}", "", target, False
+        branch = _BRANCH_RELATIVE in found.groups
+        if branch and self.machine != "EM_X86_64" and not self._is_filled(at, found.size):
             target = self._inside(found.op_str)
-        return found.size, found.mnemonic, found.op_str, target
+        return found.size, found.mnemonic, found.op_str, target, branch
 
     def _inside(self, operands: str) -> int | None:
         last = operands.rpartition(" ")[2].lstrip("#")
@@ -142,15 +147,6 @@ class _Lister:
     def _is_filled(self, at: int, size: int) -> bool:
         return any(at <= r.offset < at + size for r in self.form.references)
 
-    def _named(self, text: str, word: str, inside: list[Reference]) -> str:
-        if not inside:
-            return text
-        names = ", ".join(str(reference.place) for reference in inside)
-        calls = self.machine in X86 and (word == "call" or word.startswith("j"))
-        if calls and self.engine is not None and "[" not in text:
-            return f"{word} {names}"
-        return f"{text}  # {names}"
-
 
 def _branch(machine: str, raw: bytes, word: str) -> tuple[object, ...]:
     """What a branch is, without where it leads; short and long forms are the same."""
@@ -183,5 +179,5 @@ def _engine(machine: str, little: bool, bits: int, thumb: bool) -> Any | None:
         engine = library.Cs(getattr(library, known[0]), mode)
     except (AttributeError, library.CsError):
         return None
-    engine.detail = machine not in X86
+    engine.detail = True
     return engine

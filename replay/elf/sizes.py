@@ -148,7 +148,7 @@ def _shares(image: Image, names: Names) -> Shares:
     at = 0
     owners = _by_section(image)
     for start, end, section in sorted(_parts(image), key=lambda part: part[:2]):
-        free = max(at, start), max(at, min(end, image.size))
+        free = max(at, min(start, image.size)), max(at, min(end, image.size))
         add(BETWEEN, REST, Amount(max(0, free[0] - at)))
         at = free[1]
         if section is None:

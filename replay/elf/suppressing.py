@@ -158,7 +158,8 @@ def is_vacuous(result: Comparison | BundleComparison) -> bool:
     if result.verdict is Whole.NOTHING:
         return True
     if isinstance(result, Comparison):
-        every = (*result.functions, *result.data)
-        return bool(every) and not any(each.before and each.after for each in every)
-    common = [member for member in result.members if member.before and member.after]
-    return all(m.comparison is not None and is_vacuous(m.comparison) for m in common)
+        common = any(f.before and f.after for f in result.functions)
+        common = common or any(d.before and d.after for d in result.data)
+        return not common and bool(result.functions or result.data)
+    both = [member for member in result.members if member.before and member.after]
+    return all(m.comparison is not None and is_vacuous(m.comparison) for m in both)

@@ -90,6 +90,17 @@ def test_parts_that_lie_upon_one_another_are_told_once(
     adds_up(elf.sizes(path), None, path)
 
 
+@pytest.mark.parametrize("place", [32, 40])
+def test_a_table_that_is_not_in_the_file_takes_no_bytes_of_it(tmp_path: Path, place: int) -> None:
+    raw = bytearray(Elf(parts=[Part(".s", bytes(50))]).build())
+    if place == 32:
+        raw[32:40] = (10**6).to_bytes(8, "little")
+        raw[54:58] = b"\x38\0\x09\0"
+    path = tmp_path / "file"
+    path.write_bytes(raw)
+    adds_up(elf.sizes(path), None, path)
+
+
 @given(sizes=st.lists(st.integers(-(10**6), 10**6), max_size=20), most=st.integers(1, 25))
 def test_rows_that_are_cut_still_add_up(sizes: list[int], most: int) -> None:
     rows = [SizeRow("s", str(n), Amount(1, 2), Amount(size, 3)) for n, size in enumerate(sizes)]
