@@ -36,12 +36,15 @@ double scaled(double x) { return x * scale + @G.5; }
 int chosen(int a) { switch (a) { case 0: return ext(9); case 1: return 7; case 2: return @H;
     case 3: return ext(3); case 4: return helper(4); case 5: return 99; } return 0; }
 const char *said(void) { return "hello @I"; }
+@K
+const char *called(void) { return __func__; }
 int typed(struct @J *p) { return p->s.a; }
 """
 WORDS = {
     "@A": ["3", "5"], "@B": ["three", "drei"], "@C": ["4", "44"], "@D": ["7", "8"],
     "@E": ["1", "2"], "@F": ["0", "6"], "@G": ["1", "3"], "@H": ["12", "13"],
     "@I": ["you", "all of you, and whoever reads this text that is longer than what is kept"],
+    "@K": ["", "const char *more(void) { return __func__; }"],
     "@J": ["t", "t *q, struct t"],
 }  # fmt: skip
 MODES = {

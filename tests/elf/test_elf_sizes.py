@@ -45,6 +45,7 @@ def adds_up(found: elf.Sizes, a: Path | None, b: Path) -> None:
         before, after = summed(rows)
         assert (before, after) == (found.total.before, found.total.after)
         assert (before.file, after.file) == files
+    assert all(min(r.before.file, r.after.file) >= 0 for r in (*found.sections, *found.symbols))
     deltas = sum(row.delta for row in found.symbols)
     assert deltas == files[1] - files[0]
 
@@ -90,12 +91,10 @@ def test_parts_that_lie_upon_one_another_are_told_once(
     adds_up(elf.sizes(path), None, path)
 
 
-@pytest.mark.parametrize("place", [32, 40])
-def test_a_table_that_is_not_in_the_file_takes_no_bytes_of_it(tmp_path: Path, place: int) -> None:
+def test_a_table_that_is_not_in_the_file_takes_no_bytes_of_it(tmp_path: Path) -> None:
     raw = bytearray(Elf(parts=[Part(".s", bytes(50))]).build())
-    if place == 32:
-        raw[32:40] = (10**6).to_bytes(8, "little")
-        raw[54:58] = b"\x38\0\x09\0"
+    raw[32:40] = (10**6).to_bytes(8, "little")
+    raw[54:58] = b"\x38\0\x09\0"
     path = tmp_path / "file"
     path.write_bytes(raw)
     adds_up(elf.sizes(path), None, path)
