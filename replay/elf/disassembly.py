@@ -107,7 +107,7 @@ def disassemble(
     """
     wanted = [f for f in compared.functions if f.code in _OTHER and f.before and f.after]
     notes = [] if capstone() else [
-        f"instructions are shown as bytes: install replay-series[{EXTRA}] to have them in words"
+        f"instructions are shown as bytes: pip install 'replay-series[{EXTRA}]' has them in words"
     ]  # fmt: skip
     if len(wanted) > MOST_FUNCTIONS:
         notes.append(f"{len(wanted) - MOST_FUNCTIONS} more functions; narrow with --function")

@@ -143,7 +143,7 @@ def test_without_capstone_bytes_are_shown_and_the_extra_is_named(
         text = call("compare", a, b, "--code").stdout
     finally:
         instructions._engine.cache_clear()
-    assert "install replay-series[elf] to have them in words" in text
+    assert "pip install 'replay-series[elf]'" in text
     assert [line for line in text.splitlines() if line.startswith(">") and "e8 00 00 00 00" in line]
 
 
@@ -152,7 +152,7 @@ def test_with_capstone_instructions_are_in_words(build: Build) -> None:
     a, b = pair(build, "other(10);", "0.5", "-c")
     text = call("compare", a, b, "--code").stdout
     assert "call other" in text
-    assert "install replay-series" not in text
+    assert "pip install" not in text
 
 
 def test_code_in_json_has_all_rows(build: Build) -> None:
