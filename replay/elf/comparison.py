@@ -257,6 +257,9 @@ class _Comparer:
         unnamed = 0 if self.equal or self.only else max(b.unnamed_code for b in self._builds)
         found = {
             "functions that one file does not tell of": _count(changes, Change.UNKNOWN),
+            "functions whose code a file does not hold": sum(
+                c.code is Code.UNKNOWN and c.change is not Change.UNKNOWN for c in changes
+            ),
             "functions of which only bytes were compared": sum(c.code in unmasked for c in changes),
             "references from functions": sum(
                 c.uncompared for c in changes if c.code not in unmasked

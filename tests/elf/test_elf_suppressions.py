@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from replay import elf
 from replay.cli import main
 from replay.elf.changes import KINDS, Kind
+from replay.elf.image import Image
 from replay.elf.suppressing import Suppression
 
 BEFORE = """
@@ -175,3 +176,23 @@ def test_a_bad_file_is_one_message(pair: tuple[Path, Path], tmp_path: Path, how:
     assert not done.stdout
     done = call("compare", *pair, "--suppress", tmp_path / "none.toml")
     assert done.exit_code == 2
+
+
+def test_a_function_whose_code_is_not_in_the_file_is_a_difference_of_its_kind(
+    build: Build, tmp_path: Path
+) -> None:
+    """Also where something else differs."""
+    text = "int f(void) {{ return {}; }} int g(void) {{ return 2; }}"
+    a, b = build(text.format(1), "-c"), tmp_path / "b.o"
+    raw = bytearray(build(text.format(3), "-c").read_bytes())
+    with Image(build(text.format(3), "-c")) as image:
+        table = next(s for s in image.sections if s.type == "SHT_SYMTAB")
+        number = [s.name for s in image.symbols].index("g")
+    at = table.offset + 24 * number + 8
+    raw[at : at + 8] = (1 << 20).to_bytes(8, "little")
+    b.write_bytes(raw)
+    found = elf.compare(a, b)
+    assert found.kinds == Kind.CODE | Kind.UNCOMPARED
+    assert ("functions whose code a file does not hold", 1) in found.uncompared
+    kinds = {finding.kind for finding in elf.findings(found)}
+    assert kinds == {Kind.CODE, Kind.UNCOMPARED}
