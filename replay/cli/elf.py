@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import click
 
 from replay import elf
+from replay.base.atomic import replace_file
 from replay.cli.common import ExitCode, emit, examples, format_option
 from replay.errors import UsageError
 from replay.report.binaries import BinaryView
+from replay.report.binarysizes import SizesView
+from replay.report.binarysuppressed import ComparisonView
 
 FILE = click.Path(path_type=Path)
 
@@ -20,6 +24,8 @@ FILE = click.Path(path_type=Path)
         "replay elf show libdirty.so",
         "replay elf show libdirty.so --layout ram_list",
         "replay elf compare before.so after.so",
+        "replay elf save before.so -o base.json",
+        "replay elf sizes before.so after.so",
         "replay elf identify libdirty.so",
     ),
 )
@@ -106,6 +112,14 @@ def show(
 @all_option
 @api_option
 @function_option
+@click.option(
+    "--code", is_flag=True,
+    help="Show the code of functions that differ, both builds side by side.",
+)  # fmt: skip
+@click.option(
+    "--suppress", "accepted", type=FILE, metavar="FILE",
+    help="Differences that are accepted, each with its reason, in TOML.",
+)  # fmt: skip
 @debug_option
 @format_option
 def compare(
@@ -114,19 +128,89 @@ def compare(
     every: bool,
     api: bool,
     names: tuple[str, ...],
+    code: bool,
+    accepted: Path | None,
     folders: tuple[Path, ...],
     format: str,
 ) -> int:
     """Tell what changed between two builds A and B: code, data, types, linkage.
 
-    All that both define is compared. The exit code is 0 if nothing differs; otherwise it
-    tells the kinds of differences, a bit a kind.
+    A and B are two files, two archives, or two folders: their members are matched by
+    name. One may be a baseline that 'elf save' wrote. All that both define is compared.
+    The exit code is 0 if nothing differs; otherwise it tells the kinds of differences
+    that are not suppressed, a bit a kind.
+
+    A file for --suppress has tables [[suppress]] with kind (code, interface, layout,
+    linkage, not compared), name (a name or pattern), and reason; member is one of an
+    archive or folder.
     """
+    suppressions = () if accepted is None else elf.read_suppressions(accepted)
     only = _selection(every, api, names)
-    result = elf.compare(a, b, only, folders)
+    result, codes = _compared(a, b, only, folders, code)
     _refuse_unmatched(result.unmatched, only, f"{a} or {b}")
-    emit(BinaryView(result), format)
-    return int(result.kinds)
+    left = None
+    if accepted is not None:
+        left = elf.suppress(result, suppressions, accepted)
+    width = shutil.get_terminal_size((120, 24)).columns
+    emit(ComparisonView(result, left, codes, width), format)
+    return int(result.kinds if left is None else left.kinds)
+
+
+def _compared(
+    a: Path, b: Path, only: elf.Selection | None, folders: tuple[Path, ...], code: bool
+) -> tuple[elf.Comparison | elf.BundleComparison, elf.Disassembly | None]:
+    if elf.is_bundle(a) or elf.is_bundle(b):
+        return elf.compare_bundles(a, b, only, folders, code), None
+    if elf.is_baseline(a) or elf.is_baseline(b):
+        if code:
+            raise UsageError("a baseline has no code to show; compare two files with --code")
+        return elf.compare_saved(a, b, only, folders), None
+    found = elf.compare(a, b, only, folders)
+    return found, elf.disassemble(a, b, found, folders) if code else None
+
+
+@command.command(
+    "save",
+    epilog=examples(
+        "replay elf save libdirty.so -o base.json", "replay elf compare base.json b.so"
+    ),
+)
+@click.argument("file", type=FILE)
+@click.option("-o", "--output", type=FILE, required=True, metavar="FILE", help="Where to.")
+@debug_option
+def save(file: Path, output: Path, folders: tuple[Path, ...]) -> int:
+    """Save what 'elf compare' asks of FILE, to be compared with later builds.
+
+    The baseline is JSON with a format version. It has no code and no long data, but their
+    digests: that they differ can be told later, and not where.
+    """
+    text = elf.baseline(file, folders)
+    try:
+        replace_file(output, f"{text}\n".encode())
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror or error}") from None
+    return ExitCode.OK
+
+
+@command.command(
+    "sizes", epilog=examples("replay elf sizes libdirty.so", "replay elf sizes a.so b.so --most 5")
+)
+@click.argument("a", type=FILE)
+@click.argument("b", type=FILE, required=False)
+@click.option(
+    "--most", type=click.IntRange(1), default=20, show_default=True, metavar="N",
+    help="Rows of each table; the others are summed. JSON has all.",
+)  # fmt: skip
+@debug_option
+@format_option
+def sizes(a: Path, b: Path | None, most: int, folders: tuple[Path, ...], format: str) -> int:
+    """Tell what takes the bytes of A, or how that changed to B.
+
+    Sections, then functions and variables: both tables add up to the whole file. The exit
+    code is 0 whatever changed.
+    """
+    emit(SizesView(elf.sizes(a, b, folders), most), format)
+    return ExitCode.OK
 
 
 @command.command("identify", epilog=examples("replay elf identify libdirty.so"))

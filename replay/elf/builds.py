@@ -11,6 +11,7 @@ from replay.elf.changes import Side
 from replay.elf.code import CodeReader, Form
 from replay.elf.contents import FunctionInfo, Selection, read_functions
 from replay.elf.debug import DebugInfo
+from replay.elf.dynamic import Dynamic
 from replay.elf.elsewhere import refuse_without_code
 from replay.elf.errors import AbsentError
 from replay.elf.image import ALLOC, EXECUTE, Image, Section, Symbol
@@ -41,7 +42,10 @@ class Build:
         known: what the debug information says of functions, by their names in the source.
         debug: that information; None where it cannot be read, see ``problem``.
         types: what it says of types and variables.
+        dynamic: how it is linked, where that is known otherwise than from the file itself.
     """
+
+    dynamic: Dynamic | None = None
 
     def __init__(self, image: Image, names: Names, only: Selection | None) -> None:
         refuse_without_code(image)

@@ -75,21 +75,41 @@ def compare(
     with Image(a, debug_folders) as before, Image(b, debug_folders) as after:
         adopt_symbols(before)
         adopt_symbols(after)
-        for word, x, y in (
-            ("machine", before.machine, after.machine),
-            ("kind", before.type, after.type),
-            ("word size", before.bits, after.bits),
-        ):
-            if x != y:
-                raise UsageError(
-                    f"{a} and {b} differ in {word}, {x} and {y}; compare two builds alike"
-                )
+        refuse_unlike(before, after)
         names = shared_names((before, after))
         sides = Build(before, names[0], only), Build(after, names[1], only)
-        if all(side.is_bare for side in sides):
-            problem = "stripped: it has neither symbols nor debug information"
-            raise ElfError(before.path, problem, STRIPPED)
-        return _Comparer(*sides, only).run(str(a), str(b))
+        return compare_builds(*sides, only)
+
+
+def refuse_unlike(before: Image, after: Image) -> None:
+    """Refuse two files that cannot be builds of the same.
+
+    Raises:
+        UsageError: they are of different kinds or for different machines.
+    """
+    for word, x, y in (
+        ("machine", before.machine, after.machine),
+        ("kind", before.type, after.type),
+        ("word size", before.bits, after.bits),
+    ):
+        if x != y:
+            raise UsageError(
+                f"{before.path} and {after.path} differ in {word}, {x} and {y}; "
+                f"compare two builds alike"
+            )
+
+
+def compare_builds(before: Build, after: Build, only: Selection | None) -> Comparison:
+    """Compare two builds whose names mean the same.
+
+    Raises:
+        ElfError: neither has symbols or debug information.
+    """
+    if before.is_bare and after.is_bare:
+        problem = "stripped: it has neither symbols nor debug information"
+        raise ElfError(before.image.path, problem, STRIPPED)
+    paths = str(before.image.path), str(after.image.path)
+    return _Comparer(before, after, only).run(*paths)
 
 
 class _Comparer:
@@ -237,6 +257,9 @@ class _Comparer:
         unnamed = 0 if self.equal or self.only else max(b.unnamed_code for b in self._builds)
         found = {
             "functions that one file does not tell of": _count(changes, Change.UNKNOWN),
+            "functions whose code a file does not hold": sum(
+                c.code is Code.UNKNOWN and c.change is not Change.UNKNOWN for c in changes
+            ),
             "functions of which only bytes were compared": sum(c.code in unmasked for c in changes),
             "references from functions": sum(
                 c.uncompared for c in changes if c.code not in unmasked

@@ -27,12 +27,15 @@ class Row:
     Attributes:
         file: its path, joined to where the compiler ran.
         statement: whether it is a recommended place for a breakpoint.
+        origin: where in .debug_line the address stands that this one is counted from; in an
+            object a relocation there names its section.
     """
 
     address: int
     file: str
     line: int
     statement: bool
+    origin: int = 0
 
 
 def rows(debug: DebugInfo) -> Iterator[Row]:
@@ -98,11 +101,12 @@ class _Program:
 
     def _reset(self) -> None:
         self.address, self.file, self.line, self.statement = 0, 1, 1, self.is_statement
+        self.origin = 0
 
     def _row(self) -> None:
         # In DWARF 5 file 0 and file 1 are both numbered; before it, 0 is the unit's own.
         name = self.files[self.file] if self.file < len(self.files) else ""
-        self.rows.append(Row(self.address, name, self.line, self.statement))
+        self.rows.append(Row(self.address, name, self.line, self.statement, self.origin))
 
     def _opcode(self, opcode: int) -> None:
         table = self.table
@@ -139,6 +143,7 @@ class _Program:
         if opcode == _END:
             self._reset()
         elif opcode == _SET_ADDRESS:
+            self.origin = table.at
             self.address = table.number(size - 1)
         if not table.at <= end <= self.end:
             raise ValueError("an opcode that does not end in the table")

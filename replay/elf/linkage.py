@@ -12,10 +12,11 @@ from replay.elf.image import ALLOC, Symbol
 from replay.elf.names import plain
 from replay.elf.referents import Renamed
 
-_STARTED: Final = {
+STARTED: Final = {
     ".preinit_array": "constructors", ".init_array": "constructors", ".ctors": "constructors",
     ".fini_array": "destructors", ".dtors": "destructors",
 }  # fmt: skip
+"""Sections with the functions that run when a file is loaded or unloaded, and what those are."""
 
 _ALIKE: Final = {
     ".text": "", ".data.rel.ro": ".rodata", ".rodata": "", ".data": "", ".bss": ".data",
@@ -46,12 +47,9 @@ class _Linkage:
         self.only = before.only
 
     def run(self) -> Iterator[LinkageChange]:
-        if self.linked:
-            old, new = read_dynamic(self.before.image), read_dynamic(self.after.image)
-            if self.only is None:
-                yield from self._said(old, new)
-        else:
-            old, new = _of_object(self.before), _of_object(self.after)
+        old, new = linked_as(self.before), linked_as(self.after)
+        if self.linked and self.only is None:
+            yield from self._said(old, new)
         yield from self._exports(old.exports, new.exports)
         yield from self._imports(old.imports, new.imports)
         yield from self._aliases(old.exports, new.exports)
@@ -131,6 +129,17 @@ class _Linkage:
                 yield LinkageChange("", what, ", ".join(x), ", ".join(y))
 
 
+def linked_as(build: Build) -> Dynamic:
+    """What the linker or the loader is told of a build.
+
+    Raises:
+        ElfError: the file is damaged.
+    """
+    if build.dynamic is not None:
+        return build.dynamic
+    return read_dynamic(build.image) if build.image.type != "ET_REL" else _of_object(build)
+
+
 def _of_object(build: Build) -> Dynamic:
     """The symbols of an object that other files can refer to."""
     found: dict[str, tuple[Export, ...]] = {}
@@ -186,7 +195,7 @@ def _started(build: Build, renamed: Renamed) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for section in build.image.sections:
         base = next(
-            (b for b in _STARTED if section.name == b or section.name.startswith(f"{b}.")), None
+            (b for b in STARTED if section.name == b or section.name.startswith(f"{b}.")), None
         )
         if base is None or not section.flags & ALLOC or not section.size:
             continue
@@ -196,5 +205,5 @@ def _started(build: Build, renamed: Renamed) -> dict[str, list[str]]:
         names = [next(iter(renamed.get(name, (name,)))) for name in names]
         priority = section.name.removeprefix(base)
         shown = [f"{name} ({priority[1:]})" if priority else name for name in names]
-        found.setdefault(_STARTED[base], []).extend(shown)
+        found.setdefault(STARTED[base], []).extend(shown)
     return found

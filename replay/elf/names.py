@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from replay.elf.image import WRITE, Image, Symbol
@@ -33,8 +33,15 @@ class Names:
     of an exported symbol is no part of its name, unless there are several.
     """
 
-    def __init__(self, image: Image, twice: frozenset[str], given: dict[Symbol, str]) -> None:
+    def __init__(
+        self,
+        image: Image,
+        twice: frozenset[str],
+        given: dict[Symbol, str],
+        digests: Mapping[Symbol, str] | None = None,
+    ) -> None:
         self.image = image
+        self._digests = digests
         self.twice = twice
         self._given = given
         self._names: dict[Symbol, str] = {}
@@ -60,10 +67,17 @@ class Names:
             return own
         numbered = _NUMBERED.search(symbol.name) and symbol.type == "OBJECT"
         if numbered and 0 < symbol.size <= LARGEST_CONSTANT:
-            content = self._content(symbol)
-            if content is not None:
-                return f"{symbol.name.rpartition('.')[0]}={hashlib.sha256(content).hexdigest()}"
+            digest = self._digest(symbol)
+            if digest is not None:
+                return f"{symbol.name.rpartition('.')[0]}={digest}"
         return f"{symbol.file}:{own}" if own in self.twice else own
+
+    def _digest(self, symbol: Symbol) -> str | None:
+        """The digest of a constant's value; None where it has addresses in it."""
+        if self._digests is not None:
+            return self._digests.get(symbol)
+        content = self._content(symbol)
+        return None if content is None else hashlib.sha256(content).hexdigest()
 
     def _content(self, symbol: Symbol) -> bytes | None:
         """The value of a constant without addresses in it."""
@@ -84,8 +98,15 @@ class Names:
         return self.image.bytes_of(section)[start:end] if start >= 0 else None
 
 
-def shared_names(images: Sequence[Image]) -> tuple[Names, ...]:
-    """Names for the symbols of each file, that mean the same in all of them."""
+def shared_names(
+    images: Sequence[Image], digests: Sequence[Mapping[Symbol, str] | None] = ()
+) -> tuple[Names, ...]:
+    """Names for the symbols of each file, that mean the same in all of them.
+
+    Args:
+        images: the files.
+        digests: of each file whose bytes are not at hand, the digests of its constants.
+    """
     twice: set[str] = set()
     given = [_counted(image) | _unversioned(image) for image in images]
     for image, names in zip(images, given, strict=True):
@@ -94,7 +115,9 @@ def shared_names(images: Sequence[Image]) -> tuple[Names, ...]:
             if symbol.section is not None and symbol.type not in ("FILE", "SECTION"):
                 name = names.get(symbol, symbol.name)
                 (twice if name in seen else seen).add(name)
-    return tuple(Names(i, frozenset(twice), g) for i, g in zip(images, given, strict=True))
+    known = digests or (None,) * len(images)
+    each = zip(images, given, known, strict=True)
+    return tuple(Names(image, frozenset(twice), own, digest) for image, own, digest in each)
 
 
 def _counted(image: Image) -> dict[Symbol, str]:

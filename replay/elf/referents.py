@@ -8,6 +8,7 @@ for sure the place is unknown, and so is the result of comparing it.
 from __future__ import annotations
 
 import enum
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -16,6 +17,11 @@ from replay.elf.values import Leaf, plain_leaves, quoted, spelt
 
 MOST_TOLD: Final = 64
 """Differences that are told of one object."""
+
+KEPT: Final = 64
+"""Bytes of contents that a baseline keeps; of more it has a digest."""
+
+_DIGEST: Final = b"sha256:"
 
 Renamed: TypeAlias = Mapping[str, frozenset[str]]
 """What a function of the first file may be called in the second, where that is not just its
@@ -225,6 +231,10 @@ def differences(
             str(p.place) if p else c for p, c in ((x, _number(a, offset)), (y, _number(b, offset)))
         )
         found.append(Difference(offset, member, old, new))
+    if _is_digest(a.data) or _is_digest(b.data):
+        if a.data != b.data:
+            found.append(Difference(0, "", _told_whole(a), _told_whole(b)))
+        return tuple(sorted(found, key=lambda d: d.offset))
     taken = [(p.offset, p.offset + p.size) for p in (*a.pointers, *b.pointers)]
     size = max(a.size, b.size)
     for leaf in leaves or plain_leaves(size, _differing(a, b)):
@@ -238,8 +248,25 @@ def differences(
     return tuple(sorted(found, key=lambda d: d.offset))
 
 
+def digest_of(data: bytes) -> bytes:
+    """What stands for contents that are not kept, in place of their bytes."""
+    return _DIGEST + hashlib.sha256(data).hexdigest().encode()
+
+
+def _is_digest(data: bytes) -> bool:
+    return len(data) == len(_DIGEST) + 64 and data.startswith(_DIGEST)
+
+
+def _told_whole(content: Content) -> str:
+    if _is_digest(content.data):
+        return f"contents of digest {content.data[len(_DIGEST) :][:12].decode('ascii', 'replace')}"
+    return "other contents"
+
+
 def _number(content: Content, offset: int) -> str:
     """What stands where the other file has a pointer."""
+    if _is_digest(content.data):
+        return "no address"
     return f"{int.from_bytes(content.bytes_at(offset, 8), 'little'):#x}"
 
 

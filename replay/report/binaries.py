@@ -6,15 +6,21 @@ import enum
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeAlias
 
+from replay.elf.bundles import BundleComparison, MemberChange
 from replay.elf.changes import Comparison, FunctionChange
 from replay.elf.contents import READ, FunctionInfo, Inspection
+from replay.elf.disassembly import Disassembly
 from replay.elf.identification import Candidate, Identification, Identity, ranges
 from replay.elf.image import Symbol
 from replay.elf.layouts import Layout, Member
+from replay.report.binarybundles import bundle_lines
 from replay.report.binarychanges import comparison_lines, kind_names
+from replay.report.binarycode import code_values
 from replay.report.output import shows
 
-Result: TypeAlias = Inspection | Layout | Comparison | Identification | FunctionInfo
+Result: TypeAlias = (
+    Inspection | Layout | Comparison | BundleComparison | Identification | FunctionInfo
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +38,19 @@ def to_json(value: Any) -> Any:
     there are, a candidate its distance.
     """
     if is_dataclass(value) and not isinstance(value, type):
+        if isinstance(value, Disassembly):
+            return code_values(value)
         out = {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
         if isinstance(value, FunctionChange):
             out["name"] = value.name
             out["signature_changed"] = value.signature_changed
             out["size_changed"] = value.size_changed
-        if isinstance(value, Comparison):
-            out["kinds"] = kind_names(value)
+        if isinstance(value, Comparison | BundleComparison):
+            out["kinds"] = kind_names(value.kinds)
+        if isinstance(value, BundleComparison):
+            out["verdict"] = value.verdict.value
+        if isinstance(value, MemberChange):
+            out["name"] = value.name
         if isinstance(value, Candidate):
             out["distance"] = list(value.distance)
         return out
@@ -57,6 +69,8 @@ def to_text(result: Result) -> str:
         lines = _layout(result)
     elif isinstance(result, Comparison):
         lines = comparison_lines(result)
+    elif isinstance(result, BundleComparison):
+        lines = bundle_lines(result)
     elif isinstance(result, Identification):
         lines = _identification(result)
     else:

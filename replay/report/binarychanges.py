@@ -24,9 +24,9 @@ MOST_USERS = 6
 """Functions that are named of those that reach a type."""
 
 
-def kind_names(comparison: Comparison) -> list[str]:
+def kind_names(kinds: Kind) -> list[str]:
     """The kinds of differences by their names."""
-    return [name for kind, name in KINDS.items() if kind in comparison.kinds]
+    return [name for kind, name in KINDS.items() if kind in kinds]
 
 
 def comparison_lines(comparison: Comparison) -> list[str]:
