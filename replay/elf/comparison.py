@@ -264,7 +264,7 @@ class _Comparer:
             "references from functions": sum(
                 c.uncompared for c in changes if c.code not in unmasked
             ),
-            "bytes of code that belong to no function": unnamed,
+            "bytes of code in no function": unnamed,
             "variables that one file does not tell of": _count(data, Change.UNKNOWN),
             "pointers in variables": sum(d.uncompared for d in data),
         }
@@ -301,7 +301,8 @@ class _Comparer:
             notes.append("some functions: code bytes compared without masking")
         unnamed = sum(change.code is Code.MASKED for change in changes)
         if unnamed:
-            notes.append(f"{unnamed} functions refer to what has no name and was not compared")
+            code = f"the code of {unnamed} function" + "s" * (unnamed != 1)
+            notes.append(f"{code} refers to what has no name and was not compared")
         return tuple(dict.fromkeys(notes))
 
 

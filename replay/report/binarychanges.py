@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from replay.base.style import counted
 from replay.elf.changes import (
     KINDS,
     Change,
@@ -38,7 +39,7 @@ def comparison_lines(comparison: Comparison) -> list[str]:
     lines.append(f"functions: {_counted(f.change for f in comparison.functions)}")
     if comparison.data:
         lines.append(f"data: {_counted(d.change for d in comparison.data)}")
-    lines += [f"not compared: {count} {what}" for what, count in comparison.uncompared]
+    lines += [f"not compared: {_many(*one)}" for one in comparison.uncompared]
     lines += [f"note: {note}" for note in comparison.notes]
     for change in comparison.functions:
         quiet = change.change is Change.SAME and change.code in (Code.IDENTICAL, Code.NONE)
@@ -71,7 +72,7 @@ def _function(change: FunctionChange) -> list[str]:
     lines += [f"  refers to {new} instead of {old}" for old, new in change.retargeted]
     lines += [f"  refers to {name}, which holds something else" for name in change.data]
     if change.uncompared:
-        lines.append(f"  {change.uncompared} references not compared")
+        lines.append(f"  {counted(change.uncompared, 'reference')} not compared")
     return lines
 
 
@@ -79,8 +80,14 @@ def _side(side: Side) -> str:
     return f"{side.prototype or side.name} ({_bytes(side.size)})"
 
 
+def _many(what: str, count: int) -> str:
+    """A number of things that were not compared; ``what`` begins with their plural."""
+    things, _, rest = what.partition(" ")
+    return f"{counted(count, things.removesuffix('s'))} {rest}"
+
+
 def _bytes(size: int | None) -> str:
-    return "no code of its own" if size is None else f"{size} bytes"
+    return "no code of its own" if size is None else counted(size, "byte")
 
 
 def _variable(change: DataChange) -> list[str]:
@@ -96,12 +103,12 @@ def _variable(change: DataChange) -> list[str]:
         lines.append(f"  {_told(before)} -> {_told(after)}")
     lines += [f"  {_difference(d)}" for d in change.differences]
     if change.uncompared:
-        lines.append(f"  {change.uncompared} pointers not compared")
+        lines.append(f"  {counted(change.uncompared, 'pointer')} not compared")
     return lines
 
 
 def _told(side: Variable) -> str:
-    return f"{side.type}, {side.size} bytes" if side.type else f"{side.size} bytes"
+    return f"{side.type}, {counted(side.size, 'byte')}" if side.type else counted(side.size, "byte")
 
 
 def _difference(difference: Difference) -> str:
@@ -115,7 +122,8 @@ def _type(change: TypeChange) -> list[str]:
     head = f"{change.change.value} {change.name}"
     if change.before != change.after:
         sides = (
-            "unknown size" if s is None else f"{s} bytes" for s in (change.before, change.after)
+            "unknown size" if s is None else counted(s, "byte")
+            for s in (change.before, change.after)
         )
         head += ": " + " -> ".join(sides)
     if change.users:

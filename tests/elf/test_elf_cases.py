@@ -94,7 +94,7 @@ def test_code_of_no_function_is_counted_and_not_called_identical(tmp_path: Path)
     code, lines = compared(tmp_path / "a.o", tmp_path / "b.o")
     assert code == 4
     assert lines[0].endswith(": nothing compared")
-    assert "not compared: 6 bytes of code that belong to no function" in lines
+    assert "not compared: 6 bytes of code in no function" in lines
 
 
 def test_code_in_assembly_is_compared_by_its_global_labels(tmp_path: Path) -> None:

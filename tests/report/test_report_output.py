@@ -70,6 +70,7 @@ PURE = {
     "replay.dirty.gallery.defects.explore_command",
     "replay.dirty.language.layouts.layouts",
     "replay.elf.identification.ranges",
+    "replay.elf.sizes.cut",
     "replay.mail.comparing.renamed",
     "replay.repo.program.case.plain",
     "replay.repo.program.evidence.value_text",
