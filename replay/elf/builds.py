@@ -85,7 +85,9 @@ class Build:
                 span = (start, start + self.reader.size(symbol))
                 spans.setdefault(symbol.section, []).append(span)
         return sum(
-            _uncovered(self.image.bytes_of(section), spans.get(section.index, []))
+            _uncovered(
+                self.image.bytes_of(section), spans.get(section.index, []), self.image.machine
+            )
             for section in self.image.sections
             if section.flags & EXECUTE and not section.name.startswith(_STUBS)
         )
@@ -150,11 +152,11 @@ def _is_filled(section: Section) -> bool:
     return bool(section.flags & ALLOC and section.size) and not noted
 
 
-def _uncovered(data: bytes, spans: list[tuple[int, int]]) -> int:
+def _uncovered(data: bytes, spans: list[tuple[int, int]], machine: str) -> int:
     """Bytes that are in no span and are no padding."""
     at = found = 0
     for start, end in [*sorted(spans), (len(data), len(data))]:
         gap = data[at:start] if start > at else b""
-        found += 0 if is_padding(gap) else len(gap)
+        found += 0 if is_padding(gap, machine) else len(gap)
         at = max(at, end)
     return found

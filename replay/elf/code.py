@@ -1,10 +1,10 @@
 """Reads the functions of a file so that two builds of them can be compared.
 
-For x86-64 every instruction is split into bytes that do not depend on where things lie
-and references, each to a :class:`~replay.elf.referents.Referent`. Of other machines, and
-where an instruction is not known, there are only the bytes as they are.
+For x86-64 and aarch64 every instruction is split into bytes that do not depend on where
+things lie and references, each to a :class:`~replay.elf.referents.Referent`. Of other
+machines, and where an instruction is not known, there are only the bytes as they are.
 
-What is assumed of x86-64: a function's bytes are instructions from its first to its
+What is assumed: a function's bytes are instructions from its first to its
 last, as compilers emit them (hand-written assembly may mix data in); and an address is
 formed from the object that it means, its end, or somewhat before its start.
 """
@@ -15,7 +15,7 @@ from replay.elf.errors import REBUILD, ElfError
 from replay.elf.forms import Code, Form, FormMatch, Reference, compare_forms
 from replay.elf.holding import Holder
 from replay.elf.image import EXECUTE, Relocation, Section, Symbol
-from replay.elf.masking import Masker, Scan, referred, scan
+from replay.elf.machines import MACHINES, Machine, Scanned
 from replay.elf.places import Atlas
 from replay.elf.referents import UNNAMED
 from replay.elf.tables import Tables
@@ -30,10 +30,11 @@ class CodeReader:
     def __init__(self, atlas: Atlas) -> None:
         self.atlas = atlas
         self.image = atlas.image
-        self.masks = self.image.machine == "EM_X86_64"
+        self.machine: Machine | None = MACHINES.get(self.image.machine)
+        self.masks = self.machine is not None and self.image.little_endian
         self.holder = Holder(atlas, self._referred)
         self._tables = Tables(atlas, self.holder)
-        self._scans: dict[tuple[int, int, int], Scan | str] = {}
+        self._scans: dict[tuple[int, int, int], Scanned | str] = {}
         self._forms: dict[tuple[int, int, int], Form | None] = {}
         self._referring: set[tuple[int, int, int]] = set()
         code = sum(s.size for s in self.image.sections if s.has_bytes and s.flags & EXECUTE)
@@ -67,7 +68,7 @@ class CodeReader:
             return None
         self._spend(size, section)
         filled = self.atlas.filled(section, address, size)
-        if not self.masks:
+        if self.machine is None or not self.masks:
             return _raw(self, code, filled, f"{self.image.machine} is not known here")
         if filled and self.image.type != "ET_REL":
             return _raw(self, code, filled, "the loader changes the code")
@@ -76,7 +77,7 @@ class CodeReader:
             return _raw(self, code, filled, found)
         of_file = self.atlas, self.holder, self._tables
         try:
-            return Masker(of_file, section, function, code, found, dict(filled)).run()
+            return self.machine.mask(of_file, section, function, code, found, dict(filled))
         except UnknownInstructionError as error:
             return _raw(self, code, filled, f"an instruction is not known: {error}")
 
@@ -93,13 +94,14 @@ class CodeReader:
             problem = "corrupt: its functions lie upon one another"
             raise ElfError(self.image.path, problem, REBUILD, f"section {section.name}")
 
-    def _scan(self, section: Section, address: int, code: bytes) -> Scan | str:
+    def _scan(self, section: Section, address: int, code: bytes) -> Scanned | str:
         """The instructions of a function, or why they are not known."""
         key = section.index, address, len(code)
         if key not in self._scans:
             filled = self.atlas.filled(section, address, len(code))
             try:
-                self._scans[key] = scan(code, filled)
+                assert self.machine is not None
+                self._scans[key] = self.machine.scan(self.image, section, address, code, filled)
             except UnknownInstructionError as error:
                 self._scans[key] = f"an instruction is not known: {error}"
         return self._scans[key]
@@ -117,9 +119,10 @@ class CodeReader:
             self._referring.add((section.index, function.value, size))
             self._spend(size, section)
             scanned = self._scan(section, function.value, code)
-            if isinstance(scanned, Scan):
+            if self.machine is not None and not isinstance(scanned, str):
                 filled = self.atlas.filled(section, function.value, size)
-                for area, at in referred(self.image, self.atlas, function, scanned, filled):
+                places = self.machine.referred(self.image, self.atlas, function, scanned, filled)
+                for area, at in places:
                     found.setdefault(area, set()).add(at)
         return found
 

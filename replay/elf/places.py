@@ -165,4 +165,4 @@ def _names_something(symbol: Symbol) -> bool:
     """Whether code can mean a symbol: no file, no section, no label made by the assembler."""
     if not symbol.name or symbol.type in ("FILE", "SECTION"):
         return False
-    return not symbol.name.startswith(".L")
+    return not symbol.name.startswith(".L") and not symbol.is_mapping
