@@ -317,7 +317,7 @@ class Follower:
         yield Item(at, word.bits, 0, target, (word.loaded, word.floating), access)
 
     def _reached(self, at: int, word: Word, sites: frozenset[int]) -> Iterator[Item]:
-        if not word.value:
+        if not word.value and (word.kind is Kind.ADD or not word.loaded):
             return
         access = word.kind is not Kind.ADD
         for site in sorted(sites):

@@ -18,6 +18,8 @@ from replay.elf.tables import Tables
 from replay.elf.x86 import UnknownInstructionError
 
 _INSTRUCTION: Final = 4
+_LANDING: Final = 0xD503245F
+"""``bti c``, with which entries begin where branches are protected."""
 
 
 def scan(
@@ -71,6 +73,7 @@ def mask(
             doubtful += bool(place.names) and not _is_code(resolver, item)
             continue
         references.append(Reference(item.offset, how, place))
+        references += _beside(resolver, item)
     doubtful += _absolute(resolver, code)
     return Form(bytes(masked), tuple(references), doubtful)
 
@@ -89,6 +92,21 @@ def _resolved(resolver: Resolver, item: Item) -> tuple[int, Referent]:
         return how + item.how, place
     section = resolver.image.sections[area]
     return item.how, resolver.place(section, address, item.goes, loaded)
+
+
+def _beside(resolver: Resolver, item: Item) -> Iterator[Reference]:
+    """What else is loaded or stored at once, where variables lie side by side."""
+    target = item.target if not isinstance(item.target, Relocation) else label_of(item.target)
+    size, _ = item.loaded
+    if target is None or not size:
+        return
+    area, start = target
+    section = resolver.atlas.section_at(start) if area < 0 else resolver.image.sections[area]
+    if section is None or section.name.startswith(".got"):
+        return
+    at = start
+    while (at := resolver.atlas.next_start(section, at, start + size)) < start + size:
+        yield Reference(item.offset, REACHED, resolver.place(section, at, True, None))
 
 
 def _is_code(resolver: Resolver, item: Item) -> bool:
@@ -132,7 +150,10 @@ def slot_of(code: bytes, address: int, at: int) -> int | None:
     page = None
     try:
         for place in range(at, min(at + 4 * _INSTRUCTION, len(code) - 3), _INSTRUCTION):
-            word = decode(int.from_bytes(code[place : place + _INSTRUCTION], "little"))
+            number = int.from_bytes(code[place : place + _INSTRUCTION], "little")
+            word = decode(number)
+            if place == at and word.kind is not Kind.PAGE and number != _LANDING:
+                return None  # it is no entry's start
             if word.kind is Kind.PAGE:
                 page = (address + place & ~0xFFF) + word.value
             elif word.kind is Kind.OFFSET and page is not None:
