@@ -22,6 +22,16 @@ from replay.elf.types import Types
 _STUBS: Final = (".plt", ".iplt", ".MIPS.stubs")
 """Sections of code that the linker makes; no symbol names what is in there."""
 
+NOPS: Final = {
+    "EM_AARCH64": (b"\x1f\x20\x03\xd5",),
+    "EM_RISCV": (b"\x13\0\0\0", b"\x01\0"),
+    "EM_ARM": (b"\0\xf0\x20\xe3", b"\0\0\xa0\xe1", b"\xbf\0", b"\xc0\x46"),
+    "EM_PPC64": (b"\0\0\0\x60",),
+    "EM_S390": (b"\x07\x07", b"\0\x07"),
+    "EM_LOONGARCH": (b"\0\0\x40\x03",),
+}
+"""By machine what does nothing, of a little-endian file; zeros are padding everywhere."""
+
 
 class Build:
     """The functions and variables of one file.
@@ -85,9 +95,7 @@ class Build:
                 span = (start, start + self.reader.size(symbol))
                 spans.setdefault(symbol.section, []).append(span)
         return sum(
-            _uncovered(
-                self.image.bytes_of(section), spans.get(section.index, []), self.image.machine
-            )
+            _uncovered(self.image, section, spans.get(section.index, []))
             for section in self.image.sections
             if section.flags & EXECUTE and not section.name.startswith(_STUBS)
         )
@@ -119,8 +127,7 @@ class Build:
 
     def signature(self, name: str) -> str:
         """The prototype without names of parameters and function; empty if unknown."""
-        found = self._told({f.types for f in self._meant(name)})
-        return found.replace(plain(name) + "(", "(", 1)
+        return self._told({f.types.replace(f"{f.name}(", "(", 1) for f in self._meant(name)})
 
     def _meant(self, name: str) -> list[FunctionInfo]:
         found = self.known.get(plain(name), [])
@@ -152,11 +159,21 @@ def _is_filled(section: Section) -> bool:
     return bool(section.flags & ALLOC and section.size) and not noted
 
 
-def _uncovered(data: bytes, spans: list[tuple[int, int]], machine: str) -> int:
+def _uncovered(image: Image, section: Section, spans: list[tuple[int, int]]) -> int:
     """Bytes that are in no span and are no padding."""
+    data = image.bytes_of(section)
     at = found = 0
     for start, end in [*sorted(spans), (len(data), len(data))]:
         gap = data[at:start] if start > at else b""
-        found += 0 if is_padding(gap, machine) else len(gap)
+        found += 0 if _is_padding(image, gap) else len(gap)
         at = max(at, end)
     return found
+
+
+def _is_padding(image: Image, gap: bytes) -> bool:
+    """Whether bytes between functions are what assemblers and linkers fill them with."""
+    if image.machine in ("EM_X86_64", "EM_386"):
+        return is_padding(gap)
+    for nop in NOPS.get(image.machine, ()):
+        gap = gap.replace(nop if image.little_endian else nop[::-1], b"")
+    return not any(gap)

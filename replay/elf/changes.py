@@ -104,8 +104,11 @@ class FunctionChange:
         if not self.before or not self.after:
             return False
         old, new = self.before.prototype, self.after.prototype
+        called = f"{plain(self.before.name)}("
+        if self.change is Change.RENAMED and called not in old:
+            return self.types_changed  # symbols are not called as functions are, in C++
         if self.change is Change.RENAMED:
-            old = old.replace(f"{plain(self.before.name)}(", f"{plain(self.after.name)}(", 1)
+            old = old.replace(called, f"{plain(self.after.name)}(", 1)
         return bool(old and new) and old != new
 
     @property

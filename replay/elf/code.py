@@ -1,8 +1,9 @@
 """Reads the functions of a file so that two builds of them can be compared.
 
 For x86-64 and aarch64 every instruction is split into bytes that do not depend on where
-things lie and references, each to a :class:`~replay.elf.referents.Referent`. Of other
-machines, and where an instruction is not known, there are only the bytes as they are.
+things lie and references, each to a :class:`~replay.elf.referents.Referent`. Of objects for
+RISC-V the relocations are the references. Of other machines, and where an instruction is
+not known, there are only the bytes as they are.
 
 What is assumed: a function's bytes are instructions from its first to its
 last, as compilers emit them (hand-written assembly may mix data in); and an address is
@@ -15,7 +16,7 @@ from replay.elf.errors import REBUILD, ElfError
 from replay.elf.forms import Code, Form, FormMatch, Reference, compare_forms
 from replay.elf.holding import Holder
 from replay.elf.image import EXECUTE, Relocation, Section, Symbol
-from replay.elf.machines import MACHINES, Machine, Scanned
+from replay.elf.machines import Machine, Scanned, machine_of
 from replay.elf.places import Atlas
 from replay.elf.referents import UNNAMED
 from replay.elf.tables import Tables
@@ -30,8 +31,8 @@ class CodeReader:
     def __init__(self, atlas: Atlas) -> None:
         self.atlas = atlas
         self.image = atlas.image
-        self.machine: Machine | None = MACHINES.get(self.image.machine)
-        self.masks = self.machine is not None and self.image.little_endian
+        self.machine: Machine | None = machine_of(self.image)
+        self.masks = self.machine is not None
         self.holder = Holder(atlas, self._referred)
         self._tables = Tables(atlas, self.holder)
         self._scans: dict[tuple[int, int, int], Scanned | str] = {}
@@ -68,7 +69,7 @@ class CodeReader:
             return None
         self._spend(size, section)
         filled = self.atlas.filled(section, address, size)
-        if self.machine is None or not self.masks:
+        if self.machine is None:
             return _raw(self, code, filled, f"{self.image.machine} is not known here")
         if filled and self.image.type != "ET_REL":
             return _raw(self, code, filled, "the loader changes the code")

@@ -22,7 +22,7 @@ from replay.elf.names import plain
 
 _SYMBOL_TABLES: Final = {"SHT_SYMTAB": "complete", "SHT_DYNSYM": "dynamic", None: "none"}
 
-READ: Final = ("C", "C++", "Objective-C")
+READ: Final = ("C", "C++", "Objective-C", "")
 """The languages whose prototypes are told, those of others than C as far as C can say them."""
 
 _INLINED: Final = frozenset((1, 3))

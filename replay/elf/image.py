@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 from elftools.elf.elffile import ELFFile
 from elftools.elf.relocation import RelocationSection, RelrRelocationSection
@@ -33,6 +33,15 @@ from replay.elf.parts import (
     Relocation,
     Section,
     Symbol,
+)
+from replay.elf.rows import (
+    FAR,
+    bind_name,
+    place_name,
+    relocation_rows,
+    symbol_rows,
+    type_name,
+    visibility_name,
 )
 
 __all__ = [
@@ -260,22 +269,31 @@ class Image:
         return found
 
     def _relocations_in(self, section: Section) -> list[Relocation]:
+        symbols = self.symbols_of(section.link)
+        with reading(self.path, f"section {section.name}"):
+            if self.machine == "EM_MIPS" and self.bits == 64:
+                return self._split_relocations(section, symbols)
+            rows = relocation_rows(
+                self._read(section), self.bits, self.little_endian, section.type == "SHT_RELA"
+            )
+            return [
+                Relocation(offset, kind, symbols[number] if number else None, addend)
+                for offset, number, kind, addend in rows
+            ]
+
+    def _split_relocations(self, section: Section, symbols: tuple[Symbol, ...]) -> list[Relocation]:
+        """Those of MIPS, whose fields are in an order of their own."""
         table = self._reader_sections[section.index]
         assert isinstance(table, RelocationSection)
-        symbols = self.symbols_of(section.link)
-        found = []
-        with reading(self.path, f"section {section.name}"):
-            for entry in table.iter_relocations():
-                number: int = entry["r_info_sym"]
-                found.append(
-                    Relocation(
-                        entry["r_offset"],
-                        entry["r_info_type"],
-                        symbols[number] if number else None,
-                        entry["r_addend"] if entry.is_RELA() else None,
-                    )
-                )
-        return found
+        return [
+            Relocation(
+                entry["r_offset"],
+                entry["r_info_type"],
+                symbols[entry["r_info_sym"]] if entry["r_info_sym"] else None,
+                entry["r_addend"] if entry.is_RELA() else None,
+            )
+            for entry in table.iter_relocations()
+        ]
 
     @cached_property
     def symbol_table(self) -> str | None:
@@ -326,39 +344,34 @@ class Image:
         symbols: list[Symbol] = []
         file = ""
         with reading(self.path, f"section {table.name}"):
-            for number, entry in enumerate(table.iter_symbols()):
-                symbol = self._symbol(number, entry.name, entry, index, file)
+            section = self.sections[index]
+            names = self._read(self.sections[section.link])
+            data = self._read(section)
+            rows = symbol_rows(data, self.bits, self.little_endian)
+            for number, (offset, info, other, where, value, size) in enumerate(rows):
+                end = names.find(b"\0", offset)
+                name = names[offset:end] if end >= 0 else b""
+                special = place_name(where)
+                far = self._far_section(index, number) if where == FAR else where
+                place = special if special is not None else far
+                row = (info, other, value, size)
+                symbol = self._symbol(name.decode("utf-8", "replace"), file, place, row)
                 symbols.append(symbol)
                 if symbol.type == "FILE":
                     file = symbol.name
         return tuple(symbols)
 
-    def _symbol(self, number: int, name: str, entry: Any, table: int, file: str) -> Symbol:
-        where = entry["st_shndx"]
-        if where == "SHN_XINDEX":
-            where = self._far_section(table, number)
+    def _symbol(
+        self, name: str, file: str, where: int | str, row: tuple[int, int, int, int]
+    ) -> Symbol:
+        info, other, value, size = row
+        kind, bind = type_name(info), bind_name(info)
         section = where if isinstance(where, int) and where < len(self.sections) else None
-        kind, bind = str(entry["st_info"]["type"]), str(entry["st_info"]["bind"])
-        if section is not None:
-            place = self.sections[section].name
-        else:
-            place = str(where).removeprefix("SHN_")
-        kind = {"STT_LOOS": "IFUNC", "STT_GNU_IFUNC": "IFUNC"}.get(kind, kind)
-        kind = kind.removeprefix("STT_")
-        bind = bind.removeprefix("STB_")
+        place = str(where) if section is None else self.sections[section].name
         if kind == "SECTION" and section is not None and not name:
             name = place
-        return Symbol(
-            name,
-            kind,
-            bind,
-            entry["st_value"],
-            entry["st_size"],
-            section,
-            place,
-            file if bind == "LOCAL" else "",
-            str(entry["st_other"]["visibility"]).removeprefix("STV_"),
-        )
+        local = file if bind == "LOCAL" else ""
+        return Symbol(name, kind, bind, value, size, section, place, local, visibility_name(other))
 
     def _far_section(self, table: int, number: int) -> int:
         """A section number too large for the symbol itself."""

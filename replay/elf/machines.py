@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final, Protocol, TypeAlias
 
-from replay.elf import a64masking, masking
+from replay.elf import a64masking, masking, toldmasking
 from replay.elf.forms import Form
 from replay.elf.holding import Holder
 from replay.elf.image import Image, Relocation, Section, Symbol
@@ -55,5 +55,14 @@ class Machine(Protocol):
         ...
 
 
-MACHINES: Final[dict[str, Machine]] = {"EM_X86_64": masking, "EM_AARCH64": a64masking}
-"""By the name in the ELF header."""
+DECODED: Final[dict[str, Machine]] = {"EM_X86_64": masking, "EM_AARCH64": a64masking}
+"""Those whose instructions are known, by the name in the ELF header."""
+
+
+def machine_of(image: Image) -> Machine | None:
+    """How the code of a file is masked; None where that is not known."""
+    if not image.little_endian:
+        return None
+    if image.machine == "EM_RISCV" and image.type == "ET_REL":
+        return toldmasking
+    return DECODED.get(image.machine)

@@ -174,9 +174,11 @@ class Masker:
                 self._maybe_address(field, operand)
         if instruction.segment and self.image.type != "ET_REL":
             # Thread-local variables lie at distances that only the linker knows; the
-            # stack guard lies at one that is part of the ABI.
-            guard = [operand.value for operand in instruction.absolute] == [STACK_GUARD]
-            self.doubtful += not guard
+            # stack guard lies at one that is part of the ABI. A distance in a register
+            # was loaded from where the loader put it.
+            counted = {number.at for number in instruction.numbers}
+            far = [operand.value for operand in instruction.absolute if operand.at not in counted]
+            self.doubtful += bool(far) and far != [STACK_GUARD]
 
     def _maybe_address(self, field: int, operand: Field) -> None:
         """Note a number in a program for a fixed address that can be one, or just a number.

@@ -30,8 +30,6 @@ _KNOWN: Final = frozenset(
 _UNWINDING: Final = (".eh_frame", ".eh_frame_hdr")
 _PADDING: Final = frozenset((0x00, 0x90, 0xCC))
 _NOPS: Final = (b"\x66", b"\x2e", b"\x0f\x1f")
-_NOP: Final = b"\x1f\x20\x03\xd5"
-"""Of aarch64."""
 _FINI: Final = 13
 """DT_FINI, the address of .fini, which lies behind the functions."""
 
@@ -202,10 +200,8 @@ def _is_covered(linked: Linked) -> bool:
     return is_padding(data[at - section.address :])
 
 
-def is_padding(data: bytes, machine: str = "EM_X86_64") -> bool:
+def is_padding(data: bytes) -> bool:
     """Whether bytes between functions are what linkers and assemblers put there."""
-    if machine == "EM_AARCH64":
-        return not data.replace(_NOP, b"").strip(b"\0")
     rest = data
     while rest:
         if rest[0] in _PADDING:

@@ -7,11 +7,12 @@ A place can: by the symbol it belongs to. What is at a place without a name is t
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 
-from replay.elf.image import ALLOC, EXECUTE, TLS, Image, Relocation, Section, Symbol
+from replay.elf.image import ALLOC, EXECUTE, TLS, WRITE, Image, Relocation, Section, Symbol
 from replay.elf.names import Names
 from replay.elf.referents import UNNAMED, Referent
 
@@ -40,6 +41,7 @@ class Atlas:
         self.names = names
         self._relocations: dict[int, dict[int, Relocation]] = {}
         self._ordered: dict[int, list[int]] = {}
+        self._digests: dict[int, str] = {}
 
     def area(self, section: int) -> int:
         """What is laid out as one: a section of an object, all sections of a linked file.
@@ -108,6 +110,20 @@ class Atlas:
         inside = places[bisect_left(places, start) : bisect_left(places, start + size)]
         return {at - start: source[at] for at in inside}
 
+    def block(self, section: Section, address: int) -> Referent:
+        """An address from which others near it are formed, by all that is near it.
+
+        It is the same in another file only if all of that is: which of it is meant is in
+        the instructions.
+        """
+        if section.index not in self._digests:
+            data = b"" if section.flags & WRITE else self.image.bytes_of(section)
+            self._digests[section.index] = hashlib.sha256(data).hexdigest()
+        names = {(f"={self._digests[section.index]}", address), ("", 0)}
+        for span in self._spans.get(self.area(section.index), []):
+            names |= {(self.names(symbol), address - span.start) for symbol in span.symbols}
+        return Referent(frozenset(names), exact=False)
+
     def named_from(self, section: Section, address: int) -> tuple[str, ...]:
         """The names of what starts at an address; none where nothing does."""
         spans = self._spans.get(self.area(section.index), [])
@@ -165,4 +181,6 @@ def _names_something(symbol: Symbol) -> bool:
     """Whether code can mean a symbol: no file, no section, no label made by the assembler."""
     if not symbol.name or symbol.type in ("FILE", "SECTION"):
         return False
-    return not symbol.name.startswith(".L") and not symbol.is_mapping
+    # Assemblers mark with $x and $d where code ends and data begins.
+    marks = symbol.type == "NOTYPE" and symbol.bind == "LOCAL" and symbol.name.startswith("$")
+    return not marks and not symbol.name.startswith(".L")

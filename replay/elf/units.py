@@ -113,7 +113,8 @@ class Unit:
         name, directory: of its source file, and where the compiler ran.
         assembler: written in assembly, so without prototypes.
         cxx: written in C++.
-        language: what it is written in, in words; C where nothing is said.
+        language: what it is written in, in words; C where nothing is said, and nothing of
+            what units of several languages may share.
         untyped: compiled without types (-g1), so that no prototype is known.
         dies: the kept entries by offset.
         top: those at the unit's top level.
@@ -220,6 +221,8 @@ def _describe(unit: Unit, root: DIE, bases: Bases) -> None:
     unit.assembler, unit.cxx = number == 0x8001, number in _CXX
     if unit.cxx:
         unit.language = "C++"
+    elif number is None and root.tag == "DW_TAG_partial_unit":
+        unit.language = ""
     elif number is not None and number not in _C:
         unit.language = _LANGUAGES.get(number, f"language {number:#x}")
     made = values["DW_AT_producer"].value if "DW_AT_producer" in values else b""

@@ -73,7 +73,7 @@ def _function(info: FunctionInfo) -> str:
     words = [] if info.external else ["static"]
     if info.inline:
         words.append("inline")
-    if info.language != "C":
+    if info.language not in ("C", ""):
         words.append(info.language)
     if not info.has_code:
         words.append("inlined everywhere")

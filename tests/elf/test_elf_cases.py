@@ -174,6 +174,17 @@ def test_functions_of_one_name_in_cxx_are_told_apart_by_their_symbols(tmp_path: 
     assert "changed struct s: 4 bytes -> 8 bytes; reached by m" in lines
 
 
+def test_a_renamed_function_in_cxx_has_no_other_signature(tmp_path: Path) -> None:
+    for name, called in (("a", "one"), ("b", "two")):
+        (tmp_path / f"{name}.cc").write_text(f"static int {called}(int x) {{ return x * 3; }}"
+                                             f"int f(int x) {{ return {called}(x); }}")  # fmt: skip
+        run(["g++", "-g", "-c", f"{name}.cc"], tmp_path)
+    code, lines = compared(tmp_path / "a.o", tmp_path / "b.o")
+    assert code == 0, lines
+    assert "renamed _ZL3onei -> _ZL3twoi: code identical" in lines
+    assert not [line for line in lines if line.startswith("  - ")]
+
+
 A_SPLIT = "gcc -g -gsplit-dwarf -c a.c -o split.o"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Build
+from conftest import Build, run
 
 from replay.elf import Change, Code, Comparison, DataChange, FunctionChange, Whole, compare
 from replay.report.binaries import to_text
@@ -228,3 +228,49 @@ def test_packed_relocations_are_read(build: Build) -> None:
     one, two = (build(text.format(n), *flags, compiler="gcc") for n in "ab")
     changed = variable(compare(one, two), "p")
     assert [(d.before, d.after) for d in changed.differences] == [("a", "b")]
+
+
+CROSS = ["aarch64-linux-gnu-gcc"]
+
+
+def cross(where: Path, compiler: str, name: str, text: str) -> Path:
+    (where / f"{name}.c").write_text(text)
+    run([compiler, "-g", "-O1", "-w", "-c", f"{name}.c"], where)
+    return where / f"{name}.o"
+
+
+@pytest.mark.parametrize("compiler", CROSS)
+def test_objects_of_machines_whose_relocations_tell_all_are_decided(
+    tmp_path: Path, compiler: str
+) -> None:
+    one = cross(tmp_path, compiler, "one", SOURCE)
+    moved = 'const char *early(void) { return "first of all"; }' + SOURCE
+    found = compare(one, cross(tmp_path, compiler, "moved", moved))
+    assert {f.name for f in found.changes()} == {"early"}
+    assert function(found, "say").code is Code.IDENTICAL
+    assert compare(one, cross(tmp_path, compiler, "again", "\n" + SOURCE)).kinds == 0
+    for change in ("characters",):
+        old, new, name, said = CONSTANTS[change]
+        found = compare(one, cross(tmp_path, compiler, "two", SOURCE.replace(old, new)))
+        assert function(found, name).code is Code.DIFFERENT
+        assert f"  refers to {said}" in to_text(found).splitlines()
+    for change, (old, new, name, offset, member, before, after) in VARIABLES.items():
+        found = compare(one, cross(tmp_path, compiler, "two", SOURCE.replace(old, new)))
+        first = variable(found, name).differences[0]
+        told = (first.offset, first.member, first.before, first.after)
+        assert told == (offset, member, before, after), change
+
+
+@pytest.mark.parametrize("compiler", CROSS)
+def test_a_variable_that_is_reached_from_a_neighbour_is_not_mistaken(
+    tmp_path: Path, compiler: str
+) -> None:
+    # The code of g is the same: both load what is 4 bytes behind the first variable.
+    text = (
+        "static int x, {0}; int g(void) {{ return x++ + {1}++; }} int f(void) {{ return x + {2}; }}"
+    )
+    one = cross(tmp_path, compiler, "one", text.format("a, b", "b", "a"))
+    two = cross(tmp_path, compiler, "two", text.format("b, a", "a", "b"))
+    found = compare(one, two)
+    assert function(found, "g").code is Code.DIFFERENT
+    assert found.verdict is not Whole.IDENTICAL
