@@ -57,17 +57,17 @@ def scan(
     """
     del image, section, address  # its instructions are the same anywhere
     found: list[tuple[int, Instruction]] = []
-    at, jumps = 0, False
-    while at < len(code):
+    at, size, jumps = 0, len(code), False
+    while at < size:
         instruction = decode(code, at)
         end = at + instruction.length
         relative = instruction.relative
         leads = relative is not None and (
-            at + relative.at in filled or not 0 <= end + relative.value < len(code)
+            at + relative.at in filled or not 0 <= end + relative.value < size
         )
         if leads or instruction.absolute or instruction.segment or at in filled:
             found.append((at, instruction))
-        jumps = jumps or computes_target(code[at:end])
+        jumps = jumps or (0xFF in code[at:end] and computes_target(code[at:end]))
         at = end
     return Scan(tuple(found), jumps)
 

@@ -76,21 +76,25 @@ class Atlas:
     @cached_property
     def _loaded(self) -> list[Section]:
         # .tbss takes no memory of its own; its addresses are those of what follows.
-        return [
+        found = (
             s
             for s in self.image.sections
             if s.flags & ALLOC and s.address and s.size and not (s.flags & TLS and not s.has_bytes)
-        ]
+        )
+        return sorted(found, key=lambda section: section.address)
 
     def section_at(self, address: int) -> Section | None:
         """The section of a linked file that an address lies in, its end included."""
-        near = None
-        for section in self._loaded:
-            if section.address <= address < section.address + section.size:
-                return section
-            if address == section.address + section.size:
-                near = section
-        return near
+        starts, loaded = self._loaded_starts, self._loaded
+        number = bisect_right(starts, address) - 1
+        if number < 0:
+            return None
+        found = loaded[number]
+        return found if address <= found.address + found.size else None
+
+    @cached_property
+    def _loaded_starts(self) -> list[int]:
+        return [section.address for section in self._loaded]
 
     def relocations(self, section: Section) -> dict[int, Relocation]:
         """What the linker fills into a section of an object, by offset, in order."""

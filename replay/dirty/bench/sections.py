@@ -8,7 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from replay.dirty.bench import driver, exploring, length, lockstep, memory, native, recalling, store
+from replay.dirty.bench import (
+    binaries,
+    driver,
+    exploring,
+    length,
+    lockstep,
+    memory,
+    native,
+    recalling,
+    store,
+)
 from replay.dirty.bench.figures import Effort, Result, Section
 from replay.errors import UsageError
 
@@ -24,6 +34,7 @@ SECTIONS: Final[dict[str, Section]] = {
         Section("recall", "The defects that a check finds, told nothing", recalling.measure),
         Section("driver", "Calling a user's library", driver.measure),
         Section("explore", "The search for states, plainly and by SPIN", exploring.measure),
+        Section("elf", "Comparing libraries, beside abidiff", binaries.measure),
     )
 }
 """In the order of the report."""
