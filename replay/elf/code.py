@@ -74,6 +74,7 @@ class CodeReader:
         if filled and self.image.type != "ET_REL":
             return _raw(self, code, filled, "the loader changes the code")
         found = self._scan(section, address, code)
+        self._scans.pop((section.index, address, len(code)), None)
         if isinstance(found, str):
             return _raw(self, code, filled, found)
         of_file = self.atlas, self.holder, self._tables

@@ -11,10 +11,15 @@ import hashlib
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from replay.elf.image import ALLOC, EXECUTE, TLS, WRITE, Image, Relocation, Section, Symbol
 from replay.elf.names import Names
 from replay.elf.referents import UNNAMED, Referent
+
+
+MOST_KNOWN: Final = 1 << 16
+"""Places that are kept, because code refers to few places often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class Atlas:
         self.names = names
         self._relocations: dict[int, dict[int, Relocation]] = {}
         self._ordered: dict[int, list[int]] = {}
+        self._known: dict[tuple[int, int, bool], Referent] = {}
         self._digests: dict[int, str] = {}
 
     def area(self, section: int) -> int:
@@ -163,6 +169,15 @@ class Atlas:
             address: in that section.
             access: the very bytes there are used, so that no end of an object is meant.
         """
+        key = section.index, address, access
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) > MOST_KNOWN:
+                self._known.clear()
+            found = self._known[key] = self._at(section, address, access)
+        return found
+
+    def _at(self, section: Section, address: int, access: bool) -> Referent:
         spans = self._spans.get(self.area(section.index), [])
         number = bisect_right(self._starts.get(self.area(section.index), []), address) - 1
         if number < 0 or not spans[number].holds(address):

@@ -185,27 +185,38 @@ def read_unit(
     root = cu.get_top_DIE() if entry is DIE else entry(cu, _stream(cu), cu.cu_die_offset)
     unit = Unit(bases.own + cu.cu_offset, cu["version"], cu["address_size"])
     _describe(unit, root, bases)
-    end = cu.cu_offset + cu.size
-    at = root.offset + root.size
-    if entry is DIE and root.has_children:
+    if root.has_children:
+        span = root.offset + root.size, cu.cu_offset + cu.size
+        known = signatures, bases
         try:
-            _read_planned(
-                Entries(cu, root.stream, _WANTED, plans), unit, (at, end), signatures, bases
-            )
+            if entry is not DIE:
+                raise UnreadError(entry)
+            _read_planned(Entries(cu, root.stream, _WANTED, plans), unit, span, *known)
         except UnreadError:
             unit.dies, unit.top = {}, []
-        else:
-            unit.untyped = unit.untyped or not any(map(_is_telling, unit.dies.values()))
-            return unit
-    parents: list[Die | None] = [None] if root.has_children else []
+            _read_singly(cu, unit, (root.stream, *span), entry, known)
+    unit.untyped = unit.untyped or not any(map(_is_telling, unit.dies.values()))
+    return unit
+
+
+def _read_singly(
+    cu: CompileUnit | TypeUnit,
+    unit: Unit,
+    span: tuple[Any, int, int],
+    entry: type[DIE],
+    known: tuple[Signatures, Bases],
+) -> None:
+    """Read the entries of a unit one after another as pyelftools does."""
+    stream, at, end = span
+    parents: list[Die | None] = [None]
     while parents and at < end:
-        raw = entry(cu, root.stream, at)
+        raw = entry(cu, stream, at)
         if raw.size <= 0 or at + raw.size > end:
             raise ValueError(f"the entry at {at:#x} does not end in its unit")
         if raw.tag is None:
             parents.pop()
         else:
-            kept = _keep(raw, unit, len(parents) == 1, (signatures, bases))
+            kept = _keep(raw, unit, len(parents) == 1, known)
             if kept is not None:
                 unit.dies[kept.offset] = kept
                 parent = parents[-1]
@@ -215,8 +226,6 @@ def read_unit(
         at += raw.size
     if parents:
         raise ValueError("the unit ends inside an entry")
-    unit.untyped = unit.untyped or not any(map(_is_telling, unit.dies.values()))
-    return unit
 
 
 def _read_planned(
