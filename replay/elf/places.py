@@ -17,7 +17,6 @@ from replay.elf.image import ALLOC, EXECUTE, TLS, WRITE, Image, Relocation, Sect
 from replay.elf.names import Names
 from replay.elf.referents import UNNAMED, Referent
 
-
 MOST_KNOWN: Final = 1 << 16
 """Places that are kept, because code refers to few places often."""
 
