@@ -34,8 +34,12 @@ _SKIPPED: Final = {
 _PREFIXES: Final = {BLOCK1: 1, BLOCK2: 2, BLOCK4: 4}
 
 
+LONGEST: Final = 1 << 16
+"""Bytes of a string; one that is longer, or damaged, is left to pyelftools and its budget."""
+
+
 class UnreadError(Exception):
-    """A form that is not read here."""
+    """Something that is not read here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +195,9 @@ def _add(steps: list[int], size: int) -> None:
 
 
 def _text(data: bytes, at: int) -> tuple[str, int]:
-    end = data.find(b"\0", at)
+    end = data.find(b"\0", at, at + LONGEST)
     if end < 0 or at >= len(data):
-        raise ValueError(f"no string at offset {at:#x}")
+        raise UnreadError("string")
     return data[at:end].decode("utf-8", "replace"), end + 1
 
 
