@@ -178,3 +178,30 @@ def test_registers_are_told() -> None:
     assert decode(0x1E260003).writes == (3,)  # fmov w3, s0
     assert not decode(0x1F420400).reads
     assert decode(0xA8C17BFD).changes
+
+
+SWITCH = "int {0}(int k) {{ switch (k) {{ {1} }} return 0; }}\n"
+
+
+def switching(name: str, factor: int, order: list[int]) -> str:
+    cases = "".join(
+        f"case {case}: return ext({factor} * {i} + k {'^+'[i % 2]} g{i % 3}); "
+        for i, case in enumerate(order)
+    )
+    return SWITCH.format(name, cases)
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang", CROSS])
+def test_tables_of_switches_that_moved_are_decided(build: Build, compiler: str) -> None:
+    head = "extern int ext(int); int g0, g1, g2;\n"
+    plain, swapped = list(range(9)), [0, 1, 2, 4, 3, 5, 6, 7, 8]
+    one, two = switching("one", 3, plain), switching("two", 7, plain)
+    flags = ["-O2", "-shared", "-fPIC", "-nostdlib"]
+    first = build(head + one + two, *flags, compiler=compiler)
+    moved = build(head + two + one, *flags, compiler=compiler)
+    found = compare(first, moved)
+    assert {code_of(found, name) for name in ("one", "two")} == {Code.IDENTICAL}
+    other = build(head + switching("two", 7, swapped) + one, *flags, compiler=compiler)
+    found = compare(first, other)
+    assert code_of(found, "one") is Code.IDENTICAL
+    assert code_of(found, "two") is Code.DIFFERENT
