@@ -103,7 +103,10 @@ class BinariesResult:
 
     def notes(self) -> Sequence[str]:
         """How it was measured."""
-        told = "The libraries are generated; one unit differs. abidiff compares no code."
+        told = (
+            "The libraries are generated; one unit differs. abidiff compares no code. What is "
+            "resident in this process itself, which starts the others, is the least that is told."
+        )
         return [told, *([self.missing] if self.missing else [])]
 
     def to_json(self) -> dict[str, Any]:

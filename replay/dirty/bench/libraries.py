@@ -73,7 +73,10 @@ def made(folder: Path, size: Size) -> tuple[Path, Path]:
     """
     (folder / "all.h").write_text(HEADER, encoding="utf-8")
     (folder / "main.c").write_text(MAIN + (_BYTES if size.bytes else ""), encoding="utf-8")
-    (folder / "blob").write_bytes(random.Random(1).randbytes(size.bytes))
+    drawn = random.Random(1)
+    with (folder / "blob").open("wb") as blob:
+        for at in range(0, size.bytes, 1 << 20):
+            blob.write(drawn.randbytes(min(1 << 20, size.bytes - at)))
     for number in range(size.units):
         (folder / f"u{number}.c").write_text(unit(number, 3), encoding="utf-8")
     (folder / "other.c").write_text(unit(CHANGED, 4), encoding="utf-8")
