@@ -5,7 +5,7 @@ same instructions and every address in them leads to a place known to be the sam
 same function, the same offset in the same variable, equal data where there is no name.
 What variables hold at the start is compared by itself; a function that refers to one that
 holds something else is not identical. Where a reference leads to what cannot be told, or
-the machine is not x86-64, the result says so instead; *different* may then still be due to
+its machine is not known here, the result says so instead; *different* may then still be due to
 layout. See :class:`replay.elf.forms.Code`.
 
 A rename is likely, never certain: a function that is gone and one that is new, with

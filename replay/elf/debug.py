@@ -19,6 +19,7 @@ from elftools.dwarf.compileunit import CompileUnit
 from elftools.dwarf.typeunit import TypeUnit
 
 from replay.elf.elsewhere import debug_file, refuse_absent, shared_file, split_file
+from replay.elf.entries import Plans
 from replay.elf.errors import REBUILD, AbsentError, ElfError, reading
 from replay.elf.image import Image
 from replay.elf.lines import Cursor, Strings, file_names
@@ -60,6 +61,7 @@ class DebugInfo:
             self._add(source)
         self._listed = len(self._heads)
         self._split: dict[Path, Source] = {}
+        self._plans: Plans = {}
         self._kept: OrderedDict[int, Unit] = OrderedDict()
         self._files: dict[int, tuple[str, ...]] = {}
 
@@ -127,7 +129,7 @@ class DebugInfo:
             return self._kept[number]
         start, source, cu, bases = self._heads[number]
         with reading(source.path, f"unit at .debug_info offset {start % SPACE:#x}"):
-            unit = read_unit(cu, self._signatures, bases, source.entry)
+            unit = read_unit(cu, self._signatures, bases, source.entry, self._plans)
         if unit.split and source in self._sources:
             unit = self._unit_of(unit)
         self._kept[number] = unit

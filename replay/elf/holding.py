@@ -238,7 +238,9 @@ class Holder:
         if self._linked:
             if symbol is not None and symbol.name:
                 return self.atlas.named(symbol, addend)
-            return self.linked(addend, depth) if entry.type in _own(self.image) else UNNAMED
+            return (
+                self.linked(addend, depth) if entry.type in own_relocations(self.image) else UNNAMED
+            )
         if symbol is None:
             return UNNAMED
         if not symbol.is_label or symbol.section is None:
@@ -303,7 +305,7 @@ def _is_followed(section: Section) -> bool:
     return constant and section.has_bytes and section.flags & (ALLOC | EXECUTE) == ALLOC
 
 
-def _own(image: Image) -> frozenset[int]:
+def own_relocations(image: Image) -> frozenset[int]:
     """The relocations of the loader that are an address of the file itself."""
-    also = {37} if image.machine == "EM_X86_64" else set()
+    also = {"EM_X86_64": {37}, "EM_AARCH64": {1032}}.get(image.machine, set())
     return frozenset({RELATIVE.get(image.machine, -1), *also})

@@ -311,6 +311,15 @@ class Image:
         section = next((s for s in self.sections if s.type == self.symbol_table), None)
         return self.symbols_of(section.index) if section else ()
 
+    @cached_property
+    def data_marks(self) -> dict[int, list[int]]:
+        """Where data begins in each section, in order, on machines whose files say so."""
+        found: dict[int, list[int]] = {}
+        for symbol in self.symbols:
+            if symbol.is_mapping and symbol.section is not None and symbol.name[1] == "d":
+                found.setdefault(symbol.section, []).append(symbol.value)
+        return {section: sorted(places) for section, places in found.items()}
+
     def adopt(self, symbols: tuple[Symbol, ...]) -> None:
         """Take the symbols of the separate debug file, which this file was stripped of."""
         self.symbols = symbols

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from replay.elf.forms import Form, Reference
 from replay.elf.holding import Holder
-from replay.elf.image import ALLOC, EXECUTE, Image, Relocation, Section, Symbol
+from replay.elf.image import Image, Relocation, Section, Symbol
 from replay.elf.places import Atlas
-from replay.elf.referents import UNNAMED, Content, Held, Pointer, Referent
+from replay.elf.referents import Referent
+from replay.elf.resolving import Resolver
 from replay.elf.tables import Tables
 from replay.elf.widths import loaded
 from replay.elf.x86 import (
@@ -30,16 +31,6 @@ _WIDTH: Final = {1: 8, 24: 8, 17: 8, 18: 8, 25: 8, 27: 8, 28: 8, 29: 8, 30: 8, 3
 _TLS_CALL: Final = 35
 """R_X86_64_TLSDESC_CALL marks an instruction and fills in nothing."""
 
-_RELATIVE: Final = 8
-"""R_X86_64_RELATIVE: an address in the file itself."""
-
-_INDIRECT: Final = 37
-"""R_X86_64_IRELATIVE: what the function at an address of the file itself returns."""
-
-_SLOT: Final = 1000
-"""Added to the number of the relocation of what is reached by way of a table of addresses,
-so that it is not taken for the place itself."""
-
 STACK_GUARD: Final = 0x28
 
 
@@ -56,24 +47,27 @@ class Scan:
     jumps: bool
 
 
-def scan(code: bytes, filled: dict[int, Relocation]) -> Scan:
+def scan(
+    image: Image, section: Section, address: int, code: bytes, filled: dict[int, Relocation]
+) -> Scan:
     """The instructions of a function.
 
     Raises:
         UnknownInstructionError: one is not known.
     """
+    del image, section, address  # its instructions are the same anywhere
     found: list[tuple[int, Instruction]] = []
-    at, jumps = 0, False
-    while at < len(code):
+    at, size, jumps = 0, len(code), False
+    while at < size:
         instruction = decode(code, at)
         end = at + instruction.length
         relative = instruction.relative
         leads = relative is not None and (
-            at + relative.at in filled or not 0 <= end + relative.value < len(code)
+            at + relative.at in filled or not 0 <= end + relative.value < size
         )
         if leads or instruction.absolute or instruction.segment or at in filled:
             found.append((at, instruction))
-        jumps = jumps or computes_target(code[at:end])
+        jumps = jumps or (0xFF in code[at:end] and computes_target(code[at:end]))
         at = end
     return Scan(tuple(found), jumps)
 
@@ -100,6 +94,22 @@ def referred(
     return places
 
 
+def mask(
+    of_file: tuple[Atlas, Holder, Tables],
+    section: Section,
+    function: Symbol,
+    code: bytes,
+    found: Scan,
+    filled: dict[int, Relocation],
+) -> Form:
+    """The form of a function.
+
+    Raises:
+        UnknownInstructionError: a relocation lies where no operand is.
+    """
+    return Masker(of_file, section, function, code, found, filled).run()
+
+
 class Masker:
     """Splits one x86-64 function.
 
@@ -120,7 +130,8 @@ class Masker:
         found: Scan,
         filled: dict[int, Relocation],
     ) -> None:
-        self.atlas, self.holder, self.tables = of_file
+        self.resolver = Resolver(of_file, section, function, found.jumps, _slot_of)
+        self.atlas = self.resolver.atlas
         self.image: Image = self.atlas.image
         self.found = found
         self.section = section
@@ -178,19 +189,9 @@ class Masker:
         for value in (operand.value % (1 << 8 * operand.size), operand.value):
             section = self.atlas.section_at(value)
             if section is not None:
-                place = self._fixed(section, value)
+                place = self.resolver.fixed(section, value)
                 self._note(field, operand.size, 0, place)
                 return
-
-    def _fixed(self, section: Section, value: int) -> Referent:
-        place = self.atlas.at(section, value)
-        if place.known:
-            pointers = (Pointer(0, 0, 0, place),)
-            return Referent(content=Content(Held.DATA, b"", 0, pointers, number=value))
-        place = self._unnamed(section, value, None)
-        if place.content is None:
-            return UNNAMED
-        return replace(place, content=replace(place.content, number=value))
 
     def _refer(
         self,
@@ -205,17 +206,9 @@ class Masker:
         if width != size:
             raise UnknownInstructionError("a relocation as wide as no operand")
         how = 0 if relocation.type in _PLAIN else relocation.type
-        self._note(field, size, how, self._target(relocation, past, code))
-
-    def _target(self, relocation: Relocation, past: int, code: bytes | None) -> Referent:
-        symbol = relocation.symbol
-        if symbol is None or relocation.addend is None:
-            return UNNAMED
-        distance = relocation.addend + past
-        if symbol.section is None or not symbol.is_label:
-            return self.atlas.named(symbol, distance)
-        section = self.image.sections[symbol.section]
-        return self._place(section, symbol.value + distance, code)
+        access = code is not None
+        place = self.resolver.target(relocation, past, access, loaded(code) if code else None)
+        self._note(field, size, how, place)
 
     def _distance(
         self, field: int, operand: Field, target: int, instruction: Instruction, code: bytes | None
@@ -224,66 +217,21 @@ class Masker:
         if 0 <= target < len(self.code):
             return
         address = self.function.value + target
+        held = loaded(code) if code else None
         how = 0
         if self.image.type == "ET_REL":
-            place = self._place(self.section, address, code)
+            place = self.resolver.place(self.section, address, code is not None, held)
         else:
-            how, place = self._linked(address, instruction, code)
+            branch = instruction.branch
+            how, place = self.resolver.linked(address, code is not None, branch, held)
         self._note(field, operand.size, how, place)
-
-    def _linked(
-        self, address: int, instruction: Instruction, code: bytes | None
-    ) -> tuple[int, Referent]:
-        section = self.atlas.section_at(address)
-        if section is None:
-            return 0, UNNAMED
-        if section.name.startswith(".got"):
-            return self._slot(section, address)
-        if instruction.branch and section.name.startswith((".plt", ".iplt")):
-            return 0, self._stub(section, address)
-        return 0, self._place(section, address, code)
-
-    def _slot(self, section: Section, address: int) -> tuple[int, Referent]:
-        """What an entry of the global offset table holds, and how it gets there."""
-        entry = self.image.dynamic_relocations.get(address)
-        if entry is not None:
-            return _SLOT + entry.type, self._loaded(entry)
-        if self.image.type != "ET_EXEC":
-            return _SLOT, UNNAMED
-        start = address - section.address
-        word = self.image.bytes_of(section)[start : start + 8]
-        return _SLOT, self.holder.linked(int.from_bytes(word, "little"))
-
-    def _loaded(self, entry: Relocation) -> Referent:
-        """What the loader puts into an entry of a table."""
-        if entry.symbol is not None and entry.symbol.name:
-            return self.atlas.named(entry.symbol, entry.addend or 0)
-        if entry.type not in (_RELATIVE, _INDIRECT) or entry.addend is None:
-            return UNNAMED
-        return self.holder.linked(entry.addend)
-
-    def _stub(self, section: Section, address: int) -> Referent:
-        """The function that an entry of the procedure linkage table jumps to."""
-        slot = slot_of(self.image.bytes_of(section), address - section.address)
-        if slot is None:
-            return UNNAMED
-        entry = self.image.dynamic_relocations.get(section.address + slot)
-        return UNNAMED if entry is None else self._loaded(entry)
-
-    def _place(self, section: Section, address: int, code: bytes | None) -> Referent:
-        """The place at an address; ``code`` is the instruction that goes there, if it does."""
-        place = self.atlas.at(section, address, code is not None)
-        if place.known or section.flags & EXECUTE or not section.flags & ALLOC:
-            return place
-        return self._unnamed(section, address, code)
-
-    def _unnamed(self, section: Section, address: int, code: bytes | None) -> Referent:
-        if self.found.jumps:
-            table = self.tables.at(section, address, self.function)
-            if table.known:
-                return table
-        return self.holder.place(section, address, loaded(code) if code else None)
 
     def _note(self, field: int, size: int, how: int, place: Referent) -> None:
         self.masked[field : field + size] = bytes(size)
         self.references.append(Reference(field, how, place))
+
+
+def _slot_of(code: bytes, address: int, at: int) -> int | None:
+    """As :func:`replay.elf.x86.slot_of`: distances are no matter of the section's address."""
+    del address
+    return slot_of(code, at)

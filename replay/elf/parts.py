@@ -67,6 +67,12 @@ class Symbol:
         return self.bind == "LOCAL" and unnamed
 
     @property
+    def is_mapping(self) -> bool:
+        """Whether it tells what begins here, code or data, on machines that say so."""
+        marked = self.name.startswith(("$d", "$x", "$a", "$t"))
+        return marked and self.type == "NOTYPE" and self.bind == "LOCAL"
+
+    @property
     def is_function(self) -> bool:
         """Whether it names code that is in this file."""
         return self.type in ("FUNC", "IFUNC") and self.section is not None

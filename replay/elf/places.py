@@ -11,10 +11,14 @@ import hashlib
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from replay.elf.image import ALLOC, EXECUTE, TLS, WRITE, Image, Relocation, Section, Symbol
 from replay.elf.names import Names
 from replay.elf.referents import UNNAMED, Referent
+
+MOST_KNOWN: Final = 1 << 16
+"""Places that are kept, because code refers to few places often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class Atlas:
         self.names = names
         self._relocations: dict[int, dict[int, Relocation]] = {}
         self._ordered: dict[int, list[int]] = {}
+        self._known: dict[tuple[int, int, bool], Referent] = {}
         self._digests: dict[int, str] = {}
 
     def area(self, section: int) -> int:
@@ -76,21 +81,25 @@ class Atlas:
     @cached_property
     def _loaded(self) -> list[Section]:
         # .tbss takes no memory of its own; its addresses are those of what follows.
-        return [
+        found = (
             s
             for s in self.image.sections
             if s.flags & ALLOC and s.address and s.size and not (s.flags & TLS and not s.has_bytes)
-        ]
+        )
+        return sorted(found, key=lambda section: section.address)
 
     def section_at(self, address: int) -> Section | None:
         """The section of a linked file that an address lies in, its end included."""
-        near = None
-        for section in self._loaded:
-            if section.address <= address < section.address + section.size:
-                return section
-            if address == section.address + section.size:
-                near = section
-        return near
+        starts, loaded = self._loaded_starts, self._loaded
+        number = bisect_right(starts, address) - 1
+        if number < 0:
+            return None
+        found = loaded[number]
+        return found if address <= found.address + found.size else None
+
+    @cached_property
+    def _loaded_starts(self) -> list[int]:
+        return [section.address for section in self._loaded]
 
     def relocations(self, section: Section) -> dict[int, Relocation]:
         """What the linker fills into a section of an object, by offset, in order."""
@@ -159,6 +168,15 @@ class Atlas:
             address: in that section.
             access: the very bytes there are used, so that no end of an object is meant.
         """
+        key = section.index, address, access
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) > MOST_KNOWN:
+                self._known.clear()
+            found = self._known[key] = self._at(section, address, access)
+        return found
+
+    def _at(self, section: Section, address: int, access: bool) -> Referent:
         spans = self._spans.get(self.area(section.index), [])
         number = bisect_right(self._starts.get(self.area(section.index), []), address) - 1
         if number < 0 or not spans[number].holds(address):

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from elftools.dwarf.compileunit import CompileUnit
 from elftools.dwarf.die import DIE
 from elftools.dwarf.typeunit import TypeUnit
 
+from replay.elf.entries import Entries, Plans, UnreadError, leb
 from replay.elf.lines import Cursor
 
 _TYPES: Final = frozenset(
@@ -68,6 +69,8 @@ _LANGUAGES: Final = {
 """DW_AT_language. C++ and C are told by sets of their own."""
 _LEVEL: Final = re.compile(r"-g(gdb)?[0-3]?")
 _PRESENCE: Final = frozenset(["low_pc", "ranges"])
+_NAMES: Final = frozenset(["name", "linkage_name", "MIPS_linkage_name"])
+_WANTED: Final = _NUMBERS | _FLAGS | _REFERENCES | _PRESENCE | _NAMES
 
 Value: TypeAlias = int | str | bool
 Signatures: TypeAlias = dict[int, int]
@@ -139,6 +142,13 @@ class Unit:
     top: list[Die] = field(default_factory=list)
 
 
+class _Raw(NamedTuple):
+    """A reference as it stands in the file."""
+
+    form: str
+    raw_value: Any
+
+
 @dataclass(frozen=True, slots=True)
 class Bases:
     """What is added to offsets, so that those of several sections are told apart.
@@ -157,7 +167,11 @@ class Bases:
 
 
 def read_unit(
-    cu: CompileUnit | TypeUnit, signatures: Signatures, bases: Bases, entry: type[DIE] = DIE
+    cu: CompileUnit | TypeUnit,
+    signatures: Signatures,
+    bases: Bases,
+    entry: type[DIE],
+    plans: Plans,
 ) -> Unit:
     """The kept entries of a unit, read one after another without recursion.
 
@@ -166,21 +180,43 @@ def read_unit(
         signatures: of types that have units of their own.
         bases: see there.
         entry: reads an entry.
+        plans: of the file's tables of abbreviations, which are added to.
     """
     root = cu.get_top_DIE() if entry is DIE else entry(cu, _stream(cu), cu.cu_die_offset)
     unit = Unit(bases.own + cu.cu_offset, cu["version"], cu["address_size"])
     _describe(unit, root, bases)
-    end = cu.cu_offset + cu.size
-    at = root.offset + root.size
-    parents: list[Die | None] = [None] if root.has_children else []
+    if root.has_children:
+        span = root.offset + root.size, cu.cu_offset + cu.size
+        known = signatures, bases
+        try:
+            if entry is not DIE:
+                raise UnreadError(entry)
+            _read_planned(Entries(cu, root.stream, _WANTED, plans), unit, span, *known)
+        except UnreadError:
+            unit.dies, unit.top = {}, []
+            _read_singly(cu, unit, (root.stream, *span), entry, known)
+    unit.untyped = unit.untyped or not any(map(_is_telling, unit.dies.values()))
+    return unit
+
+
+def _read_singly(
+    cu: CompileUnit | TypeUnit,
+    unit: Unit,
+    span: tuple[Any, int, int],
+    entry: type[DIE],
+    known: tuple[Signatures, Bases],
+) -> None:
+    """Read the entries of a unit one after another as pyelftools does."""
+    stream, at, end = span
+    parents: list[Die | None] = [None]
     while parents and at < end:
-        raw = entry(cu, root.stream, at)
+        raw = entry(cu, stream, at)
         if raw.size <= 0 or at + raw.size > end:
             raise ValueError(f"the entry at {at:#x} does not end in its unit")
         if raw.tag is None:
             parents.pop()
         else:
-            kept = _keep(raw, unit, len(parents) == 1, (signatures, bases))
+            kept = _keep(raw, unit, len(parents) == 1, known)
             if kept is not None:
                 unit.dies[kept.offset] = kept
                 parent = parents[-1]
@@ -190,8 +226,65 @@ def read_unit(
         at += raw.size
     if parents:
         raise ValueError("the unit ends inside an entry")
-    unit.untyped = unit.untyped or not any(map(_is_telling, unit.dies.values()))
-    return unit
+
+
+def _read_planned(
+    entries: Entries, unit: Unit, span: tuple[int, int], signatures: Signatures, bases: Bases
+) -> None:
+    """The same by plans.
+
+    Raises:
+        UnreadError: there is something in the unit that plans do not read.
+    """
+    (at, end), data = span, entries.data
+    plans, stepped = entries.plans, entries.stepped
+    parents: list[Die | None] = [None]
+    while parents and at < end:
+        start = at
+        code, at = leb(data, at)
+        if not code:
+            parents.pop()
+            continue
+        plan = plans.get(code) or entries.plan(code)
+        tag = "typedef" if plan.tag == "template_alias" else plan.tag
+        kept = None
+        if tag in _PARTS or is_type(tag) or (tag == "variable" and len(parents) == 1):
+            kept = Die(tag, bases.own + start, {}, unit)
+            for steps, name, form, read in plan.parts:
+                value, at = read(data, stepped(at, steps))
+                _note(kept, (name, form, value), signatures, bases)
+            at = stepped(at, plan.rest)
+            unit.dies[kept.offset] = kept
+            parent = parents[-1]
+            (parent.children if parent else unit.top).append(kept)
+        else:
+            at = stepped(at, plan.skip)
+        if at > end:
+            raise ValueError(f"the entry at {start:#x} does not end in its unit")
+        if plan.has_children:
+            parents.append(kept)
+    if parents:
+        raise ValueError("the unit ends inside an entry")
+
+
+def _note(die: Die, read: tuple[str, str, Any], signatures: Signatures, bases: Bases) -> None:
+    """Keep an attribute of an entry, see :func:`_keep`."""
+    name, form, value = read
+    if name in _NAMES:
+        if not isinstance(value, str):
+            raise UnreadError(form)
+        die.values[name.removeprefix("MIPS_")] = value
+    elif name in _REFERENCES:
+        raw = _Raw(f"DW_FORM_{form}", value)
+        die.values[name] = _reference(raw, die.unit.offset, signatures, bases)
+    elif name in _FLAGS:
+        die.values[name] = bool(value)
+    elif name in _PRESENCE:
+        die.values[name] = True
+    else:
+        number = _number(value)
+        if number is not None and not form.startswith("ref"):
+            die.values[name] = number
 
 
 def _stream(cu: CompileUnit | TypeUnit) -> Any:

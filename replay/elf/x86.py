@@ -8,16 +8,14 @@ manuals. What they do not know is an error, never a guess.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 
 class UnknownInstructionError(ValueError):
     """Bytes that the tables know no instruction for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """Bytes of an instruction: where from its start, how many, and the number in them."""
 
     at: int
@@ -25,8 +23,7 @@ class Field:
     value: int
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
+class Instruction(NamedTuple):
     """An instruction.
 
     Attributes:
@@ -106,10 +103,51 @@ def decode(code: bytes, start: int) -> Instruction:
     Raises:
         UnknownInstructionError: no known instruction, or the code ends inside it.
     """
+    for end in range(start + 1, start + _MOST_TELLING + 1):
+        known = _SHAPES.get(code[start:end])
+        if known is not None:
+            if start + known.length > len(code):
+                break
+            plain = known.relative is None and not known.absolute and not known.numbers
+            return known if plain else _filled(known, code, start)
+    decoder = _Decoder(code[start : start + LONGEST])
     try:
-        return _Decoder(code[start : start + LONGEST]).run()
+        found = decoder.run()
     except IndexError:
         raise UnknownInstructionError("the code ends inside an instruction") from None
+    if decoder.told <= _MOST_TELLING:
+        if len(_SHAPES) > _MOST_SHAPES:
+            _SHAPES.clear()
+        _SHAPES[code[start : start + decoder.told]] = found
+    return found
+
+
+_SHAPES: Final[dict[bytes, Instruction]] = {}
+"""Instructions that were met, by the bytes that say where their fields are: none of these
+is the start of another."""
+_MOST_TELLING: Final = 8
+_MOST_SHAPES: Final = 1 << 16
+
+
+def _filled(known: Instruction, code: bytes, start: int) -> Instruction:
+    """An instruction of a known shape, with its own numbers."""
+
+    def own(field: Field) -> Field:
+        at, size, _ = field
+        where = start + at
+        number = int.from_bytes(code[where : where + size], "little", signed=True)
+        return Field(at, size, number)
+
+    length, relative, absolute, segment, branch, lea, numbers = known
+    return Instruction(
+        length,
+        relative and own(relative),
+        tuple(map(own, absolute)) if absolute else (),
+        segment,
+        branch,
+        lea,
+        tuple(map(own, numbers)) if numbers else (),
+    )
 
 
 def slot_of(code: bytes, at: int) -> int | None:
@@ -148,7 +186,7 @@ def computes_target(instruction: bytes) -> bool:
 class _Decoder:
     def __init__(self, code: bytes) -> None:
         self.code = code
-        self.at = 0
+        self.at = self.told = 0
         self.wide = False
         self.prefixes: set[int] = set()
         self.lea = False
@@ -174,6 +212,7 @@ class _Decoder:
 
     def _byte(self) -> int:
         self.at += 1
+        self.told = self.at
         return self.code[self.at - 1]
 
     def _signed(self, at: int, size: int) -> int:

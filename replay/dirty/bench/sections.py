@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from replay.dirty.bench import (
+    binaries,
     driver,
     exploring,
     finding,
@@ -35,6 +36,7 @@ SECTIONS: Final[dict[str, Section]] = {
         Section("finding", "Time to find a fault of the C", finding.measure),
         Section("driver", "Calling a user's library", driver.measure),
         Section("explore", "The search for states, plainly and by SPIN", exploring.measure),
+        Section("elf", "Comparing libraries, beside abidiff", binaries.measure),
     )
 }
 """In the order of the report."""

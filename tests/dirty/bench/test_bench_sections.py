@@ -44,7 +44,7 @@ def report():
 def test_every_section_gives_finite_positive_figures(report):
     assert list(report.results) == [
         "lockstep", "memory", "length", "store", "native", "costs", "recall", "finding", "driver",
-        "explore",
+        "explore", "elf",
     ]  # fmt: skip
     for name, section in report_json(report)["sections"].items():
         found = list(numbers(section))
