@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
-from conftest import Build
+from elf_builds import Build
 
 from replay.elf import Code, Comparison, compare, select
 from replay.elf.a64 import Kind, decode

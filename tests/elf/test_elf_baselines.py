@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import Build, run
+from elf_builds import Build, run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

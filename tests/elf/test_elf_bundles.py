@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import Build, run
+from elf_builds import Build, run
 
 from replay import elf
 from replay.cli import main

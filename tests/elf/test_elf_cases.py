@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import run
+from elf_builds import run
 
 from replay.cli import main
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import Build
+from elf_builds import Build
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import Build
+from elf_builds import Build
 
 from replay.elf import (
     Change,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Build
+from elf_builds import Build
 from elf_craft import SYMTAB, Elf, Entry, Part, leb, sample_unit, with_debug
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st

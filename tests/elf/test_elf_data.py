@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Build, run
+from elf_builds import Build, run
 
 from replay.elf import Change, Code, Comparison, DataChange, FunctionChange, Whole, compare
 from replay.report.binaries import to_text

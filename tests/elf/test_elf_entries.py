@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Build
+from elf_builds import Build
 
 from replay.elf import units
 from replay.elf.debug import DebugInfo

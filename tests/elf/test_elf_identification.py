@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Build
+from elf_builds import Build
 
 from replay.elf import ElfError, Identity, identify, ranges
 from replay.errors import UsageError

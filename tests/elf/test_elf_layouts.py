@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Build
+from elf_builds import Build
 from elf_craft import Entry, sample_unit, with_debug
 
 from replay.elf import ElfError, Layout, layout

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import run
+from elf_builds import run
 
 from replay.elf import Comparison, Whole, compare, select
 

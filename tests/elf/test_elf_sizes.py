@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import Build, run
+from elf_builds import Build, run
 from elf_craft import Elf, Part
 from hypothesis import given, settings
 from hypothesis import strategies as st

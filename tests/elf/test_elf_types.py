@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Build
+from elf_builds import Build
 
 from replay.elf import Comparison, TypeChange, Whole, compare, layout, select
 from replay.report.binaries import to_text

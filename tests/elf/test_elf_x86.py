@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import Build, run
+from elf_builds import Build, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
