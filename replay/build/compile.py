@@ -223,9 +223,11 @@ class _Work:
         """Call the compiler, which is to make these files; None when all went well."""
         compiler, tree = self.recipe.compiler, self.place / "tree"
         # What is made does not tell where, and so is the same wherever that is.
+        # Some flags are for sources and some for the linker; clang would warn of the others.
+        quiet = ("-Wno-unused-command-line-argument",) if compiler.is_clang else ()
         command = [
-            compiler.path, *self.recipe.flags, *compiler.terse, f"-ffile-prefix-map={tree}=.",
-            *words,
+            compiler.path, *self.recipe.flags, *compiler.terse, *quiet,
+            f"-ffile-prefix-map={tree}=.", *words,
         ]  # fmt: skip
         left = max(self.end - time.monotonic(), 0.0)
         ended = Commands().run(

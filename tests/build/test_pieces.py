@@ -61,6 +61,16 @@ def test_flags_and_names_are_part_of_an_object(tmp_path: Path) -> None:
     assert len(made(tmp_path)) == 5
 
 
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("sanitize", [False, True])
+def test_flags_for_the_linker_are_no_warning_to_either_compiler(
+    compiler: str, sanitize: bool, tmp_path: Path
+) -> None:
+    flags = ("-Wl,-z,relro,-z,now", "-lm")
+    found = build(1, TREE, cache=tmp_path, compiler=compiler, sanitize=sanitize, flags=flags)
+    assert isinstance(found, Built), found
+
+
 def test_sources_of_one_name_are_both_compiled(tmp_path: Path) -> None:
     tree = {"a.c": b"int one(void) { return 1; }\n", "util/a.c": b"int two(void) { return 2; }\n"}
     found = build(1, tree, cache=tmp_path)
