@@ -1,7 +1,7 @@
 """Values as JSON and back, by the types of their fields: ``decode(encode(x, T), T) == x``.
 
 For dataclasses, named tuples, enums, tuples, lists, sets, mappings (a key may be a value of any
-kind), unions and ``Any``, which stands for what JSON holds. A decoder checks every type: what
+kind), paths, unions and ``Any``, which stands for what JSON holds. A decoder checks every type: what
 is of another is no value. JSON knows neither bytes nor infinity, and of a text with halves of
 surrogate pairs it may make another: what it does not know is an object of one key, which
 tells what the text in it stands for.
@@ -16,6 +16,7 @@ import types
 import typing
 from collections import Counter, abc
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final, TypeVar, cast, get_args, get_origin
 
 T = TypeVar("T")
@@ -60,6 +61,8 @@ def encode(value: Any, kind: Any) -> Any:  # noqa: PLR0911 - a line a kind
         return [[encode(k, key), encode(v, of)] for k, v in value.items()]
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return value.name
+    if kind is Path:
+        return _scalar(str(value))
     return {name: encode(getattr(value, name), of) for name, of in _fields(kind).items()}
 
 
@@ -101,6 +104,8 @@ def _decode(data: Any, kind: Any) -> Any:  # noqa: PLR0911 - a line a kind
         if not isinstance(data, str) or data not in kind.__members__:
             raise NotCoded(f"no {kind.__name__}")
         return kind[data]
+    if kind is Path:
+        return Path(_decode(data, str))
     return _decode_fields(data, kind)
 
 

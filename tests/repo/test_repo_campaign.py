@@ -268,6 +268,17 @@ def test_a_campaign_that_is_killed_goes_on_to_the_same_report(
     assert plain(told(done)) == whole
 
 
+def test_a_binding_is_part_of_what_is_kept(equal: UserRepo, tmp_path: Path) -> None:
+    binding, state = tmp_path / "binding.toml", tmp_path / "state"
+    binding.write_text(
+        'format = "replay-binding/1"\n[[op]]\nfunction = "f"\n[op.args]\nn = { range = [0, 100] }\n'
+    )
+    done = verify(equal, "--binding", binding, "--traces", 20, "--jobs", 1, "--state", state)
+    assert (done.returncode, done.stderr) == (0, ""), done
+    again = cli("campaign", "--resume", "--state", state, "--traces", 30, "--jobs", 1)
+    assert again.returncode == 0, again
+
+
 def test_termination_keeps_the_state(equal: UserRepo, tmp_path: Path, cache: Path) -> None:
     state = tmp_path / "state"
     process = start(*words(equal, "--for", "1h", "--jobs", 1, "--state", state), cache=cache)

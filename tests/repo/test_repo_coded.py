@@ -6,6 +6,7 @@ import json
 import math
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,6 +89,18 @@ def test_a_result_is_the_same_after_json(result: PairResult) -> None:
 class Holder:
     value: Any
     fields: tuple[Field, ...] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    place: Path | str
+
+
+@pytest.mark.parametrize("place", [Path("a") / "b.toml", "a/b.toml", "here"])
+def test_a_path_is_a_path_again_and_a_text_a_text(place: Path | str) -> None:
+    again = through_json(Found(place), Found).place
+    assert again == place
+    assert isinstance(again, Path) is isinstance(place, Path)
 
 
 @settings(deadline=None)

@@ -325,7 +325,8 @@ def judged(request: Request, step: int, told: Mapping[Joint, Told], problem: str
     looking = Looking(request, step, told)
     looking.shortest(result)
     shown = {one.shows for one in result.shortest}
-    result.unshown = tuple(d.id for d in looking.deviations if d.id not in shown)
+    if not result.problem and not result.ended:
+        result.unshown = tuple(d.id for d in looking.deviations if d.id not in shown)
     return result
 
 

@@ -99,8 +99,8 @@ class _Books(Monitor):
 
     @classmethod
     def needs(cls, config: Config) -> tuple[frozenset[str], ...]:
-        """A store, and someone who looks."""
-        looks = frozenset(_LOOKS) - {"migration_next", "ram_alloc"}
+        """A store, and someone who looks: a migration does so from its start on."""
+        looks = frozenset(_LOOKS) - {"migration_sync", "migration_next", "ram_alloc"}
         return frozenset(STORES[kind] for kind in cls.kinds(config)), looks
 
     def follow(self, op: Op, before: Visible, record: Record, mask: int) -> str | None:

@@ -281,9 +281,10 @@ def test_more_memory_goes_on_where_less_ended(whole: Reached, tmp_path: Path) ->
 def test_a_time_that_is_up_ends_searches_and_comparisons_alike(tmp_path: Path) -> None:
     up = Halt(str(tmp_path / "flag"), until=0.0)
     request = Request(SUBJECT, ONE, stop=up)
-    (pair,) = explored(request, [28])
+    (pair,) = explored(request, [39])
     assert pair.verdict.value == "not decided"
     assert pair.problem == TIME
+    assert not pair.unshown, "nothing was searched: it is not known what is to be seen"
     (count, *_) = counted(request, [pair])
     assert (count.states, count.fixpoint, count.ended) == (0, False, TIME)
     (one,) = held(request, [28], ["no-lost-store"])
