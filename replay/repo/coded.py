@@ -1,8 +1,8 @@
 """Values as JSON and back, by the types of their fields: ``decode(encode(x, T), T) == x``.
 
 For dataclasses, named tuples, enums, tuples, lists, sets, mappings (a key may be a value of any
-kind), paths, unions and ``Any``, which stands for what JSON holds. A decoder checks every type: what
-is of another is no value. JSON knows neither bytes nor infinity, and of a text with halves of
+kind), paths, unions and ``Any``, which stands for what JSON holds. A decoder checks every type:
+what is of another is no value. JSON knows neither bytes nor infinity, and of a text with halves of
 surrogate pairs it may make another: what it does not know is an object of one key, which
 tells what the text in it stands for.
 """

@@ -145,10 +145,16 @@ def test_a_machine_that_the_property_says_nothing_of() -> None:
     ("name", "without"),
     [
         ("no-lost-store", {"store", "dma_write", "store_notdirty", "kvm_log_sync"}),
-        ("no-lost-store", {
-            "migration_start", "page_get_flag", "region_get_dirty", "region_reset_dirty",
-            "region_test_and_clear_dirty",
-        }),
+        (
+            "no-lost-store",
+            {
+                "migration_start",
+                "page_get_flag",
+                "region_get_dirty",
+                "region_reset_dirty",
+                "region_test_and_clear_dirty",
+            },
+        ),
         ("no-lost-quiet-store", {"store_notdirty"}),
         ("no-stale-code", {"translate"}),
         ("count-is-popcount", {"migration_start"}),
