@@ -85,7 +85,8 @@ STATE = "The state of the campaign; beside the cache by default."
         "replay campaign --resume --state FILE     also what verify --state began",
     ),
 )
-@click.option("--for", "seconds", type=Seconds(), metavar="TIME", help="Run so long: 10m, 8h.")
+@click.option("--for", "seconds", type=Seconds(), metavar="TIME",
+              help="Run so long: 10m, 8h; builds, and what ends it, come on top.")  # fmt: skip
 @traces_option(None, "Run until so many traces are done.", most=None, shown=False)
 @until_option("End at the first undeclared difference; so it is without --for and --traces.")
 @resume_option
