@@ -1,41 +1,33 @@
 """A mailbox, or a folder of patches, → the series in it.
 
 Mails come in any order, with replies in between, as attachments, encoded one way or
-another. What is no patch of the series is counted, what is missing is named.
+another. What is no patch of the series is counted, what is missing is named; so is what git
+would refuse.
 """
 
 from __future__ import annotations
 
-import email
-import email.policy
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from email.header import decode_header, make_header
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Final
 
-from replay.errors import ReplayError
-from replay.git.mail import split_mbox
+from replay.mail.boxes import Letter, MailError, letters
+from replay.mail.diffs import DiffText, FileDiff, read_diff
+from replay.mail.headers import address, inbody, text_of, words
+from replay.mail.parts import MOST_NESTED, Parts, read_parts
 
-MOST_BYTES: Final = 256 << 20
-MOST_MAILS: Final = 20_000
-SUFFIXES: Final = (".patch", ".diff", ".eml", ".mbox", ".mbx", ".txt")
-_PATCH_TYPES: Final = ("text/x-patch", "text/x-diff", "application/x-patch")
+__all__ = ["MailError", "MailPatch", "MailSeries", "read_series"]
 
 _REPLY: Final = re.compile(r"\s*(?:re|aw|sv|antw|fwd?)\s*(?:\[\d+\])?\s*:", re.IGNORECASE)
-_PREFIX: Final = re.compile(r"\s*\[([^\[\]]{1,100})\]")
+_PREFIX: Final = re.compile(r"[\s:]*\[([^\[\]]{1,100})\][\s:]*")
 _NUMBER: Final = re.compile(r"([0-9]{1,4})/([0-9]{1,4})", re.ASCII)
 _VERSION: Final = re.compile(r"v([0-9]{1,3})", re.IGNORECASE | re.ASCII)
+_KNOWN: Final = re.compile(r"PATCH|v[0-9]+|[0-9]+/[0-9]+", re.IGNORECASE | re.ASCII)
 _BASE: Final = re.compile(r"^base-commit:[ \t]*([0-9a-f]{7,64})[ \t]*$", re.MULTILINE)
-_DIFF: Final = re.compile(r"^(?:diff --git |--- (?:a/|/dev/null|\S+)[^\n]*\n\+\+\+ )", re.MULTILINE)
 _SIGNATURE: Final = re.compile(r"^-- ?$", re.MULTILINE)
-_FILE: Final = re.compile(r"^(?:\+\+\+ b/|--- a/|rename to |copy to )([^\t\n]+)", re.MULTILINE)
-
-
-class MailError(ReplayError):
-    """A mailbox or folder that cannot be read, or holds no patch; with the cure."""
+_BREAK: Final = re.compile(r"^(?:---[ \t]*$|diff -|Index: |--- \S)", re.MULTILINE)
+"""What ends a message, as for git."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +39,18 @@ class MailPatch:
         total: its m.
         version: of ``[PATCH v2 …]``, else 1.
         tags: the other words in brackets: RFC, RESEND, the name of a tree.
-        title: the subject without brackets.
+        title: the subject without brackets, that of the body if it has one; the name of the
+            file where there is none.
         author: name and address, that of the body's From: if it has one.
-        date: as in the mail.
+        date: as in the mail, or its body.
         message: the commit message without the title.
-        diff: the diff, lines ended by a newline only.
+        diff: the diff, lines ended by a newline only; bytes that are no UTF-8 are halves of
+            pairs (surrogateescape).
         base: the ``base-commit:`` that the mail names; empty for none.
         place: the file, and the line at which the mail starts.
+        changes: what the diff does to each file.
+        problems: why git would refuse the diff or apply it elsewhere, each with its place.
+        untitled: the title is the file's name.
 
     """
 
@@ -68,26 +65,25 @@ class MailPatch:
     diff: str
     base: str
     place: str
+    changes: tuple[FileDiff, ...] = ()
+    problems: tuple[str, ...] = ()
+    untitled: bool = False
 
     @property
     def files(self) -> tuple[str, ...]:
         """The files that it names."""
-        return tuple(dict.fromkeys(_FILE.findall(self.diff)))
+        return tuple(dict.fromkeys(change.path for change in self.changes if change.path))
+
+    @property
+    def binaries(self) -> tuple[str, ...]:
+        """Those of which the content is no text."""
+        return tuple(dict.fromkeys(change.path for change in self.changes if change.binary))
 
     @property
     def counts(self) -> tuple[int, int]:
         """Added and removed lines."""
-        added = removed = 0
-        inside = False
-        for line in self.diff.split("\n"):
-            if line.startswith("@@ "):
-                inside = True
-            elif line.startswith("diff --git "):
-                inside = False
-            elif inside:
-                added += line.startswith("+")
-                removed += line.startswith("-")
-        return added, removed
+        added = sum(change.added for change in self.changes)
+        return added, sum(change.removed for change in self.changes)
 
 
 @dataclass(slots=True)
@@ -131,26 +127,27 @@ def read_series(path: Path, version: int | None = None) -> MailSeries:
     found: list[MailPatch] = []
     series = MailSeries(str(path))
     mails = 0
-    for place, data in _mails(path):
+    for letter in letters(path):
         mails += 1
-        if mails > MOST_MAILS:
-            raise MailError(f"{path}: more than {MOST_MAILS} mails; give the series alone")
-        patch = _patch(data, place, series)
-        if patch is not None:
-            found.append(patch)
+        found += _patches(letter, series)
     versions = sorted({patch.version for patch in found if patch.diff})
-    if not versions:
+    covers = sorted({patch.version for patch in found if patch.number == 0 and patch.total})
+    if not (versions or covers):
         raise MailError(
             f"{path}: no patch in {mails} mail{'' if mails == 1 else 's'} ({series.replies} "
             "replies); a patch is a mail with a diff, as git format-patch makes it"
         )
-    chosen = version or versions[-1]
-    if chosen not in versions:
-        known = ", ".join(f"v{v}" for v in versions)
+    chosen = version or (versions or covers)[-1]
+    if chosen not in versions and (versions or chosen not in covers):
+        known = ", ".join(f"v{v}" for v in versions or covers)
         raise MailError(f"{path}: no patch of v{chosen}; there are {known}")
     if len(versions) > 1:
         others = ", ".join(f"v{v}" for v in versions if v != chosen)
         series.notes.append(f"v{chosen} is taken; there is {others} too")
+    series.notes += [
+        f"there is a cover letter of v{v}, but no patch of it"
+        for v in covers if v != chosen and v not in versions
+    ]  # fmt: skip
     series.version = chosen
     _assemble(series, [patch for patch in found if patch.version == chosen])
     return series
@@ -160,11 +157,12 @@ def _assemble(series: MailSeries, found: list[MailPatch]) -> None:
     """Put the mails of one version in order, and name what is missing or there twice."""
     numbered: dict[int, MailPatch] = {}
     plain: list[MailPatch] = []
+    totals: set[int] = set()
     for patch in found:
         if patch.number == 0 or (not patch.diff and patch.number is None):
             if series.cover is None or patch.number == 0:
                 series.cover = patch.title, patch.message
-            series.base = series.base or patch.base
+            totals |= {patch.total} if patch.number == 0 and patch.total else set()
         elif not patch.diff:
             series.notes.append(f"patch {patch.number} comes without a diff ({patch.place})")
         elif patch.number is None:
@@ -174,157 +172,106 @@ def _assemble(series: MailSeries, found: list[MailPatch]) -> None:
                 series.notes.append(f"patch {patch.number} is there twice; the later one is taken")
             numbered[patch.number] = patch
         series.base = series.base or patch.base
-    totals = sorted({patch.total for patch in numbered.values() if patch.total})
+    totals |= {patch.total for patch in numbered.values() if patch.total is not None}
     if len(totals) > 1:
-        shown = ", ".join(map(str, totals))
+        shown = ", ".join(map(str, sorted(totals)))
         series.notes.append(f"the subjects disagree on how many patches there are: {shown}")
+    series.notes += [
+        f"a patch is numbered {patch.number}/{patch.total}, past its own total ({patch.place})"
+        for patch in numbered.values()
+        if patch.total is not None and patch.number is not None and patch.number > patch.total
+    ]
     last = max([*numbered, *totals], default=0)
     series.missing = [number for number in range(1, last + 1) if number not in numbered]
     series.patches = [numbered[number] for number in sorted(numbered)] + plain
 
 
-# --- files and mails ------------------------------------------------------------------
+# --- one mail -------------------------------------------------------------------------
 
 
-def _mails(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Each mail with its place."""
-    if path.is_dir():
-        # A Maildir keeps its mails one folder down.
-        folders = [path, *(path / name for name in ("new", "cur") if (path / name).is_dir())]
-        files = sorted(
-            file for folder in folders for file in folder.iterdir()
-            if file.is_file() and (file.suffix.lower() in SUFFIXES or folder != path)
-        )  # fmt: skip
-        if not files:
-            kinds = ", ".join(SUFFIXES)
-            raise MailError(f"{path}: no file with a patch in it; they end with {kinds}")
-    else:
-        files = [path]
-    total = 0
-    for file in files:
-        try:
-            total += file.stat().st_size
-            if total > MOST_BYTES:
-                raise MailError(f"{path}: more than {MOST_BYTES >> 20} MiB; give the series alone")
-            data = file.read_bytes()
-        except OSError as error:
-            raise MailError(
-                f"{file}: cannot be read: {error.strerror}; give a mailbox or a folder of patches"
-            ) from None
-        if not data.strip():
-            raise MailError(f"{file}: the file is empty; save the mails again")
-        for text, before in split_mbox(data.replace(b"\r\n", b"\n") if _is_dos(data) else data):
-            if text.strip():
-                yield (f"{file}:{before + 1}" if before or not path.is_dir() else str(file)), text
-
-
-def _is_dos(data: bytes) -> bool:
-    """Whether all lines end with a carriage return: then the file was made so on its way."""
-    lines = data.split(b"\n")[:-1]
-    return bool(lines) and all(line.endswith(b"\r") for line in lines)
-
-
-def _patch(data: bytes, place: str, series: MailSeries) -> MailPatch | None:
-    """What a mail holds; None for a reply and for what has to do with no patch."""
-    first, _, rest = data.partition(b"\n")
-    mail = email.message_from_bytes(
-        rest if first.startswith(b"From ") else data, policy=email.policy.compat32
-    )
-    subject = _header(str(mail.get("Subject", "")))
+def _patches(letter: Letter, series: MailSeries, depth: int = 0) -> list[MailPatch]:
+    """What a mail holds; nothing for a reply and for what has to do with no patch."""
+    parts = read_parts(letter.data)
+    subject = words(parts.headers.get("subject", ""))
     if _REPLY.match(subject):
         series.replies += 1
+        return []
+    nested = [
+        patch for data in parts.mails if depth < MOST_NESTED
+        for patch in _patches(letter._replace(data=data), series, depth + 1)
+    ]  # fmt: skip
+    own = _patch(letter, parts, subject, depth)
+    # A mail that brings whole patches is their cover, if it is anything.
+    if own is not None and (own.diff or not nested or own.number is not None):
+        return [own, *nested]
+    series.others += own is None and not nested
+    return nested
+
+
+def _patch(letter: Letter, parts: Parts, subject: str, depth: int) -> MailPatch | None:
+    """The patch of a mail itself."""
+    fields, body = inbody(parts.text.text)
+    in_brackets, title = _brackets(subject)
+    number = next((m for w in in_brackets if (m := _NUMBER.fullmatch(w))), None)
+    is_cover = number is not None and int(number[1]) == 0
+    attached = read_diff(parts.attached.text)
+    in_text = read_diff(parts.text.text)
+    found, source = (attached, parts.attached) if attached.files else (in_text, parts.text)
+    named = any(w.upper().startswith("PATCH") or w.upper() == "RFC" for w in in_brackets)
+    if not (named or number or found.files):
         return None
-    words, title = _brackets(subject)
-    text, attached = _texts(mail)
-    diff_at = _DIFF.search(attached or text)
-    is_patch = any(w.upper() in ("PATCH", "RFC") or w.upper().startswith("PATCH") for w in words)
-    number = next((m for w in words if (m := _NUMBER.fullmatch(w))), None)
-    if not (is_patch or number) and diff_at is None:
-        series.others += 1
-        return None
-    message, diff = _split(text, attached)
-    author, message = _author(_header(str(mail.get("From", ""))), message)
-    version = next((int(m[1]) for w in words if (m := _VERSION.fullmatch(w))), 1)
-    known = re.compile(r"PATCH|v[0-9]+|[0-9]+/[0-9]+", re.IGNORECASE)
-    base = _BASE.search(text)
+    if is_cover:
+        found = DiffText(0, "", (), ())
+    if "subject" in fields:
+        title = _brackets(words(fields["subject"]))[1] or title
+    untitled = not title and letter.whole
+    version = next((int(m[1]) for w in in_brackets if (m := _VERSION.fullmatch(w))), 1)
+    base = _BASE.search(parts.text.text)
+    line = source.line if not depth else 0
+    problems = tuple(f"{_where(letter, line, p.line)}: {p.text}" for p in found.problems)
     return MailPatch(
         int(number[1]) if number else None, int(number[2]) if number else None, version,
-        tuple(w for w in words if not known.fullmatch(w)), title, author,
-        _header(str(mail.get("Date", ""))), message, diff, base[1] if base else "", place,
+        tuple(w for w in in_brackets if not _KNOWN.fullmatch(w)),
+        letter.file.name if untitled else _clean(title),
+        _clean(address(fields.get("from") or parts.headers.get("from", ""))),
+        _clean(words(fields.get("date") or parts.headers.get("date", ""))),
+        _clean(_message(body, whole=is_cover)), found.text, base[1] if base else "",
+        letter.place(1) if letter.before or not letter.whole else str(letter.file),
+        found.files, problems, untitled,
     )  # fmt: skip
 
 
-def _header(text: str) -> str:
-    """A header unfolded and decoded (RFC 2047), as far as it can be."""
-    unfolded = re.sub(r"\r?\n[ \t]*", " ", text)
-    try:
-        decoded = str(make_header(decode_header(unfolded)))
-    except (ValueError, LookupError):
-        # An unknown charset or broken base64: better the raw words than none.
-        decoded = unfolded
-    return " ".join(decoded.split())
+def _where(letter: Letter, first: int, line: int) -> str:
+    """The place of a line of a text: in the file, if the text stands there as it is."""
+    if first:
+        return letter.place(first + line)
+    return f"{letter.place(1)}: line {line + 1} of its text"
+
+
+def _clean(text: str) -> str:
+    """A text without halves of pairs: as Latin-1, where it was no UTF-8."""
+    if text.isascii():
+        return text
+    return text_of(text.encode("utf-8", "surrogateescape"))
 
 
 def _brackets(subject: str) -> tuple[list[str], str]:
     """The words in brackets at the start of a subject, and the rest."""
-    words: list[str] = []
+    found: list[str] = []
     while match := _PREFIX.match(subject):
         # "PATCHv2" is written too.
         joined = re.sub(r"(?i)\bpatch(?=v[0-9])", "PATCH ", match[1])
-        words += joined.replace(",", " ").split()
+        found += joined.replace(",", " ").replace(":", " ").split()
         subject = subject[match.end() :]
-    return words, subject.strip()
+    return found, subject.strip()
 
 
-def _texts(mail: email.message.Message) -> tuple[str, str]:
-    """The text of a mail, and the patches attached to it."""
-    text, attached = "", ""
-    for part in mail.walk():
-        if part.is_multipart() or isinstance(part, EmailMessage):
-            continue
-        kind = part.get_content_type()
-        name = _header(str(part.get_filename() or ""))
-        is_patch = kind in _PATCH_TYPES or name.lower().endswith((".patch", ".diff"))
-        if is_patch:
-            attached += _decoded(part)
-        elif kind == "text/plain":
-            text += _decoded(part)
-    return text, attached
-
-
-def _decoded(part: email.message.Message) -> str:
-    """The content of a part as text; a charset that is unknown or wrong is borne."""
-    payload = part.get_payload(decode=True)
-    data = payload if isinstance(payload, bytes) else b""
-    charset = part.get_content_charset() or "utf-8"
-    if _is_dos(data):
-        data = data.replace(b"\r\n", b"\n")
-    try:
-        text = data.decode(charset)
-    except (UnicodeDecodeError, LookupError):
-        text = data.decode("utf-8", "replace")
-    return text if text.endswith("\n") or not text else text + "\n"
-
-
-def _split(text: str, attached: str) -> tuple[str, str]:
-    """(message, diff): the message ends at ``---``, the diff before the signature."""
-    source = attached if _DIFF.search(attached) else text
-    found = _DIFF.search(source)
-    message = text if source is attached and attached else text[: found.start() if found else None]
-    if found is None:
-        signature = _SIGNATURE.search(message)
-        return message[: signature.start() if signature else None].strip(), ""
-    diff = source[found.start() :]
-    ends = [m.start() for m in re.finditer(r"^-- \n", diff, re.MULTILINE)]
-    if ends and not re.search(r"^(?:@@|diff --git) ", diff[ends[-1] :], re.MULTILINE):
-        diff = diff[: ends[-1]]
-    message = re.split(r"^---[ \t]*$", message, maxsplit=1, flags=re.MULTILINE)[0]
-    return message.strip(), diff.rstrip("\n") + "\n"
-
-
-def _author(sender: str, message: str) -> tuple[str, str]:
-    """The author, by a From: at the start of the body if there is one; the message without."""
-    match = re.match(r"From:[ \t]*([^\n]+)\n+", message)
-    if match is None:
-        return sender, message
-    return _header(match[1]), message[match.end() :].strip()
+def _message(body: str, whole: bool) -> str:
+    """The message of a mail: all before what ends it for git; of a cover letter all."""
+    ends = None if whole else _BREAK.search(body)
+    if ends is not None:
+        return body[: ends.start()].strip()
+    signature = None
+    for signature in _SIGNATURE.finditer(body):
+        pass
+    return body[: signature.start() if signature else None].strip()
