@@ -29,7 +29,7 @@ from replay.errors import UsageError
 from replay.git.apply import File
 from replay.git.folders import read_tree
 from replay.mail.behaviour import UNJUDGED, StepBehaviour, compare_behaviour
-from replay.mail.comparing import Status, compare_series
+from replay.mail.comparing import Status, compare_covers, compare_series
 from replay.mail.reading import MailSeries, read_series
 from replay.repo.language import BUDGET as CALL_BUDGET
 from replay.report.mailing import MailView, SavedExample, VersionsView
@@ -146,8 +146,10 @@ def compare(old: Path, new: Path, brief: bool, format: str, **options: Any) -> i
     saved = _save(steps, asked, (old, new))
     names = (f"v{before.version}", f"v{after.version}")
     names = names if before.version != after.version else ("old", "new")
-    emit(VersionsView(rows, steps, names, saved, brief), format)
+    cover = compare_covers(before, after)
+    emit(VersionsView(rows, steps, names, saved, brief, cover), format)
     same = all(row.status is Status.SAME and not row.moved for row in rows)
+    same = same and (cover is None or cover[0] is Status.SAME)
     if asked.executes:
         if same and any(_open(step) for step in steps):
             decided = [step for step in steps if not _open(step)]

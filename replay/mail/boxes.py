@@ -23,12 +23,15 @@ class MailError(ReplayError):
 
 
 class Letter(NamedTuple):
-    """A mail as bytes, and where it stands: the file, and the lines before it there."""
+    """A mail as bytes, and where it stands: the file, and the lines before it there.
+
+    ``alone`` says that nothing else is in the file, whose name then can stand for a title.
+    """
 
     file: Path
     before: int
     data: bytes
-    whole: bool
+    alone: bool
 
     def place(self, line: int) -> str:
         """Where a line of the mail, counted from 1, stands."""
@@ -62,9 +65,9 @@ def letters(path: Path) -> Iterator[Letter]:
             if mails > MOST_MAILS:
                 raise MailError(f"{path}: more than {MOST_MAILS} mails; give the series alone")
             if text.strip():
-                whole = len(pieces) == 1 and path.is_dir()
                 # An mbox puts a sign before what would start a mail.
-                yield Letter(file, before, _QUOTED_FROM.sub(rb"\1", text), whole)
+                clean = _QUOTED_FROM.sub(rb"\1", text)
+                yield Letter(file, before, clean, len(pieces) == 1)
 
 
 def _files(path: Path) -> list[Path]:

@@ -224,7 +224,7 @@ def _patch(letter: Letter, parts: Parts, subject: str, depth: int) -> MailPatch 
         found = DiffText(0, "", (), ())
     if "subject" in fields:
         title = _brackets(words(fields["subject"]))[1] or title
-    untitled = not title and letter.whole
+    untitled = not title and letter.alone
     version = next((int(m[1]) for w in in_brackets if (m := _VERSION.fullmatch(w))), 1)
     base = _BASE.search(parts.text.text)
     line = source.line if not depth else 0
@@ -236,7 +236,7 @@ def _patch(letter: Letter, parts: Parts, subject: str, depth: int) -> MailPatch 
         _clean(address(fields.get("from") or parts.headers.get("from", ""))),
         _clean(words(fields.get("date") or parts.headers.get("date", ""))),
         _clean(_message(body, whole=is_cover)), found.text, base[1] if base else "",
-        letter.place(1) if letter.before or not letter.whole else str(letter.file),
+        letter.place(1),
         found.files, problems, untitled,
     )  # fmt: skip
 
