@@ -226,7 +226,9 @@ class _Reader:
                 tell(f"{old} old and {new} new lines are missing before {shown(line)}")
                 return
             if sign not in " -+":
-                tell(f"{shown(line)} is no line of a hunk; a mailer may have wrapped the one before")
+                tell(
+                    f"{shown(line)} is no line of a hunk; a mailer may have wrapped the one before"
+                )
                 self.at += 1
                 continue
             if (sign in " -" and not old) or (sign in " +" and not new):
@@ -275,8 +277,8 @@ class _Reader:
             self.tell(f"hunk {file.hunks} of {shown(file.path)} overlaps the one before")
         elif new_at != old_at + file.shift:
             self.tell(
-                f"hunk {file.hunks} of {shown(file.path)} says +{new_at + bool(new)}, but with those "
-                f"before it that is +{old_at + file.shift + bool(new)}; git may apply it elsewhere"
+                f"hunk {file.hunks} of {shown(file.path)} says +{new_at + bool(new)}, but with "
+                f"those before it that is +{old_at + file.shift + bool(new)}; git may apply it elsewhere"
             )  # fmt: skip
         file.end = old_at + old
         file.shift += new - old

@@ -17,7 +17,9 @@ _BETWEEN: Final = re.compile(r"(?<=\?=)\s+(?==\?)")
 _CHARSET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,39}", re.ASCII)
 _ADDRESS: Final = re.compile(r"\s*(.*?)\s*<\s*([^<>]*?)\s*>.*", re.DOTALL)
 _ARCHIVED: Final = re.compile(r"(\S+) at (\S+) \((.*)\)")
-_PARAMETER: Final = re.compile(r';\s*([^\s=;"]+?)(\*[0-9]{1,2})?(\*)?\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;]*)')
+_PARAMETER: Final = re.compile(
+    r';\s*([^\s=;"]+?)(\*[0-9]{1,2})?(\*)?\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;]*)'
+)
 _INBODY: Final = re.compile(r"(From|Subject|Date):[ \t]*(.*)", re.IGNORECASE)
 KNOWN: Final = frozenset((
     "from", "subject", "date", "message-id", "content-type", "mime-version", "to", "received",

@@ -25,8 +25,8 @@ _TEXTS: Final = ("text/plain", "application/octet-stream")
 class Text(NamedTuple):
     """A text of a mail; ``line`` is that of the mail at which it stands as it is, or 0."""
 
-    text: str
-    line: int
+    text: str = ""
+    line: int = 0
 
 
 @dataclass(slots=True)
@@ -42,8 +42,8 @@ class Parts:
     """
 
     headers: dict[str, str]
-    text: Text = Text("", 0)
-    attached: Text = Text("", 0)
+    text: Text = field(default_factory=Text)
+    attached: Text = field(default_factory=Text)
     mails: list[bytes] = field(default_factory=list)
     count: int = 0
 

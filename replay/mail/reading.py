@@ -271,7 +271,5 @@ def _message(body: str, whole: bool) -> str:
     ends = None if whole else _BREAK.search(body)
     if ends is not None:
         return body[: ends.start()].strip()
-    signature = None
-    for signature in _SIGNATURE.finditer(body):
-        pass
+    signature = _SIGNATURE.search(body)
     return body[: signature.start() if signature else None].strip()
