@@ -11,14 +11,18 @@ import binascii
 import datetime
 import quopri
 import re
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final, NamedTuple
 
 from replay.git.diff import DIFF_START, PatchPlace, looks_like_diff
+from replay.git.mbox import SEPARATOR, split_mbox
 from replay.git.paths import shown
+
+__all__ = [
+    "FIRST_LINE", "FOLD", "NAME_LENGTH", "Mail", "date_text", "file_name", "is_line",
+    "message_problem", "parse_mail", "slug", "split_mbox", "tidy", "write_mail",
+]  # fmt: skip
 
 FIRST_LINE: Final = b"From " + b"0" * 40 + b" Mon Sep 17 00:00:00 2001"
 FOLD: Final = 78
@@ -37,15 +41,6 @@ _ADDRESS: Final = re.compile(r"(.*?)[ \t]*<([^<>\s]+)>")
 _ENCODED: Final = re.compile(r"=\?([\w-]{1,40})\?([QqBb])\?([^?\s]*)\?=", re.ASCII)
 _BETWEEN: Final = re.compile(r"(?<=\?=)\s+(?==\?)")
 _PREFIX: Final = re.compile(r"\[PATCH[^\]]*?(?:\b([0-9]{1,4})/([0-9]{1,4}))?\]\s*", re.ASCII)
-# Some archives hide addresses as "a at b", and some dates come with a zone.
-_SEPARATOR: Final = re.compile(
-    rb"From \S+(?: at \S+)? +[A-Z][a-z]{2} [A-Z][a-z]{2} +[0-9]{1,2} [0-9:]{8} "
-    rb"(?:[A-Z]{1,5} |[+-][0-9]{4} )?[0-9]{4}"
-)
-_MULTIPART: Final = re.compile(
-    rb"^Content-Type:\s*multipart/[^\n]*(?:\n[ \t][^\n]*)*?boundary=\"?([^\"\s;]{1,70})",
-    re.IGNORECASE | re.MULTILINE,
-)
 
 
 class Mail(NamedTuple):
@@ -280,50 +275,12 @@ def message_problem(message: str) -> str:
     for line in message.split("\n"):
         if line.rstrip() == "---" or looks_like_diff(line.encode("utf-8", "replace")):
             return f"a line {shown(line)} in the message would end it; indent it"
-        if _SEPARATOR.match(line.encode("utf-8", "replace")):
+        if SEPARATOR.match(line.encode("utf-8", "replace")):
             return f"a line {shown(line)} in the message would start another mail; indent it"
     first = message.lstrip("\n").split("\n", 1)[0]
     if re.match(r"(?:From|Date|Subject):|>From |\[PATCH", first, re.IGNORECASE):
         return f"the message starts with {shown(first)}, which git takes for a header; reword"
     return "a NUL in the message; remove it" if "\0" in message else ""
-
-
-def split_mbox(data: bytes) -> list[tuple[bytes, int]]:
-    """The mails of a mailbox, each with the number of lines before it.
-
-    What starts a mail is text where it stands in a part of one, as the first line of a patch
-    that is attached.
-    """
-    lines = data.split(b"\n")
-    closing: dict[bytes, list[int]] = {}
-    for i, line in enumerate(lines):
-        if line.startswith(b"--") and line.rstrip().endswith(b"--"):
-            closing.setdefault(line.rstrip(), []).append(i)
-    starts: list[int] = []
-    closed = -1
-    for i, line in enumerate(lines):
-        if i >= closed and line.startswith(b"From ") and _SEPARATOR.match(line):
-            starts.append(i)
-            closed = _end_of_parts(lines, i, closing)
-    if not starts:
-        return [(data, 0)]
-    bounds = [*starts, len(lines)]
-    mails = []
-    for start, end in pairwise(bounds):
-        text = b"\n".join(lines[start:end])
-        mails.append((text if end == len(lines) else text + b"\n", start))
-    return mails
-
-
-def _end_of_parts(lines: Sequence[bytes], start: int, closing: dict[bytes, list[int]]) -> int:
-    """The index of the line that ends the parts of the mail at ``start``; -1 for none."""
-    if not closing:
-        return -1
-    blank = next((i for i in range(start, len(lines)) if not lines[i].strip()), len(lines))
-    match = _MULTIPART.search(b"\n".join(lines[start:blank]))
-    ends = closing.get(b"--" + match[1] + b"--", []) if match else []
-    at = bisect_left(ends, start)
-    return ends[at] if at < len(ends) else -1
 
 
 # --- writing ------------------------------------------------------------------------

@@ -9,7 +9,7 @@ or apply elsewhere, is told as a problem. Bytes that are not UTF-8 are halves of
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -96,6 +96,7 @@ class _Reader:
     at: int = 0
     files: list[FileDiff] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    broken: bool = False
 
     def read(self) -> DiffText:
         start = len(self.lines)
@@ -200,61 +201,63 @@ class _Reader:
 
     def hunk(self, file: FileDiff, match: re.Match[str]) -> None:
         """One hunk: as many lines as its header counts."""
-        start = self.at
         file.hunks += 1
         old, new = (1 if match[n] is None else int(match[n]) for n in (2, 4))
         self.check_place(file, int(match[1]) - bool(old), int(match[3]) - bool(new), old, new)
+        self.broken = False
+        if self.hunk_lines(file, old, new):
+            if self.peek().startswith("\\ "):
+                self.at += 1
+            self.check_end(file)
+
+    def tell_hunk(self, file: FileDiff, problem: str, at: int | None = None) -> None:
+        """A problem of a hunk: its first; what follows from it is none."""
+        if not self.broken:
+            self.tell(f"hunk {file.hunks} of {shown(file.path)}: {problem}", at)
+        self.broken = True
+
+    def hunk_lines(self, file: FileDiff, old: int, new: int) -> bool:
+        """The lines of a hunk; whether all were there, and no more."""
+        start = self.at
         self.at += 1
-        broken = False
-
-        def tell(problem: str, at: int | None = None) -> None:
-            nonlocal broken
-            if not broken:
-                self.tell(f"hunk {file.hunks} of {shown(file.path)}: {problem}", at)
-            broken = True
-
         while old or new:
             line = self.peek()
-            if self.at >= len(self.lines):
-                tell(f"it is cut off: {old} old and {new} new lines are missing", start)
-                return
             sign = line[:1] or " "
-            if sign == "\\":
-                self.at += 1
-                continue
-            if self.is_next(broken):
-                tell(f"{old} old and {new} new lines are missing before {shown(line)}")
-                return
-            if sign not in " -+":
-                tell(
-                    f"{shown(line)} is no line of a hunk; a mailer may have wrapped the one before"
-                )
-                self.at += 1
-                continue
-            if (sign in " -" and not old) or (sign in " +" and not new):
-                tell("it has other lines than its header counts")
+            missing = f"{old} old and {new} new lines are missing"
+            if self.at >= len(self.lines):
+                self.tell_hunk(file, f"it is cut off: {missing}", start)
+                return False
+            if self.is_next():
+                self.tell_hunk(file, f"{missing} before {shown(line)}")
+                return False
+            if sign not in " -+\\":
+                self.tell_hunk(
+                    file, f"{shown(line)} is no line of a hunk; a mailer may have wrapped the "
+                    "one before",
+                )  # fmt: skip
+            elif (sign in " -" and not old) or (sign in " +" and not new):
+                self.tell_hunk(file, "it has other lines than its header counts")
                 self.strays(file)
-                return
-            self.count(file, sign)
-            old -= sign in " -"
-            new -= sign in " +"
+                return False
+            else:
+                self.count(file, sign)
+                old -= sign in " -"
+                new -= sign in " +"
             self.at += 1
-        if self.peek().startswith("\\ "):
-            self.at += 1
-        self.check_end(file, tell)
+        return True
 
     def count(self, file: FileDiff, sign: str) -> None:
         file.added += sign == "+"
         file.removed += sign == "-"
         file.binary |= "\0" in self.peek()
 
-    def is_next(self, broken: bool) -> bool:
+    def is_next(self) -> bool:
         """Whether what stands here is surely no line of a hunk that is not at its end."""
         line = self.peek()
         return (
             line.startswith(("diff --git ", "@@ -"))
             or self.is_pair()
-            or (broken and line in _SIGNATURES)
+            or (self.broken and line in _SIGNATURES)
         )
 
     def strays(self, file: FileDiff) -> None:
@@ -266,20 +269,21 @@ class _Reader:
                 self.count(file, self.peek()[0])
             self.at += 1
 
-    def check_end(self, file: FileDiff, tell: Callable[[str], None]) -> None:
+    def check_end(self, file: FileDiff) -> None:
         """A line right after a hunk that looks like one more is lost: git leaves it out."""
         line = self.peek()
         if line[:1] in ("+", "-") and line.rstrip() != "--" and not self.is_pair():
-            tell(f"{shown(line)} stands past its counts; git would leave it out")
+            self.tell_hunk(file, f"{shown(line)} stands past its counts; git would leave it out")
 
     def check_place(self, file: FileDiff, old_at: int, new_at: int, old: int, new: int) -> None:
         if old_at < file.end and file.hunks > 1:
             self.tell(f"hunk {file.hunks} of {shown(file.path)} overlaps the one before")
         elif new_at != old_at + file.shift:
+            wanted = old_at + file.shift + bool(new)
             self.tell(
                 f"hunk {file.hunks} of {shown(file.path)} says +{new_at + bool(new)}, but with "
-                f"those before it that is +{old_at + file.shift + bool(new)}; git may apply it elsewhere"
-            )  # fmt: skip
+                f"those before it that is +{wanted}; git may apply it elsewhere"
+            )
         file.end = old_at + old
         file.shift += new - old
 
