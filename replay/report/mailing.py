@@ -11,7 +11,7 @@ from replay.base.jsonlines import printable
 from replay.base.style import PLAIN, Style
 from replay.mail.behaviour import StepBehaviour
 from replay.mail.comparing import Pairing, Status, renamed
-from replay.mail.reading import MailPatch, MailSeries
+from replay.mail.reading import Listed, MailPatch, MailSeries
 from replay.report.output import shows
 from replay.report.telling import behaves_same, behaviour_json, step_lines, summary_lines
 
@@ -68,11 +68,71 @@ def _numbers(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
 
 
+def listed_lines(listed: Listed, style: Style = PLAIN) -> list[str]:
+    """A line a series, and one for each of its versions."""
+    lines = []
+    for place, versions in enumerate(listed.series, 1):
+        latest = versions[-1]
+        lines.append(f"{place:>4}  {style.strong(printable(_series_title(latest)))}")
+        for version in versions:
+            first = next(iter(version.patches), None)
+            who = f"  {first.author}, {first.date}" if first is not None else ""
+            count = len(version.patches)
+            state = f"{count} patch{'' if count == 1 else 'es'}"
+            missing = f", missing: {_numbers(version.missing)}" if version.missing else ""
+            lines.append(
+                f"      v{version.version}  {state}{style.bad(missing) if missing else ''}"
+                f"{printable(who)}"
+            )
+            lines += [f"          note: {printable(note)}" for note in _own_notes(version)]
+    return lines
+
+
+def _own_notes(version: MailSeries) -> list[str]:
+    """The notes of a version; that there are others is seen."""
+    return [note for note in version.notes if " is taken; there is " not in note]
+
+
+def _series_title(series: MailSeries) -> str:
+    """What to call a series: by its cover letter, else by its first patch."""
+    if series.cover is not None:
+        return series.cover[0]
+    return series.patches[0].title if series.patches else ""
+
+
+def listed_json(listed: Listed) -> dict[str, Any]:
+    """The series of a mailbox as plain values."""
+    return {
+        "path": listed.path,
+        "series": [
+            {
+                "number": place,
+                "title": _series_title(versions[-1]),
+                "versions": [
+                    {
+                        "version": version.version,
+                        "patches": [patch.title for patch in version.patches],
+                        "authors": list(dict.fromkeys(p.author for p in version.patches)),
+                        "date": version.patches[0].date if version.patches else None,
+                        "missing": version.missing,
+                        "notes": _own_notes(version),
+                    }
+                    for version in versions
+                ],
+            }
+            for place, versions in enumerate(listed.series, 1)
+        ],
+    }
+
+
 def series_json(series: MailSeries) -> dict[str, Any]:
     """A series as plain values, texts as they came."""
     return {
         "path": series.path,
+        "series": series.place,
+        "of": series.places,
         "version": series.version,
+        "versions": list(series.versions),
         "cover": {"title": series.cover[0], "text": series.cover[1]} if series.cover else None,
         "base": series.base or None,
         "missing": series.missing,
@@ -230,6 +290,7 @@ def _row_json(row: Pairing, step: StepBehaviour | None) -> dict[str, Any]:
     return out
 
 
+shows(Listed, listed_lines, listed_json, ascii_only=True)
 shows(
     MailView,
     lambda view, style: series_lines(view.series, style),

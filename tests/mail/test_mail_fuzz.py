@@ -35,7 +35,7 @@ HOSTILE = (
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
     """A mail in which pieces were cut out, put in, or moved."""
-    data = bytearray(draw(st.sampled_from([*MAILS, ATTACHED])))
+    data = bytearray(b"\n".join(draw(st.lists(st.sampled_from([*MAILS, ATTACHED]), max_size=4))))
     for _ in range(draw(st.integers(0, 6))):
         at = draw(st.integers(0, len(data)))
         end = min(len(data), at + draw(st.integers(0, 30)))
