@@ -40,6 +40,10 @@ _HEADER: Final = re.compile(r"([!-9;-~]+):[ \t]*(.*)", re.DOTALL)
 _ADDRESS: Final = re.compile(r"(.*?)[ \t]*<([^<>\s]+)>")
 _ENCODED: Final = re.compile(r"=\?([\w-]{1,40})\?([QqBb])\?([^?\s]*)\?=", re.ASCII)
 _BETWEEN: Final = re.compile(r"(?<=\?=)\s+(?==\?)")
+_ONE_BYTE: Final = re.compile(
+    r"iso-8859-(?:[1-9]|1[013-6])|latin-?1|windows-125[0-8]|koi8-[ru]", re.IGNORECASE
+)
+"""Charsets that hold ASCII, a byte a character."""
 _PREFIX: Final = re.compile(r"\[PATCH[^\]]*?(?:\b([0-9]{1,4})/([0-9]{1,4}))?\]\s*", re.ASCII)
 
 
@@ -91,6 +95,8 @@ def parse_mail(data: bytes, place: PatchPlace) -> Mail:
 class _Mail:
     lines: list[bytes]
     place: PatchPlace
+    # That of the message; a diff is bytes, as for git.
+    charset: str = "UTF-8"
 
     def read(self) -> Mail:
         headers, at = self._headers()
@@ -139,7 +145,9 @@ class _Mail:
         if not kind.lower().startswith("text/plain"):
             self.place.fail(line, "a patch is one part of plain text; save it without the rest")
         if charset and charset[1].lower() not in ("utf-8", "us-ascii"):
-            self.place.fail(line, f"the charset {shown(charset[1])}; save the patch as UTF-8")
+            if not _ONE_BYTE.fullmatch(charset[1]):
+                self.place.fail(line, f"the charset {shown(charset[1])}; save the patch as UTF-8")
+            self.charset = charset[1]
         coding, line = headers.get("content-transfer-encoding", ("8bit", 1))
         if coding.lower() in ("7bit", "8bit", "binary"):
             return self.lines, at
@@ -171,9 +179,11 @@ class _Mail:
                     "'---' before the diff",
                 )  # fmt: skip
             try:
-                kept.append(line.decode().rstrip(" \t\n\v\f\r"))
+                kept.append(line.decode(self.charset).rstrip(" \t\n\v\f\r"))
             except UnicodeDecodeError:
-                self.place.fail(at + 1, "a message that is not UTF-8; save the patch as UTF-8")
+                self.place.fail(
+                    at + 1, f"a message that is not {self.charset}; save the patch as UTF-8"
+                )  # fmt: skip
             at += 1
         problem = message_problem("\n".join(kept))
         if problem:

@@ -73,13 +73,15 @@ class DiffText(NamedTuple):
     """The diff of a text.
 
     ``start`` is the index of its first line, or the number of lines where there is none;
-    ``text`` holds the lines that belong to files, each ended by a newline.
+    ``text`` holds the lines that belong to files, each ended by a newline; ``firsts`` are the
+    indices of the first line of each file in it.
     """
 
     start: int
     text: str
     files: tuple[FileDiff, ...]
     problems: tuple[Problem, ...]
+    firsts: tuple[int, ...] = ()
 
 
 def read_diff(text: str) -> DiffText:
@@ -101,6 +103,7 @@ class _Reader:
     def read(self) -> DiffText:
         start = len(self.lines)
         kept: list[str] = []
+        firsts: list[int] = []
         while self.at < len(self.lines):
             first = self.at
             if self.peek().startswith("diff --git "):
@@ -113,9 +116,10 @@ class _Reader:
                 self.at += 1
                 continue
             start = min(start, first)
+            firsts.append(len(kept))
             kept += self.lines[first : self.at]
         text = "".join(f"{line}\n" for line in kept)
-        return DiffText(start, text, tuple(self.files), tuple(self.problems))
+        return DiffText(start, text, tuple(self.files), tuple(self.problems), tuple(firsts))
 
     def peek(self, ahead: int = 0) -> str:
         at = self.at + ahead

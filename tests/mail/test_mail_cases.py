@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,12 @@ import pytest
 from click.testing import CliRunner
 
 from replay.cli import main
+from replay.git.diff import PatchPlace, parse_diff
+from replay.mail import comparing
+from replay.mail.diffs import read_diff
+from replay.mail.gitform import git_form
 from replay.mail.reading import MailPatch, MailSeries, read_series
+from replay.series.patches import parse_patch
 
 CASES = Path(__file__).parent / "cases"
 
@@ -335,6 +342,40 @@ def test_renames_modes_and_binary_patches_are_read(tmp_path: Path) -> None:
     assert "binary: b.bin" in cli("show", tmp_path / "sent.mbox")[1]
 
 
+def test_a_quilt_patch_is_applied_as_patch_would(tmp_path: Path) -> None:
+    (tmp_path / "tree/f").mkdir(parents=True)
+    (tmp_path / "tree/f/x.c").write_text("alpha\n")
+    (tmp_path / "tree/f/y.c").write_text("u\nv\nw\n")
+    (tmp_path / "tree/f/z.c").write_text("p\n")
+    code, out = cli(
+        "compare", CASES / "03-quilt-v1", CASES / "03-quilt-v2", "--tree", tmp_path / "tree"
+    )
+    assert code == 1
+    assert "another tree after it" in out
+    assert "cannot be applied" not in out
+
+
+@pytest.mark.parametrize(
+    "diff",
+    [
+        "--- p.c\n+++ p.c\n@@ -1 +1 @@\n-1\n+2\n",
+        "--- x.orig/p.c\t2013-01-01\n+++ x/p.c\t2013-01-01\n@@ -1 +1 @@\n-1\n+2\n",
+        "--- /dev/null\n+++ b/ä b\n@@ -0,0 +1 @@\n+2\n",
+        "--- a/p.c\n+++ /dev/null\n@@ -1 +0,0 @@\n-1\n",
+        "diff --git p.c p.c\nindex 1111..2222 100644\n--- p.c\n+++ p.c\n@@ -1 +1 @@\n-1\n+2\n",
+        DIFF.decode(),
+    ],
+)
+def test_a_diff_of_any_tool_is_applied_in_the_form_of_git(diff: str) -> None:
+    lines = git_form(diff).encode().removesuffix(b"\n").split(b"\n")
+    changes, end = parse_diff(lines, 0, PatchPlace("x"))
+    assert end == len(lines)
+    (file,) = read_diff(diff).files
+    assert [(c.path, c.added, c.removed) for c in changes] == [
+        (file.path, file.added, file.removed)
+    ]
+
+
 # --- series ---------------------------------------------------------------------------
 
 
@@ -376,3 +417,38 @@ def test_a_changed_cover_letter_is_a_difference() -> None:
     assert "+New words." in out
     assert compared(old, new)["cover"]["status"] == "changed"
     assert compared(old, old)["same"] is True
+
+
+def test_the_names_of_12_are_read_by_import_as_by_show() -> None:
+    data = (CASES / "12-files.mbox").read_bytes()
+    assert [change.path for change in parse_patch(data, "x").files] == ["run", "new", "ä.c"]
+
+
+def test_a_message_in_latin_1_is_imported() -> None:
+    head = (
+        "From x Mon Sep 17 00:00:00 2001\nFrom: A B <a@b>\nDate: Wed, 6 Nov 2013 12:00:00 +0000\n"
+        "Subject: [PATCH] x\nContent-Type: text/plain; charset=ISO-8859-1\n\ncafé\n---\n"
+    )
+    patch = parse_patch(head.encode("latin-1") + DIFF.replace(b"TWO", b"\xe9"), "x")
+    assert patch.message == "café"
+    assert patch.files[0].hunks[0].lines[-1] == ("+", b"\xe9\n")
+
+
+def test_many_patches_with_other_titles_pair_in_time_that_grows_with_their_number(
+    tmp_path: Path,
+) -> None:
+    script = CASES / "many.py"
+    subprocess.run([sys.executable, str(script), "1200"], cwd=tmp_path, check=True)
+    before, after = (read_series(tmp_path / f"many{k}.mbox") for k in (1, 2))
+    looked = [0]
+
+    def counting(a: Counter[str], b: Counter[str]) -> float:
+        looked[0] += 1
+        return likeness(a, b)
+
+    likeness = comparing._likeness
+    with pytest.MonkeyPatch.context() as patcher:
+        patcher.setattr(comparing, "_likeness", counting)
+        rows = comparing.compare_series(before, after)
+    assert [(r.old_place, r.new_place) for r in rows] == [(n, n) for n in range(1, 1201)]
+    assert looked[0] < 5 * 1200
