@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from replay.git.paths import shown, unquote
+from replay.git.paths import shown
+from replay.mail.names import NOTHING, git_names, name_of, without_prefixes
 
 _HUNK: Final = re.compile(
     r"@@ -([0-9]{1,9})(?:,([0-9]{1,9}))? \+([0-9]{1,9})(?:,([0-9]{1,9}))? @@", re.ASCII
@@ -23,9 +24,9 @@ _HEADER: Final = re.compile(
     r"rename from|rename to|copy from|copy to|index) (.*)"
 )
 _BLOCK: Final = re.compile(r"(?:literal|delta) [0-9]+", re.ASCII)
-_TIME: Final = re.compile(r"\t.*| +[0-9]{4}-[0-9]{2}-[0-9]{2} .*", re.ASCII)
+_NO_NEWLINE: Final = re.compile(r"\\ .{9}")
+_BINARY: Final = ("Binary files ", "GIT binary patch")
 _SIGNATURES: Final = ("-- ", "--")
-NOTHING: Final = "/dev/null"
 
 
 class Problem(NamedTuple):
@@ -48,6 +49,7 @@ class FileDiff:
         hunks: how many.
         end: past how many lines of the old file the last hunk ends.
         shift: lines added until there, less those removed.
+        context: lines that stay.
 
     """
 
@@ -62,11 +64,22 @@ class FileDiff:
     hunks: int = 0
     end: int = 0
     shift: int = 0
+    context: int = 0
 
     @property
     def path(self) -> str:
         """The path to call it by: the new one, unless the file is removed."""
         return self.new or self.old
+
+    @property
+    def before(self) -> int:
+        """Lines of the hunks that the old file has."""
+        return self.removed + self.context
+
+    @property
+    def after(self) -> int:
+        """Lines of the hunks that the new file has."""
+        return self.added + self.context
 
 
 class DiffText(NamedTuple):
@@ -93,6 +106,66 @@ def read_diff(text: str) -> DiffText:
 
 
 @dataclass(slots=True)
+class _Head:
+    """The header of a file after ``diff --git``; names that come twice must agree."""
+
+    file: FileDiff = field(default_factory=FileDiff)
+    made: bool = False
+    removed: bool = False
+
+    @property
+    def changes(self) -> bool:
+        """Whether it is a change without any hunk."""
+        file = self.file
+        other = bool(file.old and file.new and file.old != file.new)
+        modes = bool(file.old_mode and file.new_mode and file.old_mode != file.new_mode)
+        return self.made or self.removed or other or modes
+
+    def take(self, name: str, value: str) -> str:
+        """Take a line; gives what is wrong with it, or nothing."""
+        file = self.file
+        if name in ("rename from", "copy from"):
+            file.old = name_of(value)
+        elif name in ("rename to", "copy to"):
+            file.new = name_of(value)
+            file.copied = name == "copy to"
+        elif name.endswith("mode"):
+            if not re.fullmatch(r"[0-7]{1,6}\s*", value):
+                return f"{shown(value)} is no mode"
+            self.made |= name == "new file mode"
+            self.removed |= name == "deleted file mode"
+            if name in ("old mode", "deleted file mode"):
+                file.old_mode = value.strip()
+            else:
+                file.new_mode = value.strip()
+        return ""
+
+    def name(self, line: str) -> str:
+        """Take a line ``--- a/f`` or ``+++ b/f``."""
+        found = name_of(line[4:])
+        is_old = line.startswith("-")
+        if found == NOTHING:
+            return "" if (self.made if is_old else self.removed) else self.nothing(is_old)
+        if self.made if is_old else self.removed:
+            return f"{shown(found)} stands where {NOTHING} belongs"
+        before = self.file.old if is_old else self.file.new
+        path = found[2:] if found.startswith(("a/", "b/")) else found
+        if before and before not in (path, found):
+            return f"{shown(found)} is another file than {shown(before)}"
+        if is_old:
+            self.file.old = before or path
+        else:
+            self.file.new = before or path
+        return ""
+
+    def nothing(self, is_old: bool) -> str:
+        """The name of nothing in the diff of a file that no mode says is made or removed."""
+        self.made |= is_old
+        self.removed |= not is_old
+        return ""
+
+
+@dataclass(slots=True)
 class _Reader:
     lines: Sequence[str]
     at: int = 0
@@ -106,11 +179,10 @@ class _Reader:
         firsts: list[int] = []
         while self.at < len(self.lines):
             first = self.at
-            if self.peek().startswith("diff --git "):
-                self.git()
-            elif self.is_pair():
+            if self.is_pair():
                 self.plain()
-            else:
+            elif not (self.peek().startswith("diff --git ") and self.git()):
+                self.at = first
                 if self.files and _HUNK.match(self.peek()):
                     self.tell("a hunk that belongs to no file")
                 self.at += 1
@@ -138,24 +210,53 @@ class _Reader:
 
     def plain(self) -> None:
         """The diff of a file without ``diff --git``."""
-        old, new = (_name(self.peek(ahead)[4:]) for ahead in (0, 1))
+        old, new = (name_of(self.peek(ahead)[4:]) for ahead in (0, 1))
         file = FileDiff(*without_prefixes(old, new))
         self.files.append(file)
         self.at += 2
         self.hunks(file)
 
-    def git(self) -> None:
-        """The diff of a file that starts with ``diff --git``."""
+    def git(self) -> bool:
+        """The diff of a file that starts with ``diff --git``; False where nothing follows."""
         start = self.at
-        file = FileDiff(*_git_names(self.peek()[len("diff --git ") :]))
-        self.files.append(file)
+        names = git_names(self.peek()[len("diff --git ") :])
+        head = _Head()
         self.at += 1
-        made = removed = False
-        while match := _HEADER.fullmatch(self.peek()):
-            made |= match[1] == "new file mode"
-            removed |= match[1] == "deleted file mode"
-            _take_header(file, match[1], match[2])
+        while self.header(head):
             self.at += 1
+        if self.at == start + 1 and not self.peek().startswith(_BINARY):
+            if not any(names):
+                self.tell("'diff --git' of two names, and no header of a rename", start)
+            return False
+        file = head.file
+        if (file.old or file.new) and not ((file.old or head.made) and (file.new or head.removed)):
+            self.tell("the diff names only one of two files", start)
+        file.old = "" if head.made else file.old or names[0] or file.new
+        file.new = "" if head.removed else file.new or names[1] or file.old
+        if not (file.old or file.new):
+            self.tell("the diff names no file", start)
+        self.files.append(file)
+        self.content(file, head.changes)
+        if (head.made and file.before) or (head.removed and file.after):
+            self.tell(f"{shown(file.path)} is made or removed, but has lines of both sides", start)
+        return True
+
+    def header(self, head: _Head) -> bool:
+        """Take a line of the header of a file, if one stands here."""
+        line = self.peek()
+        if line.startswith(("--- ", "+++ ")):
+            problem = head.name(line)
+        else:
+            match = _HEADER.fullmatch(line)
+            if match is None:
+                return False
+            problem = head.take(match[1], match[2])
+        if problem:
+            self.tell(problem)
+        return True
+
+    def content(self, file: FileDiff, changes: bool) -> None:
+        """What follows the header of a file: hunks, or a binary patch."""
         if self.peek().startswith("Binary files "):
             file.binary = True
             self.tell("a binary file whose content the patch does not hold")
@@ -163,17 +264,10 @@ class _Reader:
         elif self.peek() == "GIT binary patch":
             file.binary = True
             self.binary()
-        elif self.peek().startswith("--- ") and self.peek(1).startswith("+++ "):
-            old, new = (_name(self.peek(ahead)[4:]) for ahead in (0, 1))
-            if not (file.old and file.new):
-                file.old, file.new = without_prefixes(old, new)
-            self.at += 2
+        else:
             self.hunks(file)
-        if not (file.old or file.new):
-            self.tell("'diff --git' names no file", start)
-        file.old, file.new = "" if made else file.old, "" if removed else file.new
-        if (made and file.removed) or (removed and file.added):
-            self.tell(f"{shown(file.path)} is made or removed, but has lines of both sides", start)
+            if not (file.hunks or changes):
+                self.tell(f"{shown(file.path)} is named, but no hunk follows")
 
     def binary(self) -> None:
         """The blocks of a binary patch; an empty line ends each."""
@@ -200,8 +294,6 @@ class _Reader:
                 self.strays(file)
                 continue
             self.hunk(file, match)
-        if not file.hunks:
-            self.tell(f"{shown(file.path)} is named, but no hunk follows")
 
     def hunk(self, file: FileDiff, match: re.Match[str]) -> None:
         """One hunk: as many lines as its header counts."""
@@ -209,7 +301,10 @@ class _Reader:
         old, new = (1 if match[n] is None else int(match[n]) for n in (2, 4))
         self.check_place(file, int(match[1]) - bool(old), int(match[3]) - bool(new), old, new)
         self.broken = False
+        start, changed = self.at, file.added + file.removed
         if self.hunk_lines(file, old, new):
+            if file.added + file.removed == changed:
+                self.tell_hunk(file, "it changes nothing", start)
             if self.peek().startswith("\\ "):
                 self.at += 1
             self.check_end(file)
@@ -231,10 +326,10 @@ class _Reader:
             if self.at >= len(self.lines):
                 self.tell_hunk(file, f"it is cut off: {missing}", start)
                 return False
-            if self.is_next():
+            if self.is_next(old == new == 1):
                 self.tell_hunk(file, f"{missing} before {shown(line)}")
                 return False
-            if sign not in " -+\\":
+            if sign not in " -+\\" or (sign == "\\" and not _NO_NEWLINE.match(line)):
                 self.tell_hunk(
                     file, f"{shown(line)} is no line of a hunk; a mailer may have wrapped the "
                     "one before",
@@ -243,7 +338,7 @@ class _Reader:
                 self.tell_hunk(file, "it has other lines than its header counts")
                 self.strays(file)
                 return False
-            else:
+            elif sign != "\\":
                 self.count(file, sign)
                 old -= sign in " -"
                 new -= sign in " +"
@@ -253,14 +348,19 @@ class _Reader:
     def count(self, file: FileDiff, sign: str) -> None:
         file.added += sign == "+"
         file.removed += sign == "-"
+        file.context += sign == " "
         file.binary |= "\0" in self.peek()
 
-    def is_next(self) -> bool:
-        """Whether what stands here is surely no line of a hunk that is not at its end."""
+    def is_next(self, two: bool) -> bool:
+        """Whether what stands here is surely no line of a hunk that is not at its end.
+
+        Where ``two`` says that a line of each side is missing, the names of a file may be
+        these, with a hunk after them.
+        """
         line = self.peek()
         return (
             line.startswith(("diff --git ", "@@ -"))
-            or self.is_pair()
+            or (not two and self.is_pair())
             or (self.broken and line in _SIGNATURES)
         )
 
@@ -276,7 +376,7 @@ class _Reader:
     def check_end(self, file: FileDiff) -> None:
         """A line right after a hunk that looks like one more is lost: git leaves it out."""
         line = self.peek()
-        if line[:1] in ("+", "-") and line.rstrip() != "--" and not self.is_pair():
+        if line[:1] in ("+", "-") and line.strip("- ") and not self.is_pair():
             self.tell_hunk(file, f"{shown(line)} stands past its counts; git would leave it out")
 
     def check_place(self, file: FileDiff, old_at: int, new_at: int, old: int, new: int) -> None:
@@ -290,80 +390,3 @@ class _Reader:
             )
         file.end = old_at + old
         file.shift += new - old
-
-
-# --- names ----------------------------------------------------------------------------
-
-
-def _take_header(file: FileDiff, name: str, value: str) -> None:
-    if name in ("rename from", "copy from"):
-        file.old = _name(value)
-    elif name in ("rename to", "copy to"):
-        file.new = _name(value)
-        file.copied = name == "copy to"
-    elif name in ("old mode", "deleted file mode"):
-        file.old_mode = value.strip()
-    elif name in ("new mode", "new file mode"):
-        file.new_mode = value.strip()
-
-
-def _name(text: str) -> str:
-    """A name as it stands in a line of a diff: in quotes, or up to a time."""
-    if text.startswith('"'):
-        try:
-            data, _ = unquote(text.encode("utf-8", "surrogateescape"))
-        except ValueError:
-            return _printable(text)
-        return data.decode("utf-8", "replace")
-    return _printable(_TIME.sub("", text).rstrip("\r"))
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def without_prefixes(old: str, new: str) -> tuple[str, str]:
-    """Two names of a diff as paths: ``a/`` and ``b/`` are no part of them.
-
-    So are the first components where only those differ, as of ``pkg.orig/f`` and ``pkg/f``.
-    Names that are equal are paths as they stand. Empty for the name of nothing.
-    """
-    if NOTHING in (old, new):
-        known = new if old == NOTHING else old
-        path = known[2:] if known.startswith(("a/", "b/")) else known
-        return ("" if old == NOTHING else path), ("" if new == NOTHING else path)
-    if old == new:
-        return old, new
-    if old.startswith("a/") and new.startswith("b/"):
-        return old[2:], new[2:]
-    rests = old.partition("/")[2], new.partition("/")[2]
-    if rests[0] and rests[0] == rests[1]:
-        return rests
-    # "f.orig" and "f": the shorter name is the file's, as for git.
-    shorter = min((old, new), key=len)
-    return shorter, shorter
-
-
-def _git_names(text: str) -> tuple[str, str]:
-    """The two paths after ``diff --git``; empty where they cannot be told apart."""
-    data = text.encode("utf-8", "surrogateescape")
-    try:
-        if data.startswith(b'"'):
-            first, rest = unquote(data)
-            second = unquote(rest[1:])[0] if rest[1:2] == b'"' else rest[1:]
-            pairs = [(first, second)]
-        elif data.endswith(b'"') and b' "' in data:
-            cut = data.index(b' "')
-            pairs = [(data[:cut], unquote(data[cut + 1 :])[0])]
-        else:
-            # Both names are of one length, or a header gives those of a rename.
-            half = len(data) // 2
-            pairs = [(data[:half], data[half + 1 :])] if data[half : half + 1] == b" " else []
-    except ValueError:
-        return "", ""
-    for a, b in pairs:
-        names = a.decode("utf-8", "replace"), b.decode("utf-8", "replace")
-        old, new = without_prefixes(*names)
-        if old == new:
-            return old, new
-    return "", ""

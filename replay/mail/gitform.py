@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 from replay.git.paths import quote
-from replay.mail.diffs import NOTHING, FileDiff, read_diff
+from replay.mail.diffs import FileDiff, read_diff
+from replay.mail.names import NOTHING
 
 
 def git_form(diff: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from replay.cli import main
 from replay.errors import ReplayError
 from replay.mail.comparing import compare_covers, compare_series
+from replay.mail.diffs import read_diff
 from replay.mail.reading import read_series
 
 CASES = Path(__file__).parent / "cases"
@@ -80,3 +82,51 @@ def test_no_command_ends_in_a_traceback(folder: Path, old: bytes, new: bytes) ->
         assert result.exception is None or isinstance(result.exception, SystemExit)
         shown = [c for c in result.stdout if not c.isprintable() and c != "\n"]
         assert not shown
+
+
+DIFFS = (
+    "diff --git a/f b/f\nindex 1111111..2222222 100644\n--- a/f\n+++ b/f\n@@ -1,3 +1,3 @@\n one\n"
+    "-two\n+TWO\n three\n@@ -10,2 +10,3 @@ fn\n a\n+b\n c\n",
+    "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-1\n+2\n\\ No newline at end of file\n--- a/y\n+++ b/y\n"
+    "@@ -1,2 +1,2 @@\n--- 1\n+++ 2\n z\n",
+    "diff --git a/n b/n\nnew file mode 100644\nindex 0000000..1111111\n--- /dev/null\n+++ b/n\n"
+    "@@ -0,0 +1,2 @@\n+a\n+b\ndiff --git a/o b/q\nsimilarity index 90%\nrename from o\n"
+    "rename to q\nindex 1111111..2222222 100644\n--- a/o\n+++ b/q\n@@ -1,2 +1,2 @@\n-a\n+A\n b\n",
+    "diff --git a/run b/run\nold mode 100644\nnew mode 100755\ndiff --git a/d b/d\n"
+    "deleted file mode 100644\nindex 1111111..0000000\n--- a/d\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n",
+)
+LINES = ("-- \n", "2.40\n", "\n", "+x\n", "-y\n", " z\n", "text\n", "\\ No newline at end\n",
+         "+++ q\n", "--- p\n", "___\n", "\\\n", "@@ -1 +1 @@\n", "-\n", "+\n")  # fmt: skip
+
+
+@st.composite
+def changed_hunks(draw: st.DrawFn) -> str:
+    """A diff in which lines of hunks are missing, doubled, or others."""
+    lines = draw(st.sampled_from(DIFFS)).splitlines(keepends=True)
+    heads = ("diff", "index", "---", "+++ ", "new", "old", "deleted", "sim", "rename")
+    for _ in range(draw(st.integers(0, 3))):
+        places = [i for i, line in enumerate(lines) if not line.startswith((*heads, "@@"))]
+        if not places:
+            break
+        at = draw(st.sampled_from(places))
+        how = draw(st.sampled_from(("drop", "put", "replace")))
+        piece = [] if how == "drop" else [draw(st.sampled_from(LINES))]
+        lines[at : at + (how != "put")] = piece
+    return "".join(lines)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(changed_hunks())
+def test_what_git_refuses_is_told_and_what_it_takes_has_its_counts(folder: Path, text: str) -> None:
+    found = read_diff(text)
+    done = subprocess.run(
+        ["git", "-C", str(folder), "apply", "--numstat"], input=text.encode(), capture_output=True,
+        check=False,
+    )  # fmt: skip
+    if done.returncode:
+        assert found.problems, done.stderr
+        return
+    rows = [row.split("\t") for row in done.stdout.decode().splitlines()]
+    assert [(int(row[0]), int(row[1])) for row in rows] == [
+        (file.added, file.removed) for file in found.files
+    ]
