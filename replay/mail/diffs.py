@@ -107,8 +107,12 @@ def read_diff(text: str) -> DiffText:
 
 @dataclass(slots=True)
 class _Head:
-    """The header of a file after ``diff --git``; names that come twice must agree."""
+    """The header of a file after ``diff --git``; names that come twice must agree.
 
+    ``known`` is the path that stands there, if both names have one.
+    """
+
+    known: str
     file: FileDiff = field(default_factory=FileDiff)
     made: bool = False
     removed: bool = False
@@ -150,6 +154,8 @@ class _Head:
             return f"{shown(found)} stands where {NOTHING} belongs"
         before = self.file.old if is_old else self.file.new
         path = found[2:] if found.startswith(("a/", "b/")) else found
+        if self.known and f"/{found}".endswith(f"/{self.known}"):
+            path = self.known  # whatever the prefix
         if before and before not in (path, found):
             return f"{shown(found)} is another file than {shown(before)}"
         if is_old:
@@ -220,7 +226,7 @@ class _Reader:
         """The diff of a file that starts with ``diff --git``; False where nothing follows."""
         start = self.at
         names = git_names(self.peek()[len("diff --git ") :])
-        head = _Head()
+        head = _Head(names[0])
         self.at += 1
         while self.header(head):
             self.at += 1

@@ -452,3 +452,50 @@ def test_many_patches_with_other_titles_pair_in_time_that_grows_with_their_numbe
         rows = comparing.compare_series(before, after)
     assert [(r.old_place, r.new_place) for r in rows] == [(n, n) for n in range(1, 1201)]
     assert looked[0] < 5 * 1200
+
+
+@pytest.fixture(scope="module")
+def commits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository of three commits after its first."""
+    repo = tmp_path_factory.mktemp("repo")
+    author = ("-c", "user.name=Änn E. X", "-c", "user.email=a@example.org")
+
+    def commit(message: str, **files: str) -> None:
+        for name, text in files.items():
+            (repo / name).write_bytes(text.encode())
+        git("-C", str(repo), "add", "-A")
+        done = git("-C", str(repo), *author, "commit", "-q", "-m", message)
+        assert not done.returncode, done.stderr
+
+    git("init", "-q", str(repo))
+    commit("base", f="a\nb\n")
+    commit("f: café\n\nFrom here on.", f="a\nc\r\n", bin="\0\1")
+    git("-C", str(repo), "mv", "f", "sp ace")
+    commit("move")
+    commit("no newline", **{"sp ace": "x"})
+    return repo
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["", "--attach", "--inline", "--thread=deep", "--base=HEAD~3", "--binary", "--zero-commit",
+     "--signature=a", "-k", "--rfc", "--no-prefix", "--cover-letter", "--no-signature",
+     "--from=Z<z@example.org>", "--src-prefix=x/ --dst-prefix=y/", "-v3 --subject-prefix=X/Y"],
+)  # fmt: skip
+def test_what_format_patch_writes_in_any_way_is_read_back(
+    options: str, commits: Path, tmp_path: Path
+) -> None:
+    made = git("-C", str(commits), "format-patch", "--stdout", *options.split(), "HEAD~3")
+    assert not made.returncode, made.stderr
+    (tmp_path / "m").write_bytes(made.stdout)
+    series = read_series(tmp_path / "m")
+    assert (series.missing, series.places) == ([], 1)
+    told = [(p.title, p.author, p.message, p.files, p.counts) for p in series.patches]
+    who = "Änn E. X <a@example.org>"
+    assert told == [
+        ("f: café", who, "From here on.", ("bin", "f"), (1, 1)),
+        ("move", who, "", ("sp ace",), (0, 0)),
+        ("no newline", who, "", ("sp ace",), (1, 2)),
+    ]
+    assert [p.problems for p in series.patches] == [(), (), ()]
+    assert series.version == (3 if "-v3" in options else 1)
