@@ -29,8 +29,8 @@ from replay.errors import UsageError
 from replay.git.apply import File
 from replay.git.folders import read_tree
 from replay.mail.behaviour import UNJUDGED, StepBehaviour, compare_behaviour
-from replay.mail.comparing import Status, compare_series
-from replay.mail.reading import MailSeries, read_series
+from replay.mail.comparing import Status, compare_covers, compare_series
+from replay.mail.reading import MailSeries, list_series, read_series
 from replay.repo.language import BUDGET as CALL_BUDGET
 from replay.report.mailing import MailView, SavedExample, VersionsView
 
@@ -61,16 +61,35 @@ def command() -> None:
     "--version", type=click.IntRange(1, 999), metavar="N",
     help="The version to show; by default the latest.",
 )  # fmt: skip
+@click.option(
+    "--series", "place", type=click.IntRange(1, 99_999), metavar="N",
+    help="Which series of several, as 'replay mail list' counts; by default the largest.",
+)  # fmt: skip
 @format_option
-def show(mailbox: Path, version: int | None, format: str) -> int:
+def show(mailbox: Path, version: int | None, place: int | None, format: str) -> int:
     """Show the series in MAILBOX: its cover letter and its patches in order.
 
     Replies are left out. Patches that are missing are named, and are a difference for
-    the exit code.
+    the exit code. What git would refuse, or apply elsewhere, is told with its place.
     """
-    series = read_series(mailbox, version)
+    series = read_series(mailbox, version, place)
     emit(MailView(series), format)
     return ExitCode.DIFFERENCE if series.missing else ExitCode.OK
+
+
+@command.command("list", epilog=examples("replay mail list inbox.mbox"))
+@click.argument("mailbox", type=_PATH)
+@format_option
+def list_(mailbox: Path, format: str) -> int:
+    """List the series in MAILBOX, each with its versions: who, when, and what is missing.
+
+    Mails belong together by their threads, else by their subjects. The exit code is 1
+    where patches are missing.
+    """
+    listed = list_series(mailbox)
+    emit(listed, format)
+    missing = any(version.missing for versions in listed.series for version in versions)
+    return ExitCode.DIFFERENCE if missing else ExitCode.OK
 
 
 @command.command(
@@ -146,8 +165,10 @@ def compare(old: Path, new: Path, brief: bool, format: str, **options: Any) -> i
     saved = _save(steps, asked, (old, new))
     names = (f"v{before.version}", f"v{after.version}")
     names = names if before.version != after.version else ("old", "new")
-    emit(VersionsView(rows, steps, names, saved, brief), format)
+    cover = compare_covers(before, after)
+    emit(VersionsView(rows, steps, names, saved, brief, cover), format)
     same = all(row.status is Status.SAME and not row.moved for row in rows)
+    same = same and (cover is None or cover[0] is Status.SAME)
     if asked.executes:
         if same and any(_open(step) for step in steps):
             decided = [step for step in steps if not _open(step)]

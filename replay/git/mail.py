@@ -13,11 +13,16 @@ import quopri
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final, NamedTuple
 
 from replay.git.diff import DIFF_START, PatchPlace, looks_like_diff
+from replay.git.mbox import SEPARATOR, split_mbox
 from replay.git.paths import shown
+
+__all__ = [
+    "FIRST_LINE", "FOLD", "NAME_LENGTH", "Mail", "date_text", "file_name", "is_line",
+    "message_problem", "parse_mail", "slug", "split_mbox", "tidy", "write_mail",
+]  # fmt: skip
 
 FIRST_LINE: Final = b"From " + b"0" * 40 + b" Mon Sep 17 00:00:00 2001"
 FOLD: Final = 78
@@ -35,10 +40,11 @@ _HEADER: Final = re.compile(r"([!-9;-~]+):[ \t]*(.*)", re.DOTALL)
 _ADDRESS: Final = re.compile(r"(.*?)[ \t]*<([^<>\s]+)>")
 _ENCODED: Final = re.compile(r"=\?([\w-]{1,40})\?([QqBb])\?([^?\s]*)\?=", re.ASCII)
 _BETWEEN: Final = re.compile(r"(?<=\?=)\s+(?==\?)")
-_PREFIX: Final = re.compile(r"\[PATCH[^\]]*?(?:\b([0-9]{1,4})/([0-9]{1,4}))?\]\s*", re.ASCII)
-_SEPARATOR: Final = re.compile(
-    rb"From \S+ +[A-Z][a-z]{2} [A-Z][a-z]{2} +[0-9]{1,2} [0-9:]{8} [0-9]{4}"
+_ONE_BYTE: Final = re.compile(
+    r"iso-8859-(?:[1-9]|1[013-6])|latin-?1|windows-125[0-8]|koi8-[ru]", re.IGNORECASE
 )
+"""Charsets that hold ASCII, a byte a character."""
+_PREFIX: Final = re.compile(r"\[PATCH[^\]]*?(?:\b([0-9]{1,4})/([0-9]{1,4}))?\]\s*", re.ASCII)
 
 
 class Mail(NamedTuple):
@@ -89,6 +95,8 @@ def parse_mail(data: bytes, place: PatchPlace) -> Mail:
 class _Mail:
     lines: list[bytes]
     place: PatchPlace
+    # That of the message; a diff is bytes, as for git.
+    charset: str = "UTF-8"
 
     def read(self) -> Mail:
         headers, at = self._headers()
@@ -137,7 +145,9 @@ class _Mail:
         if not kind.lower().startswith("text/plain"):
             self.place.fail(line, "a patch is one part of plain text; save it without the rest")
         if charset and charset[1].lower() not in ("utf-8", "us-ascii"):
-            self.place.fail(line, f"the charset {shown(charset[1])}; save the patch as UTF-8")
+            if not _ONE_BYTE.fullmatch(charset[1]):
+                self.place.fail(line, f"the charset {shown(charset[1])}; save the patch as UTF-8")
+            self.charset = charset[1]
         coding, line = headers.get("content-transfer-encoding", ("8bit", 1))
         if coding.lower() in ("7bit", "8bit", "binary"):
             return self.lines, at
@@ -169,9 +179,11 @@ class _Mail:
                     "'---' before the diff",
                 )  # fmt: skip
             try:
-                kept.append(line.decode().rstrip(" \t\n\v\f\r"))
+                kept.append(line.decode(self.charset).rstrip(" \t\n\v\f\r"))
             except UnicodeDecodeError:
-                self.place.fail(at + 1, "a message that is not UTF-8; save the patch as UTF-8")
+                self.place.fail(
+                    at + 1, f"a message that is not {self.charset}; save the patch as UTF-8"
+                )  # fmt: skip
             at += 1
         problem = message_problem("\n".join(kept))
         if problem:
@@ -273,26 +285,12 @@ def message_problem(message: str) -> str:
     for line in message.split("\n"):
         if line.rstrip() == "---" or looks_like_diff(line.encode("utf-8", "replace")):
             return f"a line {shown(line)} in the message would end it; indent it"
-        if _SEPARATOR.match(line.encode("utf-8", "replace")):
+        if SEPARATOR.match(line.encode("utf-8", "replace")):
             return f"a line {shown(line)} in the message would start another mail; indent it"
     first = message.lstrip("\n").split("\n", 1)[0]
     if re.match(r"(?:From|Date|Subject):|>From |\[PATCH", first, re.IGNORECASE):
         return f"the message starts with {shown(first)}, which git takes for a header; reword"
     return "a NUL in the message; remove it" if "\0" in message else ""
-
-
-def split_mbox(data: bytes) -> list[tuple[bytes, int]]:
-    """The mails of a mailbox, each with the number of lines before it."""
-    lines = data.split(b"\n")
-    starts = [i for i, line in enumerate(lines) if _SEPARATOR.match(line)]
-    if not starts:
-        return [(data, 0)]
-    bounds = [*starts, len(lines)]
-    mails = []
-    for start, end in pairwise(bounds):
-        text = b"\n".join(lines[start:end])
-        mails.append((text if end == len(lines) else text + b"\n", start))
-    return mails
 
 
 # --- writing ------------------------------------------------------------------------

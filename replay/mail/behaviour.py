@@ -23,6 +23,7 @@ from replay.git.diff import PatchPlace, parse_diff
 from replay.git.objects import tree_id
 from replay.git.paths import PatchError
 from replay.mail.comparing import Pairing, Status, compare_series
+from replay.mail.gitform import git_form
 from replay.mail.reading import MailPatch, MailSeries
 
 SHORTENED: Final = 8
@@ -298,7 +299,8 @@ def _trees(series: MailSeries, base: Tree) -> tuple[list[Tree], str]:
 
 def _applied(patch: MailPatch, tree: Tree, number: int) -> Tree:
     place = PatchPlace(patch.place, number)
-    lines = patch.diff.encode("utf-8", "surrogateescape").removesuffix(b"\n").split(b"\n")
+    diff = git_form(patch.diff).encode("utf-8", "surrogateescape")
+    lines = diff.removesuffix(b"\n").split(b"\n")
     changes, end = parse_diff(lines, 0, place)
     if end != len(lines):
         place.fail(None, "lines stand after the end of the diff; was the mail wrapped?")
