@@ -121,12 +121,26 @@ def _string(text: str | bytes) -> str:
     return text if isinstance(text, str) else text.decode("utf-8", "replace")
 
 
+def _values(commit: git.Commit) -> tuple[str, str, str]:
+    """The message, the author's name and the address, in the encoding that the commit names.
+
+    GitPython looks for that header and never finds it, and takes all for UTF-8.
+    """
+    head, _, message = commit.repo.odb.stream(commit.binsha).read().partition(b"\n\n")
+    named = re.search(rb"^encoding (\S+)$", head, re.MULTILINE)
+    author = re.search(rb"^author (.*?) ?<([^>\n]*)>", head, re.MULTILINE)
+    parts = (message, *(author.groups() if author else (b"", b"")))
+    try:
+        charset = named[1].decode("ascii") if named else "utf-8"
+        text, name, email = (part.decode(charset) for part in parts)
+    except (ValueError, LookupError):
+        raise PatchError(f"{_name(commit)} has text that is not in the encoding it names") from None
+    return text, name.strip(), email.strip()
+
+
 def _commit(commit: git.Commit, tree: Tree) -> Commit:
     """The values of a commit, with its message as mail would bring it back."""
-    text = _string(commit.message)
-    name, email = commit.author.name or "", commit.author.email or ""
-    if "\ufffd" in text + name + email:
-        raise PatchError(f"{_name(commit)} has text that is not in the encoding it names")
+    text, name, email = _values(commit)
     head, _, body = text.strip("\n").partition("\n\n")
     title, message = " ".join(head.split()), tidy(body.split("\n"))
     if not title or not is_line(title):

@@ -73,6 +73,22 @@ def commit(repo: Path, message: str = "an edit", **paths: str | None) -> None:
     git(repo, "commit", "-q", "-m", message, **AUTHOR)
 
 
+@pytest.mark.parametrize("charset", ["ISO-8859-1", "latin1", "UTF-8", "windows-1252"])
+def test_a_message_in_the_encoding_that_its_commit_names_is_read(
+    charset: str, edited: Path, small: Path
+) -> None:
+    (edited / "d.c").write_text("int d;\n")
+    git(edited, "add", "d.c")
+    message = edited.parent / "message"
+    message.write_bytes("caf\u00e9\n\nna\u00efve".encode(charset))
+    settings = ("-c", f"i18n.commitEncoding={charset}")
+    git(edited, *settings, "commit", "-q", "-F", str(message), **AUTHOR)
+    import_range(edited, small)
+    last = read_patches(small)[-1]
+    assert last.title == "caf\u00e9"
+    assert "na\u00efve" in last.message
+
+
 # --- round trips ----------------------------------------------------------------------
 
 
