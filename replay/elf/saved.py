@@ -96,6 +96,8 @@ class SavedBuild(Build):
         only: what is wanted; all by default.
     """
 
+    is_saved = True
+
     def __init__(
         self, image: SavedImage, names: Names, values: Mapping[str, Any], only: Selection | None
     ) -> None:
