@@ -27,6 +27,9 @@ _MADE: Final = (
 )  # fmt: skip
 """Sections that tools make of what is compared elsewhere."""
 
+_START_FILES: Final = frozenset(("__dso_handle",))
+"""What the compiler links to every file, and that points to itself."""
+
 _TABLES: Final = ("EM_X86_64", "EM_386")
 """Machines whose tables of a switch hold distances from the table."""
 
@@ -129,6 +132,8 @@ def _pieces(build: Build, section: Section) -> Iterator[Piece]:
         places = sorted({start, *cuts[first:last]})
         for at, stop in zip(places, [*places[1:], end], strict=True):
             names = starts.get(at, frozenset())
+            if names & _START_FILES:
+                continue
             known = at in referred or bool(section.flags & MERGE)
             for place, size in _units(build, section, at, stop):
                 begin = place
