@@ -43,11 +43,9 @@ class Build:
         debug: that information; None where it cannot be read, see ``problem``.
         types: what it says of types and variables.
         dynamic: how it is linked, where that is known otherwise than from the file itself.
-        is_saved: it is a baseline, and what no function or variable holds is not in it.
     """
 
     dynamic: Dynamic | None = None
-    is_saved = False
 
     def __init__(self, image: Image, names: Names, only: Selection | None) -> None:
         refuse_without_code(image)

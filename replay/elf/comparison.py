@@ -40,8 +40,9 @@ from replay.elf.linkage import compare_linkage
 from replay.elf.names import plain, shared_names
 from replay.elf.referents import Renamed
 from replay.elf.renaming import find_renames
+from replay.elf.saved import SavedBuild
 from replay.elf.typecompare import compare_types
-from replay.elf.uncovered import uncompared_data
+from replay.elf.uncovered import pieces, uncompared_data
 from replay.errors import UsageError
 
 __all__ = ["Change", "Comparison", "FunctionChange", "Side", "Whole", "compare"]
@@ -229,12 +230,17 @@ class _Comparer:
     # --- the whole --------------------------------------------------------------------
 
     def _uncovered(self, changes: Sequence[FunctionChange], data: DataComparer) -> int:
-        """Bytes of data in no variable that could not be compared; a baseline has none."""
-        saved = any(build.is_saved for build in self._builds)
-        if self.equal or self.only is not None or saved:
+        """Bytes of data in no variable that could not be compared."""
+        if self.equal or self.only is not None:
+            return 0
+        first, second = (
+            build.uncovered if isinstance(build, SavedBuild) else pieces(build)
+            for build in self._builds
+        )
+        if first is None or second is None:
             return 0
         different = bool(data.changed) or any(_differs(c.code) for c in changes)
-        return uncompared_data(self.before, self.after, self.renamed, different)
+        return uncompared_data(first, second, self.renamed, different)
 
     def _whole(self, changes: Sequence[FunctionChange], data: Sequence[DataChange]) -> Whole:
         codes = {change.code for change in changes}

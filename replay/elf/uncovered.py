@@ -12,9 +12,9 @@ the comparison of those functions.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from replay.elf.builds import Build
 from replay.elf.image import ALLOC, EXECUTE, MERGE, STRINGS, WRITE, Section, Symbol
@@ -28,7 +28,7 @@ _MADE: Final = (
 """Sections that tools make of what is compared elsewhere."""
 
 _START_FILES: Final = frozenset(("__dso_handle",))
-"""What the compiler links to every file, and that points to itself."""
+"""A word that the compiler links to every file, and that points to itself."""
 
 _TABLES: Final = ("EM_X86_64", "EM_386")
 """Machines whose tables of a switch hold distances from the table."""
@@ -53,12 +53,28 @@ class Piece:
     size: int
 
 
-def uncompared_data(before: Build, after: Build, renamed: Renamed, different: bool) -> int:
+def pieces(build: Build) -> list[Piece]:
+    """The data of a build that is in no variable, in the order of the file; no zeros."""
+    found: list[Piece] = []
+    for section in build.image.sections:
+        if _is_compared(section):
+            found += (piece for piece in _pieces(build, section) if not _is_zero(piece))
+    return found
+
+
+def _is_zero(piece: Piece) -> bool:
+    content = piece.content
+    return content is not None and not content.data and not content.pointers
+
+
+def uncompared_data(
+    before: Iterable[Piece], after: Iterable[Piece], renamed: Renamed, different: bool
+) -> int:
     """Bytes of data in no variable that are not the same, or not known to be.
 
     Args:
-        before: the first build.
-        after: the second.
+        before: the pieces of the first build.
+        after: those of the second.
         renamed: see :data:`renamed <replay.elf.referents.Renamed>`.
         different: functions or variables differ, and so does what they refer to: only what
             nothing refers to is counted then.
@@ -72,20 +88,17 @@ def uncompared_data(before: Build, after: Build, renamed: Renamed, different: bo
     return max(missing)
 
 
-_Key = tuple[str, frozenset[str], bytes, tuple[tuple[int, int], ...]]
+_Key: TypeAlias = tuple[str, frozenset[str], bytes, tuple[tuple[int, int], ...]]
 
 
-def _grouped(build: Build) -> dict[_Key, list[Piece]]:
+def _grouped(pieces: Iterable[Piece]) -> dict[_Key, list[Piece]]:
     """The pieces by what two of them that are the same have in common."""
     found: dict[_Key, list[Piece]] = {}
-    for section in build.image.sections:
-        if _is_compared(section):
-            for piece in _pieces(build, section):
-                content = piece.content or Content(Held.DATA, b"", 0)
-                pointers = tuple((p.offset, p.how) for p in content.pointers)
-                if content.data or pointers or piece.content is None:
-                    key = piece.section, piece.names, content.data, pointers
-                    found.setdefault(key, []).append(piece)
+    for piece in pieces:
+        content = piece.content or Content(Held.DATA, b"", 0)
+        pointers = tuple((p.offset, p.how) for p in content.pointers)
+        key = piece.section, piece.names, content.data, pointers
+        found.setdefault(key, []).append(piece)
     return found
 
 
@@ -132,8 +145,6 @@ def _pieces(build: Build, section: Section) -> Iterator[Piece]:
         places = sorted({start, *cuts[first:last]})
         for at, stop in zip(places, [*places[1:], end], strict=True):
             names = starts.get(at, frozenset())
-            if names & _START_FILES:
-                continue
             known = at in referred or bool(section.flags & MERGE)
             for place, size in _units(build, section, at, stop):
                 begin = place
@@ -181,15 +192,20 @@ def _gaps(build: Build, section: Section) -> Iterator[tuple[int, int]]:
     """Where the section holds what is in no variable, from and to."""
     at = build.image.base(section)
     end = at + section.size
-    spans = [(build.holder.address(s), s.size) for s in build.image.symbols if _covers(s, section)]
+    spans = [
+        (build.holder.address(s), s.size or build.image.bits // 8)
+        for s in build.image.symbols
+        if s.section == section.index and _covers(s)
+    ]
     for start, size in [*sorted(spans), (end, 0)]:
         if at < start <= end:
             yield at, start
         at = max(at, start + size)
 
 
-def _covers(symbol: Symbol, section: Section) -> bool:
-    return symbol.section == section.index and symbol.is_variable and bool(symbol.size)
+def _covers(symbol: Symbol) -> bool:
+    """Whether it is compared by itself, or need not be."""
+    return symbol.is_variable and (bool(symbol.size) or symbol.name in _START_FILES)
 
 
 def _behind_table(build: Build, section: Section, start: int, end: int) -> int:

@@ -8,6 +8,7 @@ import pytest
 from elf_builds import COMPILERS, Build, run
 
 from replay.elf import Kind, Whole, compare
+from replay.elf.baseline import baseline, compare_saved
 
 UNREFERRED = 'int f(int x) {{ return x + 1; }} __asm__(".section {section}\\n.long 1, {value}\\n");'
 NAMED = """
@@ -131,3 +132,17 @@ def test_functions_in_another_order_have_the_same_data(
     once = build(PLAIN + "\n".join(FUNCTIONS), *mode, compiler=compiler)
     again = build(PLAIN + "\n".join(reversed(FUNCTIONS)), *mode, compiler=compiler)
     assert _same(once, again)
+
+
+@pytest.mark.parametrize("text", [UNREFERRED.replace("{section}", ".license"), NAMED, POINTERS])
+def test_a_baseline_has_such_data_too(build: Build, tmp_path: Path, text: str) -> None:
+    values = ("one", "two") if text == POINTERS else (3, 4)
+    before, after = (build(text.format(value=value), *OBJECT) for value in values)
+    saved = tmp_path / "saved.json"
+    saved.write_text(baseline(before))
+    found = compare_saved(saved, after)
+    assert found.kinds is Kind.UNCOMPARED
+    assert "bytes of data in no variable" in dict(found.uncompared)
+    same = compare_saved(saved, build(text.format(value=values[0]), *OBJECT, "-fno-ident"))
+    assert same.verdict is Whole.IDENTICAL
+    assert not same.kinds
