@@ -14,6 +14,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, TypeAlias
 
 from replay.elf.builds import Build
@@ -29,6 +30,9 @@ _MADE: Final = (
 
 _START_FILES: Final = frozenset(("__dso_handle",))
 """A word that the compiler links to every file, and that points to itself."""
+
+MOST_TRIED: Final = 64
+"""Pieces of equal bytes that are looked at to find the one that points to the same."""
 
 _TABLES: Final = ("EM_X86_64", "EM_386")
 """Machines whose tables of a switch hold distances from the table."""
@@ -109,15 +113,16 @@ def _unmatched(
     alone: list[Piece] = []
     rest = list(right)
     for piece in left:
-        same = next((other for other in rest if _is_same(piece, other, renamed)), None)
+        tried = islice(rest, MOST_TRIED)
+        same = next((other for other in tried if _is_same(piece, other, renamed)), None)
         if same is not None:
             rest.remove(same)
-        elif not (piece.referred and any(_is_same(piece, other, renamed) for other in right)):
+        elif not (piece.referred and any(_is_same(piece, p, renamed) for p in right[:MOST_TRIED])):
             alone.append(piece)
     rest = [
         piece
         for piece in rest
-        if not (piece.referred and any(_is_same(other, piece, renamed) for other in left))
+        if not (piece.referred and any(_is_same(p, piece, renamed) for p in left[:MOST_TRIED]))
     ]
     return alone, rest
 
@@ -169,11 +174,13 @@ def _units(build: Build, section: Section, start: int, end: int) -> Iterator[tup
     step, at = section.entry_size, start
     while at < end:
         stop = at + step
-        while (
-            section.flags & STRINGS and stop < end and any(data[stop - base - step : stop - base])
-        ):
-            stop += step
-        yield at, min(stop, end) - at
+        if section.flags & STRINGS and step == 1:
+            stop = data.find(b"\0", at - base) + base + 1
+        elif section.flags & STRINGS:
+            while stop < end and any(data[stop - base - step : stop - base]):
+                stop += step
+        stop = min(stop, end) if stop > at else end
+        yield at, stop - at
         at = stop
 
 
