@@ -13,6 +13,8 @@ It holds (``replay-elf-baseline/1``):
   size, [[offset, size, how, place]], [[symbol, size] of what ends there], number]``.
 - ``places``: ``[[[symbol, distance]], whether they all mean one thing, contents]``.
 - ``started``: ``[section, contents]`` of what runs when the file is loaded.
+- ``uncovered``: ``[section, [names], whether anything refers to it, contents, size]`` of
+  data in no variable; baselines without it are read, and such data is not compared.
 - ``prototypes``, ``types``, ``linkage``, ``masks``, ``unnamed_code``, ``problem``: what else
   a comparison asks.
 
@@ -43,6 +45,7 @@ from replay.elf.names import plain, shared_names
 from replay.elf.reduced import ReducedBuild
 from replay.elf.referents import KEPT
 from replay.elf.saved import SavedBuild, SavedImage
+from replay.elf.uncovered import pieces
 from replay.errors import UsageError
 
 FORMAT: Final = "replay-elf-baseline"
@@ -132,6 +135,10 @@ def _contents(image: Image, build: Build) -> dict[str, Any]:
             [section.index, writer.content(build.holder.whole(section))]
             for section in image.sections
             if section.name.startswith(tuple(STARTED))
+        ],
+        "uncovered": [
+            [p.section, sorted(p.names), p.referred, writer.content(p.content), p.size]
+            for p in pieces(build)
         ],
         "places": writer.places,
     }

@@ -40,7 +40,9 @@ from replay.elf.linkage import compare_linkage
 from replay.elf.names import plain, shared_names
 from replay.elf.referents import Renamed
 from replay.elf.renaming import find_renames
+from replay.elf.saved import SavedBuild
 from replay.elf.typecompare import compare_types
+from replay.elf.uncovered import pieces, uncompared_data
 from replay.errors import UsageError
 
 __all__ = ["Change", "Comparison", "FunctionChange", "Side", "Whole", "compare"]
@@ -120,6 +122,7 @@ class _Comparer:
         self.renames: dict[str, str] = {}
         self.renamed: Renamed = {}
         self.equal = before.image.fingerprint == after.image.fingerprint
+        self.uncovered = 0
 
     def run(self, a: str, b: str) -> Comparison:
         before, after = self.before, self.after
@@ -132,6 +135,7 @@ class _Comparer:
         self.renamed = data.renamed
         changes = [self._referring(change, data) for change in self._functions()]
         changes.sort(key=lambda change: change.name)
+        self.uncovered = self._uncovered(changes, data)
         return Comparison(
             a,
             b,
@@ -225,6 +229,19 @@ class _Comparer:
 
     # --- the whole --------------------------------------------------------------------
 
+    def _uncovered(self, changes: Sequence[FunctionChange], data: DataComparer) -> int:
+        """Bytes of data in no variable that could not be compared."""
+        if self.equal or self.only is not None:
+            return 0
+        first, second = (
+            build.uncovered if isinstance(build, SavedBuild) else pieces(build)
+            for build in self._builds
+        )
+        if first is None or second is None:
+            return 0
+        different = bool(data.changed) or any(_differs(c.code) for c in changes)
+        return uncompared_data(first, second, self.renamed, different)
+
     def _whole(self, changes: Sequence[FunctionChange], data: Sequence[DataChange]) -> Whole:
         codes = {change.code for change in changes}
         if codes & {Code.DIFFERENT, Code.ONE_SIDE}:
@@ -239,7 +256,9 @@ class _Comparer:
         if not compared and (anything or self.only):
             return Whole.NOTHING
         partial = {b.image.symbol_table for b in self._builds} - {"SHT_SYMTAB"}
-        doubtful = any(d.change is Change.UNKNOWN or d.uncompared for d in data)
+        doubtful = self.uncovered > 0 or any(
+            d.change is Change.UNKNOWN or d.uncompared for d in data
+        )
         if doubtful or codes - {Code.IDENTICAL, Code.NONE} or (partial and anything):
             return Whole.UNDECIDED
         unnamed = any(b.unnamed_code for b in self._builds) and self.only is None
@@ -265,6 +284,7 @@ class _Comparer:
                 c.uncompared for c in changes if c.code not in unmasked
             ),
             "bytes of code in no function": unnamed,
+            "bytes of data in no variable": self.uncovered,
             "variables that one file does not tell of": _count(data, Change.UNKNOWN),
             "pointers in variables": sum(d.uncompared for d in data),
         }

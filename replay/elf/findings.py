@@ -84,7 +84,7 @@ def _told(comparison: Comparison) -> Iterator[tuple[Kind, str, str]]:
         what = f"{linked.what}: {linked.before or 'none'} -> {linked.after or 'none'}"
         yield Kind.LINKAGE, linked.name or linked.what, what
     for text, count in comparison.uncompared:
-        if text.startswith("bytes of code"):
+        if text.startswith("bytes of"):
             yield Kind.UNCOMPARED, "", f"{count} {text}"
 
 

@@ -73,20 +73,32 @@ class Holder:
         section = self._section_of(symbol)
         if section is None:
             return None
-        return self._content(section, self._address(symbol), symbol.size, 0, symbol.name)
+        return self._content(section, self.address(symbol), symbol.size, 0, symbol.name)
 
     def whole(self, section: Section) -> Content | None:
         """What a section holds."""
         return self._content(section, self.image.base(section), section.size, 0)
 
+    def held(self, section: Section, address: int, size: int) -> Content | None:
+        """What so many bytes hold; None where the file does not say."""
+        return self._content(section, address, size, 0)
+
+    def referred_in(self, section: Section) -> frozenset[int]:
+        """The addresses in a section that code and data refer to."""
+        places = self._referred.get(self.atlas.area(section.index), [])
+        base = self.image.base(section)
+        return frozenset(
+            places[bisect_right(places, base - 1) : bisect_right(places, base + section.size)]
+        )
+
     def _section_of(self, symbol: Symbol) -> Section | None:
         if symbol.section is None or not symbol.size:
             return None
         section = self.image.sections[symbol.section]
-        inside = self._address(symbol) - self.image.base(section) >= 0
+        inside = self.address(symbol) - self.image.base(section) >= 0
         return section if inside and section.flags & ALLOC else None
 
-    def _address(self, symbol: Symbol) -> int:
+    def address(self, symbol: Symbol) -> int:
         """Where it is; of a thread's own variables a linked file tells a distance only."""
         if symbol.type != "TLS" or not self._linked:
             return symbol.value

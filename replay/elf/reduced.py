@@ -57,6 +57,18 @@ class ReducedHolder(Holder):
         """As of the file."""
         return reduced(self.inner.whole(section))
 
+    def held(self, section: Section, address: int, size: int) -> Content | None:
+        """As of the file."""
+        return reduced(self.inner.held(section, address, size))
+
+    def referred_in(self, section: Section) -> frozenset[int]:
+        """As of the file."""
+        return self.inner.referred_in(section)
+
+    def address(self, symbol: Symbol) -> int:
+        """As of the file."""
+        return self.inner.address(symbol)
+
 
 class ReducedBuild(Build):
     """A build that is compared with a baseline."""

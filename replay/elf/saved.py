@@ -14,10 +14,11 @@ from replay.elf.dynamic import Dynamic, Export
 from replay.elf.forms import Form
 from replay.elf.holding import Holder
 from replay.elf.image import Image, Section, Symbol
-from replay.elf.kept import Reader
+from replay.elf.kept import Reader, Row
 from replay.elf.names import Names
 from replay.elf.referents import Content
 from replay.elf.types import Definition, Known, Types
+from replay.elf.uncovered import Piece
 from replay.elf.values import Leaf
 
 
@@ -86,6 +87,11 @@ class _SavedTypes(Types):
         return self._leaves_of.get(name, ())
 
 
+def _piece(reader: Reader, row: Row) -> Piece:
+    section, names, referred, content, size = row
+    return Piece(section, frozenset(names), referred, reader.content(content), size)
+
+
 class SavedBuild(Build):
     """A build as it was saved.
 
@@ -94,6 +100,9 @@ class SavedBuild(Build):
         names: of its symbols, that mean the same in the other file.
         values: what was saved.
         only: what is wanted; all by default.
+
+    Attributes:
+        uncovered: its data in no variable; None if the baseline was saved without it.
     """
 
     def __init__(
@@ -123,6 +132,8 @@ class SavedBuild(Build):
         # Only whether there was any is asked of it.
         self.debug = None if types is None else DebugInfo.__new__(DebugInfo)
         self.unnamed_code = values["unnamed_code"]
+        rows = values.get("uncovered")
+        self.uncovered = None if rows is None else [_piece(reader, row) for row in rows]
         self.dynamic = _dynamic(values["linkage"])
 
     def form(self, name: str) -> Form | None:
