@@ -170,6 +170,8 @@ def _linkage(build: Build) -> dict[str, Any]:
         },
         "imports": found.imports,
         "said": {what: list(told) for what, told in found.said.items()},
+        "needs": found.needs,
+        "started": {what: list(names) for what, names in found.started.items()},
     }
 
 

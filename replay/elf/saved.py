@@ -135,4 +135,11 @@ def _dynamic(values: Mapping[str, Any]) -> Dynamic:
         name: tuple(Export(Symbol(*row), version) for row, version in each)
         for name, each in values["exports"].items()
     }
-    return Dynamic(exports, values["imports"], {k: tuple(v) for k, v in values["said"].items()})
+    # Older baselines do not tell what a symbol needs, nor what is called.
+    return Dynamic(
+        exports,
+        values["imports"],
+        {what: tuple(told) for what, told in values["said"].items()},
+        values.get("needs", {}),
+        {what: tuple(names) for what, names in values.get("started", {}).items()},
+    )

@@ -1,0 +1,88 @@
+"""Differences that a comparison of code alone passes over, and what nothing tells of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from elf_builds import Build, run
+
+from replay.elf import Comparison, compare
+from replay.elf.changes import Kind
+
+TWO = "int f(void) { return 1; } void g(void) { } void h(void) { }"
+SHARED = ("-shared", "-fPIC", "-g", "-O1")
+
+
+def told(found: Comparison) -> set[tuple[str, str, str, str]]:
+    return {(c.name, c.what, c.before, c.after) for c in found.linkage}
+
+
+@pytest.mark.parametrize(("flag", "what"), [("-Wl,-init=", "INIT"), ("-Wl,-fini=", "FINI")])
+def test_another_function_at_loading_is_told(build: Build, flag: str, what: str) -> None:
+    one, other = (build(TWO, *SHARED, flag + name) for name in "gh")
+    found = compare(one, other)
+    assert told(found) == {("", what, "g", "h")}
+    assert found.kinds == Kind.LINKAGE
+
+
+def test_another_entry_point_is_told(build: Build) -> None:
+    text = TWO + " int main(void) { return 0; }"
+    one, other = (build(text, "-g", f"-Wl,-e,{name}") for name in "gh")
+    found = compare(one, other)
+    assert told(found) == {("", "entry point", "g", "h")}
+    assert found.kinds == Kind.LINKAGE
+
+
+def test_the_entry_point_of_the_same_name_may_lie_elsewhere(build: Build) -> None:
+    text = "int main(void) { return 0; }"
+    one, other = build(text, "-g"), build("int grown(int a) { return a * a; }" + text, "-g")
+    assert told(compare(one, other)) == set()
+
+
+@pytest.mark.parametrize(("flag", "what"), [("-F", "FILTER"), ("-f", "AUXILIARY")])
+def test_a_filter_is_told(build: Build, flag: str, what: str) -> None:
+    found = compare(build(TWO, *SHARED), build(TWO, *SHARED, f"-Wl,{flag},libz.so"))
+    assert told(found) == {("", what, "", "libz.so")}
+    assert found.kinds == Kind.LINKAGE
+
+
+@pytest.mark.parametrize("flags", [SHARED, ("-c", "-fPIC", "-g")])
+def test_a_weak_need_is_not_a_strong_one(build: Build, flags: tuple[str, ...]) -> None:
+    text = "extern void q(void); void f(void) { q(); }"
+    found = compare(build("#pragma weak q\n" + text, *flags), build(text, *flags))
+    assert told(found) == {("q", "need", "weak", "global")}
+    assert found.kinds == Kind.LINKAGE
+
+
+def test_the_value_of_an_absolute_symbol_is_told(build: Build) -> None:
+    one, other = (build(TWO, *SHARED, f"-Wl,--defsym=A={v}") for v in ("0x1000", "0x2000"))
+    found = compare(one, other)
+    assert told(found) == {("A", "place", "absolute 0x1000", "absolute 0x2000")}
+    assert found.kinds == Kind.LINKAGE
+
+
+def inside(where: Path, distance: int, grown: str = "") -> Path:
+    out = where / f"mid{distance}{len(grown)}.so"
+    source = out.with_suffix(".c")
+    source.write_text(f"""{grown} int tab[4] = {{1, 2, 3, 4}};
+        __asm__(".globl mid\\n.set mid, tab + {distance}\\n");""")
+    run(["gcc", *SHARED, source.name, "-o", out.name], where)
+    return out
+
+
+def test_a_name_inside_a_variable_is_told_by_its_distance(tmp_path: Path) -> None:
+    found = compare(inside(tmp_path, 4), inside(tmp_path, 8))
+    assert ("mid", "place", "tab+0x4", "tab+0x8") in told(found)
+    assert Kind.LINKAGE in found.kinds
+    moved = inside(tmp_path, 4, "int grown[9] = {5};")
+    assert "mid" not in {c.name for c in compare(inside(tmp_path, 4), moved).linkage}
+
+
+@pytest.mark.parametrize(("one", "other"), [("4", "8")])
+def test_a_place_in_a_variable_by_the_linker_is_told(build: Build, one: str, other: str) -> None:
+    text = "int tab[4] = {1, 2, 3, 4};"
+    a, b = (build(text, *SHARED, f"-Wl,--defsym=mid=tab+{d}") for d in (one, other))
+    (change,) = compare(a, b).linkage
+    assert (change.name, change.what) == ("mid", "place")
+    assert (change.before[-7:], change.after[-7:]) == ("tab+0x4", "tab+0x8")
