@@ -152,6 +152,7 @@ def _types(build: Build) -> dict[str, Any] | None:
             for name, known in types.known.items()
         },
         "variables": {name: told for name, (told, _) in types.variables.items()},
+        "untyped": types.untyped,
         "users": {name: sorted(used) for name, used in types.users.items()},
         "leaves": {
             name: [[leaf.offset, leaf.size, leaf.member, leaf.kind] for leaf in told]

@@ -57,6 +57,11 @@ KINDS: Final = {
 }  # fmt: skip
 
 
+UNTYPED: Final = "files whose types are not known"
+PARTIAL: Final = "files without the names of local functions"
+"""What cannot be compared of whole files."""
+
+
 @dataclass(frozen=True, slots=True)
 class Side:
     """A function in one build.

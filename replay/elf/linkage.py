@@ -35,9 +35,13 @@ _BINDS: Final = {"LOOS": "UNIQUE"}
 def compare_linkage(before: Build, after: Build, renamed: Renamed) -> tuple[LinkageChange, ...]:
     """What changed of how two builds and their symbols are linked.
 
+    A file of debug information tells nothing of it: the tables for the loader were taken out.
+
     Raises:
         ElfError: a file is damaged.
     """
+    if before.is_hollow or after.is_hollow:
+        return ()
     return tuple(_Linkage(before, after, renamed).run())
 
 

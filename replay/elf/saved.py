@@ -77,6 +77,7 @@ class _SavedTypes(Types):
         }
         self.variables = {name: (told, 0) for name, told in values["variables"].items()}
         self.users = {name: set(types) for name, types in values["users"].items()}
+        self.untyped = bool(values.get("untyped", False))
         self._leaves_of = {
             name: tuple(Leaf(at, n, member, kind, little_endian) for at, n, member, kind in told)
             for name, told in values["leaves"].items()

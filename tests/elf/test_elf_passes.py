@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from elf_builds import Build, run
 
-from replay.elf import Comparison, compare
-from replay.elf.changes import Kind
+from replay.elf import Comparison, Whole, compare
+from replay.elf.baseline import baseline, compare_saved
+from replay.elf.changes import PARTIAL, UNTYPED, Kind
+from replay.elf.findings import findings
 
 TWO = "int f(void) { return 1; } void g(void) { } void h(void) { }"
 SHARED = ("-shared", "-fPIC", "-g", "-O1")
@@ -86,3 +88,57 @@ def test_a_place_in_a_variable_by_the_linker_is_told(build: Build, one: str, oth
     (change,) = compare(a, b).linkage
     assert (change.name, change.what) == ("mid", "place")
     assert (change.before[-7:], change.after[-7:]) == ("tab+0x4", "tab+0x8")
+
+
+KEPT = "int f(int a) { return a + 1; } int tab[2] = {1, 2};"
+OTHER = "int f(int a) { return a + 2; } int tab[2] = {1, 3};"
+
+
+def test_two_files_of_debug_information_are_not_compared(build: Build, tmp_path: Path) -> None:
+    files = []
+    for name, text in (("a", KEPT), ("b", OTHER)):
+        files.append(tmp_path / f"{name}.debug")
+        built = str(build(text, *SHARED))
+        run(["objcopy", "--only-keep-debug", built, files[-1].name], tmp_path)
+    found = compare(*files)
+    assert found.verdict is Whole.UNDECIDED
+    assert found.kinds == Kind.UNCOMPARED
+    rows = dict(found.uncompared)
+    assert rows["functions whose code a file does not hold"] >= 1
+    assert rows["variables that one file does not tell of"] >= 1
+    assert compare(files[0], build(KEPT, *SHARED)).kinds == Kind.UNCOMPARED
+    assert compare(files[0], files[0]).kinds == Kind.UNCOMPARED
+
+
+@pytest.mark.parametrize("level", ["-g1", "-g0"])
+def test_types_that_nothing_tells_are_not_compared(build: Build, level: str) -> None:
+    texts = (f"int f({kind} *p) {{ return p != 0; }}" for kind in ("int", "long"))
+    one, other = (build(text, "-c", level) for text in texts)
+    found = compare(one, other)
+    assert found.verdict is Whole.IDENTICAL
+    assert found.kinds == Kind.UNCOMPARED
+    assert found.uncompared == ((UNTYPED, 2),)
+    assert len(found.notes) == 2
+    assert compare(one, build(KEPT, "-c", "-g")).uncompared[-1] == (UNTYPED, 1)
+
+
+def test_types_that_a_baseline_does_not_tell_are_not_compared(build: Build, tmp_path: Path) -> None:
+    file, saved = build(KEPT, "-c", "-g1"), tmp_path / "base.json"
+    saved.write_text(baseline(file))
+    assert compare_saved(saved, build(KEPT, "-c", "-g")).uncompared == ((UNTYPED, 1),)
+    saved.write_text(baseline(build(KEPT, "-c", "-g")))
+    assert compare_saved(saved, file).uncompared == ((UNTYPED, 1),)
+
+
+def test_what_is_not_decided_says_what_was_not_compared(build: Build, tmp_path: Path) -> None:
+    built = build(KEPT, *SHARED)
+    run(["strip", str(built), "-o", "stripped.so"], tmp_path)
+    found = compare(tmp_path / "stripped.so", tmp_path / "stripped.so")
+    assert found.verdict is Whole.UNDECIDED
+    assert dict(found.uncompared) == {UNTYPED: 2, PARTIAL: 2}
+
+
+def test_unknown_types_are_accepted_by_their_name(build: Build) -> None:
+    found = compare(build(KEPT, "-c", "-g0"), build(KEPT, "-c", "-g0"))
+    (finding,) = findings(found)
+    assert (finding.kind, finding.name) == (Kind.UNCOMPARED, "types")
