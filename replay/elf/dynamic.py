@@ -178,7 +178,7 @@ def _said(image: Image) -> dict[str, tuple[str, ...]]:
                     _note(tag, found)
                     if tag.entry.d_tag in _FILTERS:
                         what = _FILTERS[tag.entry.d_tag]
-                        names = image.reader.get_section(section["sh_link"])
+                        names: Any = image.reader.get_section(section["sh_link"])
                         file = str(names.get_string(tag.entry.d_val))
                         found[what] = (*found.get(what, ()), file)
     return found

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from elf_builds import Build, run
 
+from replay.cli import main
 from replay.elf import Comparison, Whole, compare
 from replay.elf.baseline import baseline, compare_saved
 from replay.elf.changes import PARTIAL, UNTYPED, Kind
@@ -142,3 +144,21 @@ def test_unknown_types_are_accepted_by_their_name(build: Build) -> None:
     found = compare(build(KEPT, "-c", "-g0"), build(KEPT, "-c", "-g0"))
     (finding,) = findings(found)
     assert (finding.kind, finding.name) == (Kind.UNCOMPARED, "types")
+
+
+def test_help_tells_one_meaning_of_exit_codes() -> None:
+    text = CliRunner().invoke(main, ["elf", "compare", "--help"]).output
+    assert text.count("Exit codes") == 1
+    assert "1 a difference" not in text
+    assert "are added or removed" in " ".join(text.split())
+    other = CliRunner().invoke(main, ["elf", "sizes", "--help"]).output
+    assert "1 a difference" in " ".join(other.split())
+
+
+@pytest.mark.parametrize(("kept", "kinds"), [("", Kind.CODE | Kind.LINKAGE), ("static", Kind.CODE)])
+def test_a_new_function_is_code_and_if_exported_linkage(
+    build: Build, kept: str, kinds: Kind
+) -> None:
+    used = "__attribute__((used)) "
+    one, other = build(TWO, *SHARED), build(f"{TWO} {used}{kept} void n(void) {{}}", *SHARED)
+    assert compare(one, other).kinds == kinds
