@@ -94,6 +94,8 @@ class Build:
     @property
     def untold(self) -> str:
         """Why the types of the file, or of a part of it, are not known; empty if they are."""
+        if not self.code and not self.variables:
+            return ""
         if self.types is None:
             return "no debug information"
         return "debug information of -g1" if self.types.untyped else ""

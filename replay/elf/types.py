@@ -78,7 +78,8 @@ class Types:
         self._named: dict[int, frozenset[str]] = {}
         self._left = MOST_ROWS
         for unit in debug.units():
-            self.untyped |= unit.untyped and not unit.assembler
+            # What dwz shares among units has no name, and may be nothing but a struct.
+            self.untyped |= unit.untyped and bool(unit.name) and not unit.assembler
             if unit.language in READ:
                 self._unit(unit)
 

@@ -103,7 +103,7 @@ def test_code_in_assembly_is_compared_by_its_global_labels(tmp_path: Path) -> No
         (tmp_path / f"{name}.s").write_text(text)
         run(["gcc", "-c", f"{name}.s"], tmp_path)
     code, lines = compared(tmp_path / "a.o", tmp_path / "b.o")
-    assert code == 1
+    assert code == 1 | 4  # nothing tells of types
     assert "changed f: code different" in lines
 
 
