@@ -9,7 +9,7 @@ import click
 
 from replay import elf
 from replay.base.atomic import replace_file
-from replay.cli.common import ExitCode, emit, examples, format_option
+from replay.cli.common import EXIT_HELP, ExitCode, emit, examples, format_option
 from replay.errors import UsageError
 from replay.report.binaries import BinaryView
 from replay.report.binarysizes import SizesView
@@ -34,11 +34,12 @@ def command() -> None:
 
 
 COMPARE_CODES = (
-    "Exit codes of elf compare: the sum of 1 code or data differ, 4 something not compared, "
+    "Exit codes: the sum of 1 code or data differ, are added or removed (what is exported counts "
+    "as linkage, too), 4 something not compared (types also, without debug information), "
     "8 the interface differs (prototypes, types of variables), 16 the layout differs (sizes, "
     "members and values of types), 32 the linkage differs (exports, versions, needed "
     "libraries); 0 if nothing does, renames of local functions apart. No sum has 2 in it: "
-    "2, 3, and 130 and above, are errors as below."
+    "2 is bad input or usage, 3 an internal failure, 130 interrupted, 143 terminated."
 )
 
 
@@ -105,7 +106,9 @@ def show(
 
 @command.command(
     "compare",
-    epilog=COMPARE_CODES + "\n\n" + examples("replay elf compare before.so after.so --api"),
+    # Its exit codes are not those of the other commands.
+    epilog=examples("replay elf compare before.so after.so --api").removesuffix(EXIT_HELP)
+    + COMPARE_CODES,
 )
 @click.argument("a", type=FILE)
 @click.argument("b", type=FILE)

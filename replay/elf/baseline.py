@@ -159,6 +159,7 @@ def _types(build: Build) -> dict[str, Any] | None:
             for name, known in types.known.items()
         },
         "variables": {name: told for name, (told, _) in types.variables.items()},
+        "untyped": types.untyped,
         "users": {name: sorted(used) for name, used in types.users.items()},
         "leaves": {
             name: [[leaf.offset, leaf.size, leaf.member, leaf.kind] for leaf in told]
@@ -177,6 +178,8 @@ def _linkage(build: Build) -> dict[str, Any]:
         },
         "imports": found.imports,
         "said": {what: list(told) for what, told in found.said.items()},
+        "needs": found.needs,
+        "started": {what: list(names) for what, names in found.started.items()},
     }
 
 

@@ -83,6 +83,23 @@ class Build:
         with_code = {plain(name) for name in self.code}
         return frozenset(name for name in self.known if name not in with_code)
 
+    @cached_property
+    def is_hollow(self) -> bool:
+        """Whether the code and data were taken out, as of a file of debug information."""
+        return any(
+            s.flags & EXECUTE and s.size and not s.has_bytes and not s.name.startswith(_STUBS)
+            for s in self.image.sections
+        )
+
+    @property
+    def untold(self) -> str:
+        """Why the types of the file, or of a part of it, are not known; empty if they are."""
+        if not self.code and not self.variables:
+            return ""
+        if self.types is None:
+            return "no debug information"
+        return "debug information of -g1" if self.types.untyped else ""
+
     @property
     def is_bare(self) -> bool:
         """Whether it has neither symbols nor debug information, but what they would name."""

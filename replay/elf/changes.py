@@ -40,9 +40,9 @@ class Kind(enum.IntFlag):
     """
 
     CODE = 1
-    """Functions or data differ, are added or removed."""
+    """Functions or data differ, are added or removed; those that are exported are linkage, too."""
     UNCOMPARED = 4
-    """Something could not be compared."""
+    """Something could not be compared, as types without debug information."""
     INTERFACE = 8
     """A prototype, or the type of a variable."""
     LAYOUT = 16
@@ -55,6 +55,11 @@ KINDS: Final = {
     Kind.CODE: "code", Kind.UNCOMPARED: "not compared", Kind.INTERFACE: "interface",
     Kind.LAYOUT: "layout", Kind.LINKAGE: "linkage",
 }  # fmt: skip
+
+
+UNTYPED: Final = "files whose types are not known"
+PARTIAL: Final = "files without the names of local functions"
+"""What cannot be compared of whole files."""
 
 
 @dataclass(frozen=True, slots=True)

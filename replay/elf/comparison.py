@@ -22,6 +22,8 @@ from typing import Final
 
 from replay.elf.builds import Build
 from replay.elf.changes import (
+    PARTIAL,
+    UNTYPED,
     Change,
     Comparison,
     DataChange,
@@ -121,7 +123,8 @@ class _Comparer:
         self.only = only
         self.renames: dict[str, str] = {}
         self.renamed: Renamed = {}
-        self.equal = before.image.fingerprint == after.image.fingerprint
+        hollow = before.is_hollow or after.is_hollow
+        self.equal = not hollow and before.image.fingerprint == after.image.fingerprint
         self.uncovered = 0
 
     def run(self, a: str, b: str) -> Comparison:
@@ -287,6 +290,11 @@ class _Comparer:
             "bytes of data in no variable": self.uncovered,
             "variables that one file does not tell of": _count(data, Change.UNKNOWN),
             "pointers in variables": sum(d.uncompared for d in data),
+            # Of objects all of the file is the same then, and its types with it.
+            UNTYPED: 0
+            if self.equal and self.before.image.type == "ET_REL"
+            else sum(bool(b.untold) for b in self._builds),
+            PARTIAL: sum(map(_is_partial, self._builds)),
         }
         return tuple((what, count) for what, count in found.items() if count)
 
@@ -304,7 +312,7 @@ class _Comparer:
         notes = []
         for build in self._builds:
             path = build.image.path
-            if build.image.symbol_table not in ("SHT_SYMTAB", None):
+            if _is_partial(build):
                 notes.append(f"{path} is stripped: only exported functions were compared")
             elif build.is_bare:
                 notes.append(f"{path} is stripped: it has no symbols; {STRIPPED}")
@@ -313,6 +321,10 @@ class _Comparer:
                     f"{path} has no debug information to read, so prototypes and types are "
                     f"unknown: {build.problem}"
                 )
+            elif build.untold:
+                notes.append(f"{path}: types not known: {build.untold}; build it with -g")
+            if build.is_hollow:
+                notes.append(f"{path} holds no code and data: it is a file of debug information")
         if not self.before.reader.masks:
             notes.append(
                 f"code bytes compared without masking: {self.before.image.machine} is not known"
@@ -328,6 +340,11 @@ class _Comparer:
 
 def _count(changes: Sequence[FunctionChange] | Sequence[DataChange], wanted: Change) -> int:
     return sum(change.change is wanted for change in changes)
+
+
+def _is_partial(build: Build) -> bool:
+    """Whether only exported symbols are left."""
+    return build.image.symbol_table not in ("SHT_SYMTAB", None)
 
 
 def _differs(code: Code) -> bool:

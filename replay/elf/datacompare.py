@@ -49,6 +49,8 @@ class DataComparer:
         sides = self._side(self.before, old), self._side(self.after, new)
         if self.equal and (old.value, old.size, old.section) == (new.value, new.size, new.section):
             return DataChange(Change.SAME, name, *sides)
+        if self.before.is_hollow or self.after.is_hollow:
+            return DataChange(Change.UNKNOWN, name, *sides)
         x, y = self.before.holder.variable(old), self.after.holder.variable(new)
         self._content[first] = x
         if x is None or y is None:

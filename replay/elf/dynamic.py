@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from elftools.elf.dynamic import DynamicSection
@@ -21,6 +22,11 @@ _TAGS: Final = {
     "DT_RPATH": ("RPATH", "rpath"),
     "DT_RUNPATH": ("RUNPATH", "runpath"),
 }
+_FILTERS: Final = {"DT_FILTER": "FILTER", "DT_AUXILIARY": "AUXILIARY"}
+"""Other files that the symbols of this one are looked for in first."""
+
+_CALLED: Final = {"DT_INIT": "INIT", "DT_FINI": "FINI"}
+ENTRY: Final = "entry point"
 _FLAGS: Final = {
     "DT_FLAGS": {1: "ORIGIN", 2: "SYMBOLIC", 4: "TEXTREL", 8: "BIND_NOW", 16: "STATIC_TLS"},
     "DT_FLAGS_1": {
@@ -51,11 +57,16 @@ class Dynamic:
         exports: by name; a name may have several versions.
         imports: the version that is needed of a symbol, by name.
         said: of the file, by what it is called: SONAME, NEEDED, flags...
+        needs: whether a symbol must be found, by name: "global", or "weak" if it need not.
+        started: by what is called, INIT, FINI or the entry point, the names of the function
+            there; none if there is none, and only empty text if it has no name.
     """
 
     exports: dict[str, tuple[Export, ...]]
     imports: dict[str, str]
     said: dict[str, tuple[str, ...]]
+    needs: dict[str, str] = field(default_factory=dict)
+    started: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_dynamic(image: Image) -> Dynamic:
@@ -80,7 +91,50 @@ def read_dynamic(image: Image) -> Dynamic:
             sign = "" if not version else "@" if number & _HIDDEN else "@@"
             export = Export(symbol, sign + version)
             exports[symbol.name] = (*exports.get(symbol.name, ()), export)
-    return Dynamic(exports, imports, _said(image))
+    return Dynamic(exports, imports, _said(image), needs_of(symbols), _started(image))
+
+
+def needs_of(symbols: Iterable[Symbol]) -> dict[str, str]:
+    """The symbols that other files must define, and those that they may: weak ones."""
+    found: dict[str, str] = {}
+    for symbol in symbols:
+        if symbol.place == "UNDEF" and symbol.name and symbol.bind != "LOCAL":
+            name = symbol.name.partition("@")[0]
+            weak = symbol.bind == "WEAK" and found.get(name, "weak") == "weak"
+            found[name] = "weak" if weak else "global"
+    return found
+
+
+def _started(image: Image) -> dict[str, tuple[str, ...]]:
+    """The functions that the loader calls by their addresses, by their names."""
+    places = dict.fromkeys(_CALLED.values(), 0)
+    with reading(image.path, "dynamic section"):
+        # Some linkers give a library an entry point, which nobody enters it by.
+        if image.kind == "executable":
+            places[ENTRY] = int(image.reader.header["e_entry"])
+        for section in image.reader.iter_sections():
+            if isinstance(section, DynamicSection):
+                for tag in section.iter_tags():
+                    if tag.entry.d_tag in _CALLED:
+                        places[_CALLED[tag.entry.d_tag]] = int(tag.entry.d_val)
+    return {what: _named(image, place) if place else () for what, place in places.items()}
+
+
+def _named(image: Image, place: int) -> tuple[str, ...]:
+    """The names of an address in code, with the distance if it is inside a function."""
+    code = [s for s in image.symbols if s.is_function and s.name]
+    exact = {s.name.partition("@")[0] for s in code if s.value == place}
+    inner = {
+        f"{s.name.partition('@')[0]}+{place - s.value:#x}"
+        for s in code
+        if s.value < place < s.value + s.size
+    }
+    marked = {
+        s.name
+        for s in image.symbols
+        if s.section is not None and s.type == "NOTYPE" and s.bind != "LOCAL" and s.value == place
+    }
+    return tuple(sorted(exact or marked or inner or {""}))
 
 
 def _numbers(image: Image, count: int) -> list[int]:
@@ -122,6 +176,11 @@ def _said(image: Image) -> dict[str, tuple[str, ...]]:
             if isinstance(section, DynamicSection):
                 for tag in section.iter_tags():
                     _note(tag, found)
+                    if tag.entry.d_tag in _FILTERS:
+                        what = _FILTERS[tag.entry.d_tag]
+                        names: Any = image.reader.get_section(section["sh_link"])
+                        file = str(names.get_string(tag.entry.d_val))
+                        found[what] = (*found.get(what, ()), file)
     return found
 
 

@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from replay.elf.bundles import BundleComparison
-from replay.elf.changes import KINDS, Change, Comparison, DataChange, FunctionChange, Kind
+from replay.elf.changes import (
+    KINDS,
+    PARTIAL,
+    UNTYPED,
+    Change,
+    Comparison,
+    DataChange,
+    FunctionChange,
+    Kind,
+)
 from replay.elf.forms import Code
 from replay.elf.names import plain
 
@@ -84,7 +93,9 @@ def _told(comparison: Comparison) -> Iterator[tuple[Kind, str, str]]:
         what = f"{linked.what}: {linked.before or 'none'} -> {linked.after or 'none'}"
         yield Kind.LINKAGE, linked.name or linked.what, what
     for text, count in comparison.uncompared:
-        if text.startswith("bytes of"):
+        if text == UNTYPED:
+            yield Kind.UNCOMPARED, "types", f"{count} {text}"
+        elif text == PARTIAL or text.startswith("bytes of"):
             yield Kind.UNCOMPARED, "", f"{count} {text}"
 
 

@@ -7,8 +7,9 @@ from typing import Final
 
 from replay.elf.builds import Build
 from replay.elf.changes import LinkageChange
-from replay.elf.dynamic import Dynamic, Export, read_dynamic
+from replay.elf.dynamic import Dynamic, Export, needs_of, read_dynamic
 from replay.elf.image import ALLOC, Symbol
+from replay.elf.insides import MADE, Insides
 from replay.elf.names import plain
 from replay.elf.referents import Renamed
 
@@ -34,9 +35,13 @@ _BINDS: Final = {"LOOS": "UNIQUE"}
 def compare_linkage(before: Build, after: Build, renamed: Renamed) -> tuple[LinkageChange, ...]:
     """What changed of how two builds and their symbols are linked.
 
+    A file of debug information tells nothing of it: the tables for the loader were taken out.
+
     Raises:
         ElfError: a file is damaged.
     """
+    if before.is_hollow or after.is_hollow:
+        return ()
     return tuple(_Linkage(before, after, renamed).run())
 
 
@@ -50,8 +55,11 @@ class _Linkage:
         old, new = linked_as(self.before), linked_as(self.after)
         if self.linked and self.only is None:
             yield from self._said(old, new)
+            yield from self._called(old.started, new.started)
         yield from self._exports(old.exports, new.exports)
-        yield from self._imports(old.imports, new.imports)
+        yield from self._places(old.exports, new.exports)
+        yield from self._imports(old.imports, new.imports, "version that is needed")
+        yield from self._imports(old.needs, new.needs, "need")
         yield from self._aliases(old.exports, new.exports)
         yield from self._sections()
         if self.only is None:
@@ -91,10 +99,32 @@ class _Linkage:
         known = name in build.code or name in build.variables
         return "in the file, not exported" if known else ""
 
-    def _imports(self, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[LinkageChange]:
+    def _called(
+        self, old: Mapping[str, tuple[str, ...]], new: Mapping[str, tuple[str, ...]]
+    ) -> Iterator[LinkageChange]:
+        """What the loader calls. A function may have several names: one in common will do."""
+        for what in sorted(old.keys() & new.keys()):
+            x, y = old[what], new[what]
+            meant = {after for name in x for after in (name, *self.renamed.get(name, ()))}
+            if "" not in (*x, *y) and (x or y) and not meant & set(y):
+                yield LinkageChange("", what, ", ".join(x), ", ".join(y))
+
+    def _places(
+        self, old: Mapping[str, tuple[Export, ...]], new: Mapping[str, tuple[Export, ...]]
+    ) -> Iterator[LinkageChange]:
+        """The values of absolute symbols, and the places of names inside variables."""
+        first, second = Insides(self.before.image), Insides(self.after.image)
+        for name in sorted(filter(self._wanted, old.keys() & new.keys())):
+            x, y = first.told(old[name]), second.told(new[name])
+            if x != y and name not in MADE:
+                yield LinkageChange(name, "place", x, y)
+
+    def _imports(
+        self, old: Mapping[str, str], new: Mapping[str, str], what: str
+    ) -> Iterator[LinkageChange]:
         for name in sorted(filter(self._wanted, old.keys() & new.keys())):
             if old[name] != new[name]:
-                yield LinkageChange(name, "version that is needed", old[name], new[name])
+                yield LinkageChange(name, what, old[name], new[name])
 
     def _aliases(
         self, old: Mapping[str, tuple[Export, ...]], new: Mapping[str, tuple[Export, ...]]
@@ -151,7 +181,7 @@ def _of_object(build: Build) -> Dynamic:
             name, sign, version = symbol.name.partition("@")
             export = Export(symbol, sign + version)
             found[name] = (*found.get(name, ()), export)
-    return Dynamic(found, {}, {})
+    return Dynamic(found, {}, {}, needs_of(build.image.symbols))
 
 
 def _version(export: Export) -> str:

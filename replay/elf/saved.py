@@ -78,6 +78,7 @@ class _SavedTypes(Types):
         }
         self.variables = {name: (told, 0) for name, told in values["variables"].items()}
         self.users = {name: set(types) for name, types in values["users"].items()}
+        self.untyped = bool(values.get("untyped", False))
         self._leaves_of = {
             name: tuple(Leaf(at, n, member, kind, little_endian) for at, n, member, kind in told)
             for name, told in values["leaves"].items()
@@ -146,4 +147,11 @@ def _dynamic(values: Mapping[str, Any]) -> Dynamic:
         name: tuple(Export(Symbol(*row), version) for row, version in each)
         for name, each in values["exports"].items()
     }
-    return Dynamic(exports, values["imports"], {k: tuple(v) for k, v in values["said"].items()})
+    # Older baselines do not tell what a symbol needs, nor what is called.
+    return Dynamic(
+        exports,
+        values["imports"],
+        {what: tuple(told) for what, told in values["said"].items()},
+        values.get("needs", {}),
+        {what: tuple(names) for what, names in values.get("started", {}).items()},
+    )

@@ -63,7 +63,10 @@ class Types:
         variables: by name, their types as in C and where they are told; a name that has
             several types has none.
         users: the named types by the functions and variables whose types name them.
+        untyped: whether a part of it was compiled without types (-g1).
     """
+
+    untyped = False
 
     def __init__(self, debug: DebugInfo) -> None:
         self.debug = debug
@@ -75,6 +78,8 @@ class Types:
         self._named: dict[int, frozenset[str]] = {}
         self._left = MOST_ROWS
         for unit in debug.units():
+            # What dwz shares among units has no name, and may be nothing but a struct.
+            self.untyped |= unit.untyped and bool(unit.name) and not unit.assembler
             if unit.language in READ:
                 self._unit(unit)
 

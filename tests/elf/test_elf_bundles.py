@@ -28,9 +28,9 @@ def sides(build: Build, tmp_path: Path) -> tuple[Path, Path]:
     for name, number, own in (("a", "1", "old"), ("b", "2", "new")):
         where = tmp_path / name
         (where / "deep").mkdir(parents=True)
-        shutil.copy(build(ONE.replace("@", number), "-c"), where / "one.o")
-        shutil.copy(build(TWO, "-c"), where / "deep" / "two.o")
-        shutil.copy(build(f"int {own}(void) {{ return 1; }}", "-c"), where / f"{own}.o")
+        shutil.copy(build(ONE.replace("@", number), "-c", "-g"), where / "one.o")
+        shutil.copy(build(TWO, "-c", "-g"), where / "deep" / "two.o")
+        shutil.copy(build(f"int {own}(void) {{ return 1; }}", "-c", "-g"), where / f"{own}.o")
     return tmp_path / "a", tmp_path / "b"
 
 

@@ -103,7 +103,7 @@ def test_code_in_assembly_is_compared_by_its_global_labels(tmp_path: Path) -> No
         (tmp_path / f"{name}.s").write_text(text)
         run(["gcc", "-c", f"{name}.s"], tmp_path)
     code, lines = compared(tmp_path / "a.o", tmp_path / "b.o")
-    assert code == 1
+    assert code == 1 | 4  # nothing tells of types
     assert "changed f: code different" in lines
 
 
@@ -222,7 +222,7 @@ def test_what_cannot_be_read_falls_back_to_symbols_with_cause_and_cure(made: Mad
     ):
         code, lines = compared(where / name, where / "a.o")
         notes = [line for line in lines if line.startswith(f"note: {where / name}")]
-        assert code == 0, lines
+        assert code == 4, lines
         assert cause in notes[0]
         assert cure in notes[0]
         assert "corrupt" not in notes[0]
@@ -255,7 +255,7 @@ def test_what_dwz_shares_is_read_where_it_is_found(made: Made, version: str) -> 
         shown = elf("show", where / "a.so")
         assert "shares debug information with common (dwz), which is not found" in shown.stdout
         code, lines = compared(where / "a.so", where / "a.so")
-        assert code == 0
+        assert code == 4
         assert "not found" in " ".join(lines)
     finally:
         (where / "elsewhere").rename(where / "common")

@@ -136,7 +136,9 @@ def test_a_suppression_may_be_for_one_member(
     for side, text in (("a", "1"), ("b", "2")):
         (tmp_path / side).mkdir()
         for name in ("x.o", "y.o"):
-            shutil.copy(build(f"int f(void) {{ return {text}; }}", "-c"), tmp_path / side / name)
+            shutil.copy(
+                build(f"int f(void) {{ return {text}; }}", "-c", "-g"), tmp_path / side / name
+            )
     path = written(tmp_path, ("code", "f"))
     path.write_text(path.read_text() + 'member = "x*"\n')
     done = call("compare", tmp_path / "a", tmp_path / "b", "--suppress", path)
