@@ -240,8 +240,6 @@ class _Comparer:
             build.uncovered if isinstance(build, SavedBuild) else pieces(build)
             for build in self._builds
         )
-        if first is None or second is None:
-            return 0
         different = bool(data.changed) or any(_differs(c.code) for c in changes)
         return uncompared_data(first, second, self.renamed, different)
 
@@ -290,10 +288,7 @@ class _Comparer:
             "bytes of data in no variable": self.uncovered,
             "variables that one file does not tell of": _count(data, Change.UNKNOWN),
             "pointers in variables": sum(d.uncompared for d in data),
-            # Of objects all of the file is the same then, and its types with it.
-            UNTYPED: 0
-            if self.equal and self.before.image.type == "ET_REL"
-            else sum(bool(b.untold) for b in self._builds),
+            UNTYPED: sum(bool(b.untold) for b in self._builds),
             PARTIAL: sum(map(_is_partial, self._builds)),
         }
         return tuple((what, count) for what, count in found.items() if count)

@@ -78,7 +78,7 @@ class _SavedTypes(Types):
         }
         self.variables = {name: (told, 0) for name, told in values["variables"].items()}
         self.users = {name: set(types) for name, types in values["users"].items()}
-        self.untyped = bool(values.get("untyped", False))
+        self.untyped = values["untyped"]
         self._leaves_of = {
             name: tuple(Leaf(at, n, member, kind, little_endian) for at, n, member, kind in told)
             for name, told in values["leaves"].items()
@@ -103,7 +103,7 @@ class SavedBuild(Build):
         only: what is wanted; all by default.
 
     Attributes:
-        uncovered: its data in no variable; None if the baseline was saved without it.
+        uncovered: its data in no variable.
     """
 
     def __init__(
@@ -133,8 +133,7 @@ class SavedBuild(Build):
         # Only whether there was any is asked of it.
         self.debug = None if types is None else DebugInfo.__new__(DebugInfo)
         self.unnamed_code = values["unnamed_code"]
-        rows = values.get("uncovered")
-        self.uncovered = None if rows is None else [_piece(reader, row) for row in rows]
+        self.uncovered = [_piece(reader, row) for row in values["uncovered"]]
         self.dynamic = _dynamic(values["linkage"])
 
     def form(self, name: str) -> Form | None:
@@ -147,11 +146,10 @@ def _dynamic(values: Mapping[str, Any]) -> Dynamic:
         name: tuple(Export(Symbol(*row), version) for row, version in each)
         for name, each in values["exports"].items()
     }
-    # Older baselines do not tell what a symbol needs, nor what is called.
     return Dynamic(
         exports,
         values["imports"],
         {what: tuple(told) for what, told in values["said"].items()},
-        values.get("needs", {}),
-        {what: tuple(names) for what, names in values.get("started", {}).items()},
+        values["needs"],
+        {what: tuple(names) for what, names in values["started"].items()},
     )

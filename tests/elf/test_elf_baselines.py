@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from replay import elf
 from replay.cli import main
+from replay.elf.baseline import _canonical, baseline
 
 SOURCE = """
 extern int ext(int);
@@ -129,6 +130,26 @@ def test_what_a_baseline_cannot_tell_is_said(build: Build, tmp_path: Path) -> No
     assert "changed f: code different" in lines
     assert call("compare", base, a).exit_code in (0, 4)
     assert "has no code to show" in call("compare", base, b, "--code").stderr
+
+
+@pytest.mark.parametrize("key", ["uncovered", "needs", "started", "untyped"])
+def test_a_baseline_that_lacks_something_is_refused(key: str, build: Build, tmp_path: Path) -> None:
+    """What it does not tell would pass as the same."""
+    found = build("int f(int x) { return x + 1; }", "-c", "-g")
+    values = json.loads(baseline(found))
+    where = {"needs": "linkage", "untyped": "types"}.get(key)
+    owners = [values[where]] if where else [values]
+    owners += [values["linkage"]] if key == "started" else []
+    for owner in owners:
+        del owner[key]
+    form = values.pop("format")
+    del values["digest"]
+    digest = hashlib.sha256(_canonical(values).encode()).hexdigest()
+    base = tmp_path / "base.json"
+    base.write_text(json.dumps({"format": form, "digest": digest, **values}))
+    done = call("compare", base, found)
+    assert done.exit_code == 2
+    assert key in done.stderr
 
 
 def test_a_baseline_holds_no_code_and_no_long_data(build: Build) -> None:

@@ -148,7 +148,6 @@ def test_without_capstone_bytes_are_shown_and_the_extra_is_named(
 
 
 def test_with_capstone_instructions_are_in_words(build: Build) -> None:
-    pytest.importorskip("capstone", reason="the extra 'elf' is not installed")
     a, b = pair(build, "other(10);", "0.5", "-c")
     text = call("compare", a, b, "--code").stdout
     assert "call other" in text
