@@ -157,10 +157,10 @@ def test_steering_is_decided_by_what_was_merged_and_stands_in_the_state(tmp_path
     assert again.coverage.traces == 2 * EPOCH + SHARE
 
 
-def test_a_campaign_that_is_killed_goes_on_where_it_was(whole: StepSums, tmp_path: Path) -> None:
+def test_a_campaign_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     path = tmp_path / "state"
-    words = ("--traces", str(TRACES), "--jobs", "2", "--state", str(path), "--budget", "0")
-    process = start("campaign", *words, *COMMAND, cache=tmp_path)
+    words = ("--jobs", "2", "--state", str(path), "--budget", "0")
+    process = start("campaign", "--for", "1h", *words, *COMMAND, cache=tmp_path)
     try:
         wait_for(path, SHARE, process)
         workers = children(process.pid)
@@ -169,11 +169,16 @@ def test_a_campaign_that_is_killed_goes_on_where_it_was(whole: StepSums, tmp_pat
         assert workers and gone(workers), "the workers of a killed campaign end"
     finally:
         end(process)
-    assert SHARE <= read_sums(path).end < TRACES
-    process = start("campaign", *words, "--resume", cache=tmp_path)
+    killed = read_sums(path).end
+    assert killed >= SHARE
+    traces = killed + 2 * SHARE
+    process = start("campaign", "--traces", str(traces), *words, "--resume", cache=tmp_path)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, (out, err)
-    assert values(read_sums(path)) | {"corpus": None} == values(whole)
+    found = read_sums(path)
+    assert found.end == traces
+    at_once = drive(tmp_path / "at once", Inline(), traces)
+    assert values(found) | {"corpus": None} == values(at_once)
 
 
 def test_termination_leaves_a_state_that_can_be_resumed(tmp_path: Path) -> None:
